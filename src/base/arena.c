@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See arena.h. A chain of blocks, each at least ARENA_BLOCK bytes; a large object gets a block of its own.
+ */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdalign.h>
+
+#include "base/mem.h"
+
+enum { ARENA_BLOCK = 4096 };
+
+struct arena_block {
+    struct arena_block *next;
+    size_t used, size; /* of bytes[] */
+    alignas(16) uint8_t bytes[];
+};
+
+void arena_init(struct arena *arena, size_t limit)
+{
+    *arena = (struct arena){.limit = limit};
+}
+
+void arena_free(struct arena *arena)
+{
+    while (arena->blocks) {
+        struct arena_block *block = arena->blocks;
+        arena->blocks = block->next;
+        mem_free(block);
+    }
+    arena->used = 0;
+}
+
+static struct arena_block *arena_grow(struct arena *arena, size_t need)
+{
+    size_t room = ARENA_BLOCK - sizeof(struct arena_block);
+    size_t size = need > room ? need : room;
+    struct arena_block *block = mem_alloc(1, sizeof *block + size);
+
+    if (!block)
+        return NULL;
+    block->size = size;
+    if (arena->blocks && need > room) { /* keep filling the current block */
+        block->next = arena->blocks->next;
+        arena->blocks->next = block;
+    } else {
+        block->next = arena->blocks;
+        arena->blocks = block;
+    }
+    return block;
+}
+
+void *arena_alloc(struct arena *arena, size_t count, size_t size)
+{
+    struct arena_block *block = arena->blocks;
+    size_t need;
+    void *out;
+
+    if (__builtin_mul_overflow(count, size, &need) || need > arena->limit)
+        return NULL;
+    need = (need + 15) & ~(size_t)15;
+    if (need > arena->limit || arena->used > arena->limit - need)
+        return NULL;
+    if (!block || block->size - block->used < need)
+        block = arena_grow(arena, need);
+    if (!block)
+        return NULL;
+    out = block->bytes + block->used;
+    block->used += need;
+    arena->used += need;
+    return out;
+}
+
+struct str_view arena_str(struct arena *arena, struct str_view text)
+{
+    char *copy = text.size == SIZE_MAX ? NULL : arena_alloc(arena, text.size + 1, 1);
+
+    if (!copy)
+        return STR_NULL;
+    if (text.size)
+        memcpy(copy, text.data, text.size);
+    return (struct str_view){copy, text.size};
+}
+
+struct str_view arena_format(struct arena *arena, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (n < 0)
+        return STR_NULL;
+    return arena_str(arena, (struct str_view){text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1});
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Memory with one lifetime: taken piece by piece, given back all at once (when the reply of a request has left, say).
+ *
+ * An arena has a limit in bytes and refuses beyond it: what a peer can make us hold is bounded by the limit that its
+ * request was admitted with. NULL is always possible and means STATUS_NO_MEMORY to the caller. The memory is zeroed.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/view.h"
+
+struct arena {
+    struct arena_block *blocks; /* newest first */
+    size_t used, limit;         /* bytes handed out and the most that may be */
+};
+
+void arena_init(struct arena *arena, size_t limit);
+void arena_free(struct arena *arena); /* leaves it empty and usable again */
+
+/* `count` objects of `size` bytes, zeroed, aligned for any type. Never NULL for count 0 while memory is left. */
+void *arena_alloc(struct arena *arena, size_t count, size_t size) __attribute__((warn_unused_result, alloc_size(2, 3)));
+
+/* Copies, terminated by a zero byte that the view does not count. data == NULL when there is no memory. */
+struct str_view arena_str(struct arena *arena, struct str_view text) __attribute__((warn_unused_result));
+
+/* printf into the arena; data == NULL when there is no memory. */
+struct str_view arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3), warn_unused_result));
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The only door to the allocator. Sizes are products that cannot overflow; NULL means that there was no memory, and every
+ * caller on a request's path answers it with STATUS_NO_MEMORY.
+ */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* `count` objects of `size` bytes, zeroed; NULL on overflow or when there is no memory. Free with mem_free. */
+void *mem_alloc(size_t count, size_t size) __attribute__((warn_unused_result, alloc_size(1, 2)));
+
+/* Resizes to `count` objects of `size` bytes; new bytes are not zeroed. On NULL the old block is unchanged. */
+void *mem_resize(void *block, size_t count, size_t size) __attribute__((warn_unused_result));
+
+/* A copy of `size` bytes (never NULL for size 0 unless there is no memory), followed by a zero byte so that text is a C string. */
+void *mem_copy(const void *bytes, size_t size) __attribute__((warn_unused_result));
+
+void mem_free(void *block); /* NULL is allowed */
+
+/* Makes the `n`-th allocation from now fail (1: the next), and every later one succeed; 0 switches it off. For tests. */
+void mem_fail_at(uint64_t n);
+
+#endif
