@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Files, as blocking calls on a file system that is an object: the machine's (fs_posix), one in memory (fs_mem: `--memory`, tests,
+ * and with faults the simulator). Called at start, from jobs, and on the loop only where the page cache answers.
+ *
+ * Rules: every call reports its failure, nothing is retried. A short write is a failure. A failed
+ * file_sync is final for the file: every later write or sync of it fails too. What was created, renamed or removed is durable only after
+ * fs_sync_dir of the directory. Paths are UTF-8, at most FS_PATH_MAX bytes, and never come from a peer unchecked.
+ * Status: STATUS_NOT_FOUND, STATUS_EXISTS, STATUS_NO_SPACE, STATUS_NO_MEMORY, else STATUS_IO; err tells the path and the action.
+ */
+#ifndef RT_FS_H
+#define RT_FS_H
+
+#include "base/err.h"
+#include "base/view.h"
+
+#define FS_PATH_MAX 4096
+
+struct fs;
+struct file;
+
+enum fs_open {
+    FS_READ = 0,
+    FS_WRITE = 1,     /* read and write */
+    FS_CREATE = 2,    /* make it when it is not there (implies FS_WRITE) */
+    FS_EXCLUSIVE = 4, /* with FS_CREATE: STATUS_EXISTS when it is there */
+};
+
+struct fs *fs_posix_new(void);
+struct fs *fs_mem_new(void);
+void fs_free(struct fs *fs);
+
+enum status fs_open(struct fs *fs, const char *path, unsigned flags, struct file **file, struct err *err) MUST_CHECK;
+enum status fs_mkdir(struct fs *fs, const char *path, struct err *err) MUST_CHECK;    /* parents too; fine when it is there */
+enum status fs_rename(struct fs *fs, const char *from, const char *to, struct err *err) MUST_CHECK; /* replaces */
+enum status fs_remove(struct fs *fs, const char *path, struct err *err) MUST_CHECK;   /* a file or an empty directory */
+enum status fs_remove_tree(struct fs *fs, const char *path, struct err *err) MUST_CHECK;
+enum status fs_sync_dir(struct fs *fs, const char *path, struct err *err) MUST_CHECK;
+bool fs_exists(struct fs *fs, const char *path);
+/* Free and total bytes of the volume that holds path. */
+enum status fs_space(struct fs *fs, const char *path, uint64_t *free, uint64_t *total, struct err *err) MUST_CHECK;
+
+/* Names in a directory (without . and ..), sorted by byte order, into one block: names[i] are C strings. Free with mem_free(names). */
+enum status fs_list(struct fs *fs, const char *path, char ***names, size_t *count, struct err *err) MUST_CHECK;
+
+/* Whole small files. The content ends with a zero byte that *size does not count; free with mem_free. Over `limit` bytes: STATUS_CORRUPT. */
+enum status fs_read_file(struct fs *fs, const char *path, size_t limit, char **content, size_t *size, struct err *err) MUST_CHECK;
+/* Writes beside (path + ".tmp"), syncs, renames, syncs the directory: after STATUS_OK the new content is there for good; before, the old. */
+enum status fs_write_file(struct fs *fs, const char *path, const void *content, size_t size, struct err *err) MUST_CHECK;
+
+/* A file is counted, so that a range which is being sent outlives the segment's removal; atomic: a file may be sent by another shard. */
+struct file *file_ref(struct file *file);
+void file_unref(struct file *file); /* closes with the last reference */
+
+/* *got < size only at the end of the file. */
+enum status file_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err) MUST_CHECK;
+/* All pieces one behind the other at offset. */
+enum status file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err) MUST_CHECK;
+enum status file_sync(struct file *file, struct err *err) MUST_CHECK; /* data and what is needed to read it back (fdatasync) */
+enum status file_truncate(struct file *file, uint64_t size, struct err *err) MUST_CHECK;
+enum status file_size(struct file *file, uint64_t *size, struct err *err) MUST_CHECK;
+/* An exclusive lock for the life of the process: STATUS_EXISTS when another process has it. */
+enum status file_lock(struct file *file, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A log directory as a whole: its lock, its meta.properties, its checkpoints, and the partitions that it holds. Blocking; used at
+ * start, at stop and by housekeeping jobs.
+ */
+#ifndef STORE_DIR_H
+#define STORE_DIR_H
+
+#include "base/err.h"
+#include "base/view.h"
+#include "rt/fs.h"
+
+struct log_dir;
+
+struct log_dir_entry { /* one "topic-partition" folder, with what the checkpoints say of it */
+    char *name;                 /* folder */
+    struct str_view topic;
+    int32_t partition;
+    int64_t recovery_point;     /* -1: unknown */
+    int64_t log_start;          /* -1: unknown */
+};
+
+/* Makes the directory when it is not there, takes its lock, reads checkpoints, and removes the clean-stop marker (clean tells
+ * whether it was there). Folders whose name ends in "-delete" are removed; one that is not a partition's is left alone with a warning. */
+enum status log_dir_open(struct fs *fs, const char *path, struct log_dir **dir, struct err *err) MUST_CHECK;
+void log_dir_close(struct log_dir *dir);
+
+const char *log_dir_path(const struct log_dir *dir);
+bool log_dir_clean(const struct log_dir *dir);
+const struct log_dir_entry *log_dir_entries(const struct log_dir *dir, size_t *count);
+
+/* Whole checkpoint files (Kafka's format: version 0, count, "topic partition offset" lines). */
+struct checkpoint_entry {
+    struct str_view topic;
+    int32_t partition;
+    int64_t offset;
+};
+enum status log_dir_write_checkpoint(struct log_dir *dir, const char *file, const struct checkpoint_entry *entries, size_t count, struct err *err) MUST_CHECK;
+/* The last act of a clean stop. */
+enum status log_dir_mark_clean(struct log_dir *dir, struct err *err) MUST_CHECK;
+
+/* Renames a partition's folder to "<name>.<hex>-delete" (Kafka's form) and removes it; for a deleted topic. */
+enum status log_dir_remove_partition(struct log_dir *dir, const char *name, struct err *err) MUST_CHECK;
+
+#endif

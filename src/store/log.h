@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The log of one partition: append, read and trim, over Kafka's segment files.
+ *
+ *   <dir>/<20 digits of the base offset>.log        record batches, one behind the other, as they were received
+ *   <dir>/<...>.index                               8 bytes an entry: relative offset, file position (sparse: every index.interval.bytes)
+ *   <dir>/<...>.timeindex                           12 bytes an entry: timestamp, relative offset; timestamps grow
+ *   <dir>/<...>.snapshot                            producer state up to that offset (KIP-98): the content is the partition room's (log_on_snapshot)
+ *   <dir>/leader-epoch-checkpoint                   first offset of each epoch
+ *   <dir>/partition.metadata                        version and topic id
+ *
+ * Offsets: log_start <= durable <= end. `end` is the next offset to assign; `durable` is the end of what is on disk for good, the only
+ * part that log_read serves. An append completes when it is durable; all appends of one turn of a shard's loop share one
+ * write and one sync per log (store.h). Invariants: reliability 11, 15, 20-22.
+ *
+ * Lives on one shard. Opening and recovering is blocking and belongs to no shard: it runs at start or in a job.
+ */
+#ifndef STORE_LOG_H
+#define STORE_LOG_H
+
+#include "base/err.h"
+#include "base/view.h"
+#include "rt/fs.h"
+#include "rt/shard.h"
+#include "wire/records.h"
+
+struct store;
+struct log;
+
+struct log_config { /* of the topic; may change at any time by log_configure */
+    int64_t segment_bytes, segment_ms, segment_jitter_ms;
+    int64_t segment_index_bytes, index_interval_bytes;
+    int64_t retention_bytes, retention_ms; /* -1: no limit */
+    int64_t file_delete_delay_ms;
+    bool append_time;    /* message.timestamp.type=LogAppendTime */
+    bool deletes;        /* cleanup.policy has delete */
+};
+
+struct log_epoch { /* leader epoch and its first offset */
+    int32_t epoch;
+    int64_t start_offset;
+};
+
+/* Opens the directory (making it when it is not there: with partition.metadata and an empty first segment at offset 0, durable on
+ * return) and recovers it: after a clean stop without reading data, else every batch from the recovery point is checked and a torn tail is cut when
+ * nothing valid follows it; STATUS_CORRUPT otherwise. `clean`: the log directory was stopped cleanly. On a recovery, `replay` is called (NULL: not
+ * wanted) with the head of each batch from `replay_from` on, so that the producer state can be rebuilt. */
+struct log_open {
+    struct fs *fs;
+    const char *dir;
+    struct uuid topic_id;
+    struct log_config config;
+    bool clean;
+    uint64_t now_ms;     /* wall time: ages segments */
+    int64_t recovery_point, log_start; /* from the checkpoints; -1: unknown */
+    void (*replay)(void *context, const struct batch_head *head);
+    int64_t replay_from;
+    void *context;
+};
+enum status log_open(const struct log_open *how, struct log **log, struct err *err) MUST_CHECK;
+
+/* On its shard: from now on it may be appended to. */
+void log_attach(struct log *log, struct store *store);
+void log_configure(struct log *log, const struct log_config *config);
+
+/* Closes an attached or a fresh log. Nothing is outstanding (asserted). `clean`: the indexes are saved. Blocking, small. */
+void log_close(struct log *log, bool clean);
+
+int64_t log_start_offset(const struct log *log);
+int64_t log_durable_offset(const struct log *log);
+int64_t log_end_offset(const struct log *log);
+uint64_t log_size(const struct log *log); /* bytes of all segments */
+struct uuid log_topic_id(const struct log *log);
+
+/* One append: a sequence of v2 batches with offsets and epoch set, checked; borrowed until `done` runs at the top of the loop on the log's
+ * shard, in order of the appends. status: STATUS_OK (durable), or the log directory is offline (STATUS_KAFKA_STORAGE_ERROR / STATUS_NO_SPACE). */
+struct log_append {
+    struct list link; /* the log's */
+    void (*done)(struct shard *here, struct log_append *append);
+    struct bytes_view bytes;
+    int64_t base_offset, last_offset;
+    int64_t max_timestamp, max_timestamp_offset;
+    int32_t leader_epoch;
+    enum status status;
+};
+void log_append(struct log *log, struct log_append *append);
+
+/* A range of bytes that can be sent: whole batches, except that the last one may be cut at size_max. */
+struct log_slice {
+    struct file *file; /* counted: the reader unrefs it; NULL when size is 0 */
+    uint64_t position;
+    size_t size;
+    int64_t base_offset; /* of the first batch: may lie before the offset that was asked */
+};
+
+/* From the batch that contains `offset` on, at most size_max bytes, at least the first batch when at_least_one, never beyond `limit_offset` (exclusive,
+ * at most the durable offset) nor beyond the segment's end. offset == limit: an empty slice. OFFSET_OUT_OF_RANGE outside [log start, end]. May read
+ * batch heads from the page cache. */
+enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct err *err) MUST_CHECK;
+
+/* The first record with timestamp >= `timestamp` (decompresses one batch). offset -1 when there is none. */
+enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct err *err) MUST_CHECK;
+/* The (first) record with the greatest timestamp; offset -1 in an empty log. */
+enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err) MUST_CHECK;
+
+/* Epochs, newest last. log_epoch_end: KIP-320's answer: the greatest epoch <= epoch and its end offset; -1/-1 when unknown. */
+int32_t log_epoch_at(const struct log *log, int64_t offset);
+int32_t log_latest_epoch(const struct log *log);
+void log_epoch_end(const struct log *log, int32_t epoch, int32_t *found_epoch, int64_t *end_offset);
+
+/* DeleteRecords: records below `offset` are gone (segments later, the offset is checkpointed). Offset in [start, durable]. */
+void log_set_start(struct log *log, int64_t offset);
+
+/* Rolls by age, and deletes segments beyond retention. Called now and then (log.retention.check.interval.ms). Blocking work goes to jobs. */
+void log_housekeep(struct log *log, int64_t wall_ms);
+
+/* Producer state snapshots: the store names and places the files beside the segments and deletes them with those; the content is
+ * the partition's. The hook is called when a segment rolls and at a clean close. */
+void log_on_snapshot(struct log *log, void (*make)(void *context, int64_t offset, struct bytes_view *content), void *context);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Record batches, format v2 (magic 2, KIP-98): the unit that is produced, stored, served and replicated, byte for byte.
+ *
+ *   offset  bytes  field
+ *        0      8  base offset            ┐ outside the CRC: the broker sets them
+ *        8      4  batch length (after it)│ without recomputing it
+ *       12      4  partition leader epoch ┘
+ *       16      1  magic
+ *       17      4  CRC-32C of everything from 21 on
+ *       21      2  attributes: 0-2 compression, 3 timestamp type, 4 transactional, 5 control, 6 has a delete horizon
+ *       23      4  last offset delta
+ *       27      8  base timestamp (or the delete horizon)
+ *       35      8  max timestamp
+ *       43      8  producer id
+ *       51      2  producer epoch
+ *       53      4  base sequence
+ *       57      4  record count
+ *       61         records, compressed as one stream
+ *
+ * A record: varint length, i8 attributes, varlong timestamp delta, varint offset delta, varint key size and key, varint value
+ * size and value (-1: null), varint header count, then per header key size, key, value size, value (KIP-82).
+ *
+ * Everything here works on bytes in place and takes no memory but where a function says so.
+ */
+#ifndef WIRE_RECORDS_H
+#define WIRE_RECORDS_H
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "base/view.h"
+
+#define BATCH_OVERHEAD 61   /* bytes of a v2 batch without records */
+#define BATCH_LENGTH_AT 8
+#define BATCH_PREFIX 12     /* base offset and length: batch length counts what follows */
+#define BATCH_HEAD 61
+
+enum compression {
+    COMPRESSION_NONE = 0,
+    COMPRESSION_GZIP = 1,
+    COMPRESSION_SNAPPY = 2,
+    COMPRESSION_LZ4 = 3,
+    COMPRESSION_ZSTD = 4,
+};
+
+enum {
+    BATCH_COMPRESSION_MASK = 7,
+    BATCH_LOG_APPEND_TIME = 8,
+    BATCH_TRANSACTIONAL = 16,
+    BATCH_CONTROL = 32,
+    BATCH_DELETE_HORIZON = 64,
+};
+
+/* The fixed head of a batch, in host order. */
+struct batch_head {
+    int64_t base_offset;
+    int32_t length; /* as on the wire: total bytes minus BATCH_PREFIX */
+    int32_t leader_epoch;
+    int8_t magic;
+    uint32_t crc;
+    int16_t attributes;
+    int32_t last_offset_delta;
+    int64_t base_timestamp, max_timestamp;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t base_sequence;
+    int32_t count;
+};
+
+/* Reads the head of the batch that starts at `bytes`. False: fewer than BATCH_HEAD bytes. Nothing is judged. */
+bool batch_head_read(struct bytes_view bytes, struct batch_head *head) __attribute__((warn_unused_result));
+
+static inline size_t batch_size(const struct batch_head *head) /* total bytes; the length was checked to be sane before */
+{
+    return (size_t)head->length + BATCH_PREFIX;
+}
+
+static inline int64_t batch_last_offset(const struct batch_head *head)
+{
+    return head->base_offset + head->last_offset_delta;
+}
+
+/* Patches in place what lies outside the CRC. */
+void batch_set_base_offset(uint8_t *batch, int64_t base_offset);
+void batch_set_leader_epoch(uint8_t *batch, int32_t leader_epoch);
+/* Sets timestamp type LogAppendTime and the max timestamp, and computes the CRC anew. */
+void batch_set_append_time(uint8_t *batch, size_t size, int64_t wall_ms);
+
+/* What the topic demands of a batch, and what the check found. */
+struct batch_rules {
+    bool compacted;                     /* every record needs a key */
+    bool from_client;                   /* control batches are refused */
+    int64_t now_ms;                     /* wall time */
+    int64_t timestamp_before_max_ms;    /* message.timestamp.before.max.ms; INT64_MAX: any */
+    int64_t timestamp_after_max_ms;
+    bool append_time;                   /* timestamps are not judged: they are replaced */
+    size_t decompressed_max;            /* most bytes that the records may decompress to */
+};
+
+struct batch_record_error { /* of the first bad record, for ProduceResponse.RecordErrors */
+    int32_t batch_index; /* index of the record in the batch; -1: the batch as a whole */
+    const char *message; /* static */
+};
+
+struct batch_facts {
+    struct batch_head head;
+    size_t size;                 /* total bytes */
+    int64_t max_timestamp_offset_delta; /* offset delta of the (first) record with the max timestamp */
+    size_t records_size;         /* decompressed */
+};
+
+/* Checks one whole batch: length, magic 2, CRC, attributes, counts, deltas, sizes, every record (decompressing with
+ * bounded output), timestamps, keys; exactly `bytes.size` bytes. In the order and with the errors of Kafka's LogValidator:
+ * CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_FOR_MESSAGE_FORMAT, MESSAGE_TOO_LARGE ... Fills *error on failure. */
+enum status batch_check(struct bytes_view bytes, const struct batch_rules *rules, struct batch_facts *facts,
+                        struct batch_record_error *error) MUST_CHECK;
+
+/* Length, magic and CRC only: what recovery asks of a batch on disk. `bytes` may be longer than the batch; *size gets its total. */
+enum status batch_check_crc(struct bytes_view bytes, size_t *size) MUST_CHECK;
+
+/* Records one by one. Decompression is streamed; memory (a window and one record) comes from the arena. */
+struct record {
+    int64_t offset, timestamp;
+    struct bytes_view key, value; /* data NULL: null; valid until the next call of record_next */
+    struct bytes_view headers;    /* raw: count varint and headers */
+    int32_t headers_count;
+};
+
+struct record_cursor; /* opaque */
+
+/* NULL: no memory or the codec refused. The batch was checked (batch_check or batch_check_crc) before. */
+struct record_cursor *record_cursor_new(struct arena *arena, struct bytes_view batch, size_t decompressed_max);
+/* STATUS_OK and *more = false at the end; STATUS_CORRUPT_MESSAGE on bad bytes. */
+enum status record_next(struct record_cursor *cursor, struct record *record, bool *more) MUST_CHECK;
+void record_cursor_free(struct record_cursor *cursor); /* codec state that is not in the arena */
+
+/* Builds one uncompressed batch (for internal topics, the metadata log, format conversion). */
+struct batch_builder {
+    uint8_t *bytes; /* caller's buffer */
+    size_t size, capacity;
+    int64_t base_timestamp, max_timestamp;
+    int32_t count, last_offset_delta;
+    int16_t attributes;
+};
+
+void batch_builder_init(struct batch_builder *b, void *buffer, size_t capacity, int16_t attributes);
+/* Bytes that a record will take, so that a buffer can be sized; headers NULL-able raw view as in struct record. */
+size_t batch_record_size(int32_t offset_delta, int64_t timestamp_delta, struct bytes_view key, struct bytes_view value, struct bytes_view headers);
+/* False: it does not fit; nothing changed. The first record's timestamp is the base timestamp. offset_delta must grow. */
+bool batch_builder_add(struct batch_builder *b, int32_t offset_delta, int64_t timestamp, struct bytes_view key,
+                       struct bytes_view value, struct bytes_view headers) __attribute__((warn_unused_result));
+/* Writes the head and the CRC; returns the whole batch. Producer id -1, epoch -1, sequence -1 for batches of no producer. */
+struct bytes_view batch_builder_finish(struct batch_builder *b, int64_t base_offset, int32_t leader_epoch,
+                                       int64_t producer_id, int16_t producer_epoch, int32_t base_sequence);
+
+/* The same records under another codec (topic compression.type other than `producer`); level as in Kafka's
+ * compression.*.level. The result is in the arena. */
+enum status batch_recompress(struct bytes_view batch, enum compression to, int level, size_t decompressed_max,
+                             struct arena *arena, struct bytes_view *out) MUST_CHECK;
+
+#endif
