@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The broker: what every shard knows (struct broker, constant after the start) and what each shard owns (struct broker_shard).
+ *
+ *   request → api table → handler → partition (on its shard) | controller (shard 0) | groups (shard of their __consumer_offsets partition)
+ *
+ * Each shard holds an image of the committed metadata, its own copy, so that no request asks another shard what exists. A change
+ * goes through the controller: records are appended to the metadata log, and when they are durable every shard applies
+ * them, opening and closing its partitions; then the change is answered (CreateTopics answers only when its partitions serve).
+ */
+#ifndef BROKER_BROKER_H
+#define BROKER_BROKER_H
+
+#include "base/map.h"
+#include "broker/config.h"
+#include "broker/controller.h"
+#include "broker/request.h"
+#include "meta/image.h"
+#include "partition/partition.h"
+#include "store/dir.h"
+#include "store/store.h"
+
+struct groups;         /* groups.h */
+struct fetch_sessions; /* fetch_sessions.h */
+
+struct listener {
+    struct str_view name;              /* "PLAINTEXT" */
+    const char *host;                  /* to bind; "" is every address */
+    uint16_t port;                     /* to bind; after the start the bound one */
+    const char *advertised_host;
+    uint16_t advertised_port;
+    bool controller;                   /* in controller.listener.names: not for clients */
+};
+
+struct broker {
+    struct config *config;             /* static: file, --set, defaults */
+    int32_t node_id;
+    char cluster_id[UUID_TEXT_SIZE];
+    struct uuid directory_id;          /* of the first log directory */
+    bool memory;                       /* --memory: the file system is fs_mem */
+    struct log_dir *dir;
+    struct listener *listeners;
+    size_t listeners_count;
+    unsigned shards;
+    int64_t broker_epoch;              /* offset of our RegisterBrokerRecord */
+    struct broker_shard *by_shard[64];
+};
+
+struct broker_shard {
+    struct broker *broker;
+    struct shard *shard;
+    struct image *image;               /* committed metadata, this shard's copy */
+    struct store *store;
+    struct map partitions;             /* struct broker_partition by topic id and index */
+    struct fetch_sessions *sessions;
+    struct groups *groups;
+    struct controller *controller;     /* on shard 0, else NULL */
+    struct timer housekeeping;
+};
+
+/* Of the shard that the caller is on. */
+static inline struct broker_shard *broker_at(const struct shard *here)
+{
+    return shard_context(here);
+}
+
+/* Which shard owns a partition (any shard may ask). */
+unsigned broker_partition_shard(const struct broker *broker, struct uuid topic_id, int32_t index);
+
+/* A partition of this shard, open and serving; NULL: it is not here (or not open yet). */
+struct partition *broker_partition(struct broker_shard *b, struct uuid topic_id, int32_t index);
+
+/* Calls `each` for every open partition of this shard. */
+struct broker_partition {
+    struct map_node node;
+    struct { struct uuid topic_id; int32_t index; } key;
+    struct str_view topic;   /* owned */
+    struct partition *partition; /* NULL while it opens or closes */
+    struct broker_shard *owner;
+};
+struct broker_partition *broker_partition_next(struct broker_shard *b, struct broker_partition *after); /* NULL: the first / no more */
+
+/* The groups room is told of __consumer_offsets partitions when they open and before they close (groups.c implements these). */
+struct groups *groups_new(struct broker_shard *b);
+void groups_free(struct groups *g);
+void groups_partition_opened(struct groups *g, int32_t index, struct partition *partition);
+void groups_partition_closing(struct groups *g, int32_t index);
+/* A topic was deleted: its committed offsets go (traps row 8). */
+void groups_topic_deleted(struct groups *g, struct uuid topic_id, struct str_view topic);
+
+/* Starts, in order, once the image says so: the topic `name` is made when it is not there (auto-creation, __consumer_offsets).
+ * From any shard; r comes back to the shard that called, `then` runs there with the status of the creation in *r->auto_create.
+ * Internal topics get their own configuration (compact, offsets.topic.num.partitions). */
+struct auto_create {
+    struct request *request;
+    struct str_view *topics; /* names */
+    enum status *statuses;   /* filled */
+    size_t count;
+    void (*then)(struct request *r, struct auto_create *a);
+    unsigned back;           /* shard */
+};
+void broker_auto_create(struct auto_create *a);
+
+#endif
