@@ -12,7 +12,7 @@
 
 #include "base/map.h"
 #include "broker/config.h"
-#include "broker/controller.h"
+#include "broker/metadata.h"
 #include "broker/request.h"
 #include "meta/image.h"
 #include "partition/partition.h"
@@ -53,7 +53,7 @@ struct broker_shard {
     struct map partitions;             /* struct broker_partition by topic id and index */
     struct fetch_sessions *sessions;
     struct groups *groups;
-    struct controller *controller;     /* on shard 0, else NULL */
+    struct metadata *metadata;         /* on shard 0, else NULL */
     struct timer housekeeping;
 };
 
