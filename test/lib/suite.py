@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shape of a suite: a program that prints `PASS name` or `FAIL name: reason` for each case and exits non-zero if any
+failed. test/run.py counts those lines; everything else that a suite prints is for its log."""
+import argparse
+import concurrent.futures
+import fnmatch
+import os
+import sys
+import threading
+import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+_lock = threading.Lock()
+_failed = []
+
+
+def report(name, failure=None):
+    """Prints the verdict on a case: passed unless there is a failure, the reason in words."""
+    with _lock:
+        if failure is None:
+            print(f"PASS {name}", flush=True)
+        else:
+            _failed.append(name)
+            print(f"FAIL {name}: {' '.join(str(failure).split())[:2000]}", flush=True)
+
+
+def run_case(name, function, *arguments):
+    try:
+        function(*arguments)
+    except Exception as error:    # whatever it is, it is this case's failure, and the others still run
+        traceback.print_exc()
+        report(name, f"{type(error).__name__}: {error}")
+    else:
+        report(name)
+
+
+def check(got, want, what="value"):
+    if got != want:
+        raise AssertionError(f"{what}: got {_short(got)}, want {_short(want)}")
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) < 400 else f"{text[:300]}... ({len(text)} characters)"
+
+
+def arguments(description, against=False):
+    """The command line that suites share: patterns that choose cases, and what to run them against."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("cases", nargs="*", help="patterns of the cases to run; all of them by default")
+    if against:
+        parser.add_argument("--against", choices=["barnabas", "kafka"], default="barnabas")
+    parsed = parser.parse_args()
+    parsed.chosen = lambda name: not parsed.cases or any(fnmatch.fnmatch(name, pattern) for pattern in parsed.cases)
+    return parsed
+
+
+def run(cases, workers=1):
+    """Runs (name, function, *arguments) tuples, several at a time if they may, and exits."""
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda case: run_case(*case), cases))
+    sys.exit(1 if _failed else 0)
