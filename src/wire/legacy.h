@@ -11,11 +11,13 @@
 #include "wire/records.h"
 
 /* Magic 0/1 message set → one v2 batch in the arena (compressed with the codec that it came in; base offset 0, offset deltas 0..n-1).
- * CORRUPT_MESSAGE, INVALID_RECORD, MESSAGE_TOO_LARGE as Kafka answers them. Old messages of magic 0 get timestamp -1. */
+ * CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE, MESSAGE_TOO_LARGE as Kafka answers them. Messages of magic 0
+ * get timestamp -1. Keys and the age of timestamps are judged by batch_check of the result. */
 enum status legacy_to_batch(struct bytes_view set, size_t decompressed_max, struct arena *arena, struct bytes_view *batch) MUST_CHECK;
 
-/* v2 batches → message set of `magic` 0 or 1, at most `size_max` bytes but at least the first batch's records from `from_offset` on. Control
- * batches are dropped; headers are lost (as Kafka's down-conversion did). */
+/* v2 batches → message set of `magic` 0 or 1 with the records from `from_offset` on: at most `size_max` bytes, but at least the first batch
+ * that has any. The codec stays but for zstd, which the old formats do not know: its records are served plain. Control batches and
+ * headers are lost, as in Kafka's down-conversion. A last batch that is not complete is left out. */
 enum status legacy_from_batches(struct bytes_view batches, int8_t magic, int64_t from_offset, size_t size_max,
                                 size_t decompressed_max, struct arena *arena, struct bytes_view *set) MUST_CHECK;
 

@@ -28,19 +28,16 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "base/view.h"
+#include "wire/compress.h"
 
-#define BATCH_OVERHEAD 61   /* bytes of a v2 batch without records */
+#define BATCH_OVERHEAD 61   /* bytes of a batch before its records */
+#define BATCH_PREFIX 12 /* base offset and length: the length counts what follows */
 #define BATCH_LENGTH_AT 8
-#define BATCH_PREFIX 12     /* base offset and length: batch length counts what follows */
-#define BATCH_HEAD 61
-
-enum compression {
-    COMPRESSION_NONE = 0,
-    COMPRESSION_GZIP = 1,
-    COMPRESSION_SNAPPY = 2,
-    COMPRESSION_LZ4 = 3,
-    COMPRESSION_ZSTD = 4,
-};
+#define BATCH_EPOCH_AT 12
+#define BATCH_MAGIC_AT 16
+#define BATCH_CRC_AT 17
+#define BATCH_ATTRIBUTES_AT 21 /* the CRC covers from here on */
+#define BATCH_MAX_TIMESTAMP_AT 35
 
 enum {
     BATCH_COMPRESSION_MASK = 7,
@@ -66,7 +63,7 @@ struct batch_head {
     int32_t count;
 };
 
-/* Reads the head of the batch that starts at `bytes`. False: fewer than BATCH_HEAD bytes. Nothing is judged. */
+/* Reads the head of the batch that starts at `bytes`. False: fewer than BATCH_OVERHEAD bytes. Nothing is judged. */
 bool batch_head_read(struct bytes_view bytes, struct batch_head *head) __attribute__((warn_unused_result));
 
 static inline size_t batch_size(const struct batch_head *head) /* total bytes; the length was checked to be sane before */
@@ -84,6 +81,8 @@ void batch_set_base_offset(uint8_t *batch, int64_t base_offset);
 void batch_set_leader_epoch(uint8_t *batch, int32_t leader_epoch);
 /* Sets timestamp type LogAppendTime and the max timestamp, and computes the CRC anew. */
 void batch_set_append_time(uint8_t *batch, size_t size, int64_t wall_ms);
+/* Sets the max timestamp alone: clients do send wrong ones, and Kafka mends them (batch_facts.max_timestamp). Computes the CRC anew. */
+void batch_set_max_timestamp(uint8_t *batch, size_t size, int64_t max_timestamp);
 
 /* What the topic demands of a batch, and what the check found. */
 struct batch_rules {
@@ -104,20 +103,22 @@ struct batch_record_error { /* of the first bad record, for ProduceResponse.Reco
 struct batch_facts {
     struct batch_head head;
     size_t size;                 /* total bytes */
-    int64_t max_timestamp_offset_delta; /* offset delta of the (first) record with the max timestamp */
+    int64_t max_timestamp;       /* of the records: may differ from what the head says */
+    int32_t max_timestamp_offset_delta; /* offset delta of the (first) record with it */
     size_t records_size;         /* decompressed */
 };
 
-/* Checks one whole batch: length, magic 2, CRC, attributes, counts, deltas, sizes, every record (decompressing with
- * bounded output), timestamps, keys; exactly `bytes.size` bytes. In the order and with the errors of Kafka's LogValidator:
- * CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_FOR_MESSAGE_FORMAT, MESSAGE_TOO_LARGE ... Fills *error on failure. */
+/* Checks one whole batch: length, magic 2, CRC, attributes, counts, offset deltas 0..n-1, sizes, every record, timestamps, keys; exactly
+ * `bytes.size` bytes. Compressed records are streamed through a window of some 64 KiB beside the codec's own, whatever they say of their
+ * sizes. In the order and with the errors of Kafka's LogValidator: INVALID_RECORD, CORRUPT_MESSAGE, UNSUPPORTED_COMPRESSION_TYPE, INVALID_TIMESTAMP,
+ * MESSAGE_TOO_LARGE (of the decompressed size; max.message.bytes is the caller's), NO_MEMORY. Fills *facts on success, *error on failure. */
 enum status batch_check(struct bytes_view bytes, const struct batch_rules *rules, struct batch_facts *facts,
                         struct batch_record_error *error) MUST_CHECK;
 
 /* Length, magic and CRC only: what recovery asks of a batch on disk. `bytes` may be longer than the batch; *size gets its total. */
 enum status batch_check_crc(struct bytes_view bytes, size_t *size) MUST_CHECK;
 
-/* Records one by one. Decompression is streamed; memory (a window and one record) comes from the arena. */
+/* Records one by one. Decompression is streamed: the memory is a window that grows to the largest record, and the codec's own. */
 struct record {
     int64_t offset, timestamp;
     struct bytes_view key, value; /* data NULL: null; valid until the next call of record_next */
@@ -127,11 +128,11 @@ struct record {
 
 struct record_cursor; /* opaque */
 
-/* NULL: no memory or the codec refused. The batch was checked (batch_check or batch_check_crc) before. */
+/* NULL: no memory or the codec refused. The batch was checked (batch_check or batch_check_crc) before; more may follow it. */
 struct record_cursor *record_cursor_new(struct arena *arena, struct bytes_view batch, size_t decompressed_max);
-/* STATUS_OK and *more = false at the end; STATUS_CORRUPT_MESSAGE on bad bytes. */
+/* STATUS_OK and *more = false at the end; STATUS_CORRUPT_MESSAGE on bad bytes, MESSAGE_TOO_LARGE past decompressed_max. */
 enum status record_next(struct record_cursor *cursor, struct record *record, bool *more) MUST_CHECK;
-void record_cursor_free(struct record_cursor *cursor); /* codec state that is not in the arena */
+void record_cursor_free(struct record_cursor *cursor); /* what is not in the arena; NULL is allowed */
 
 /* Builds one uncompressed batch (for internal topics, the metadata log, format conversion). */
 struct batch_builder {
