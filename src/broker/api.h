@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The table of APIs: what is served, and by whom. ApiVersions, the dispatcher and the log derive from it; what is
- * not in it is neither advertised nor served. Versions are those of the schema (wire/apis.h) unless the row narrows them.
+ * not in it is neither advertised nor served. Versions are those of the schema (wire/apis.h).
  *
  * A handler gets a request whose body is decoded (r->in) and ends it, now or later. One file per API: api_<name>.c.
  */
@@ -11,20 +11,24 @@
 #include "broker/request.h"
 #include "wire/apis.h"
 
-struct api {
+struct service {
     int16_t key;
-    int16_t version_min, version_max; /* served */
-    int16_t advertised_min;           /* below version_min only for Produce (librdkafka#4956) */
-    bool pipelined;                   /* may run while earlier requests of the same connection are under way: order is kept by the partition */
     void (*serve)(struct request *r);
-    const struct wire_api *wire;
+    const struct api *api;  /* of the schema: its versions are served, but for those that are not final */
+    bool pipelined;         /* may run while earlier requests of the same connection are under way: order is kept by the partition */
 };
 
-extern const struct api apis[];
-extern const unsigned apis_count;
+extern const struct service services[];
+extern const unsigned services_count;
+
+/* The versions that are served and advertised. */
+static inline int16_t service_version_max(const struct service *s)
+{
+    return s->api->unstable >= 0 ? (int16_t)(s->api->unstable - 1) : s->api->version_max;
+}
 
 /* NULL: not served. */
-const struct api *api_find(int16_t key);
+const struct service *service_find(int16_t key);
 
 /* Bytes of a file as the value of a records field: the wire_records' source. */
 struct wire_range {
@@ -46,6 +50,7 @@ void api_sync_group(struct request *r);
 void api_describe_groups(struct request *r);
 void api_list_groups(struct request *r);
 void api_api_versions(struct request *r);
+void api_versions_refuse(struct request *r); /* of a version that is not served */
 void api_create_topics(struct request *r);
 void api_delete_topics(struct request *r);
 void api_delete_records(struct request *r);

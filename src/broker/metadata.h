@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The node's metadata log, on shard 0: replayed at the start, appended to by decisions, and distributed when durable.
  *
- *   a handler on shard 0 → controller_* (meta/controller.h: pure, on metadata_image) → records → metadata_commit
+ *   a handler on shard 0 → decide_* (meta/decide.h: pure, on metadata_image) → records → metadata_commit
  *     → applied to metadata_image at once, so that the next decision sees them
  *     → one batch in __cluster_metadata-0, durable → mailed to every shard → applied to its image, partitions opened and closed
  *     → done: what was decided serves
@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "base/view.h"
-#include "meta/controller.h"
+#include "meta/decide.h"
 #include "meta/image.h"
 #include "rt/shard.h"
 
@@ -23,8 +23,8 @@ struct request;
 /* The image that decisions are made on. Shard 0 only. */
 struct image *metadata_image(struct metadata *m);
 
-/* A controller for one decision of a request on shard 0: image, rules, the request's arena. */
-struct controller metadata_controller(struct metadata *m, struct arena *arena);
+/* For one decision on shard 0: image, rules, and the arena that its records are made in. */
+struct decision metadata_decision(struct metadata *m, struct arena *arena);
 
 /* One decision: framed metadata records, borrowed until `done`, and all in one batch. */
 struct commit {

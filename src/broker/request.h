@@ -16,7 +16,7 @@
 #include "rt/io.h"
 #include "rt/shard.h"
 
-struct api;
+struct service;
 struct listener;
 struct request;
 
@@ -29,7 +29,7 @@ struct leg {
 };
 
 enum request_end {
-    REQUEST_ANSWERED,   /* reply_* are set */
+    REQUEST_ANSWERED,   /* reply is set */
     REQUEST_UNANSWERED, /* no bytes leave, the connection goes on (acks=0) */
     REQUEST_CLOSES,     /* the connection is closed: what Kafka does with a request that it cannot read */
 };
@@ -37,7 +37,7 @@ enum request_end {
 struct request {
     /* set by the session, constant */
     struct shard *home;             /* the connection's */
-    const struct api *api;
+    const struct service *service;
     int16_t version;
     int32_t correlation_id;
     struct str_view client_id;      /* data NULL: none */
@@ -57,7 +57,7 @@ struct request {
     /* the answer: what the session sends, length prefix and header included. Files are unreferenced by request_free. */
     struct io_piece *reply;
     unsigned reply_count;
-    size_t reply_size;
+    uint8_t *reply_bytes; /* what its memory pieces point into */
 
     /* private to request.c */
     struct mail mail;

@@ -259,10 +259,10 @@ static bool session_header(struct reader *reader, struct request *r, int16_t *ke
     r->version = reader_i16(reader);
     r->correlation_id = reader_i32(reader);
     r->client_id = reader_str(reader);
-    r->api = api_find(*key);
-    if (reader->bad || !r->api)
+    r->service = service_find(*key);
+    if (reader->bad || !r->service)
         return false;
-    if (r->version >= r->api->wire->flexible_from)
+    if (r->version >= r->service->api->flexible)
         for (uint32_t tags = reader_uvarint(reader); tags && !reader->bad; tags--) {
             reader_uvarint(reader);
             reader_take(reader, reader_uvarint(reader));
@@ -301,7 +301,7 @@ static void session_request(struct session *s, const uint8_t *frame, size_t size
     s->count++;
     s->running++;
     s->bytes += q->frame_size;
-    s->exclusive = !r->api->pipelined;
+    s->exclusive = !r->service->pipelined;
     s->active_ms = shard_now_ms(s->here);
     dispatch(r, (struct bytes_view){reader.at, reader.left});
 }
@@ -309,14 +309,14 @@ static void session_request(struct session *s, const uint8_t *frame, size_t size
 /* May the frame at `frame` start now, beside what runs? */
 static bool session_may_start(const struct session *s, const uint8_t *frame)
 {
-    const struct api *api;
+    const struct service *service;
 
     if (s->count >= SESSION_REQUESTS_MAX || (s->count && s->bytes >= SESSION_BYTES_MAX))
         return false;
     if (s->running == 0)
         return true;
-    api = api_find((int16_t)(frame[FRAME_PREFIX] << 8 | frame[FRAME_PREFIX + 1]));
-    return !s->exclusive && api && api->pipelined;
+    service = service_find((int16_t)(frame[FRAME_PREFIX] << 8 | frame[FRAME_PREFIX + 1]));
+    return !s->exclusive && service && service->pipelined;
 }
 
 static size_t frame_size_at(const uint8_t *at)
