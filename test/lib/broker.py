@@ -190,11 +190,9 @@ class Kafka(Broker):
 KINDS = {"barnabas": Barnabas, "kafka": Kafka}
 
 
-@contextlib.contextmanager
 def scratch(name):
-    """A directory of the test's own under build/test-data; it stays behind only if the test fails."""
+    """A fresh directory under build/test-data, which stays to be looked at until the next run."""
     path = BUILD / "test-data" / name
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
-    yield path
-    shutil.rmtree(path)
+    return path

@@ -2,14 +2,10 @@
 """The shape of a suite: a program that prints `PASS name` or `FAIL name: reason` for each case and exits non-zero if any
 failed. test/run.py counts those lines; everything else that a suite prints is for its log."""
 import argparse
-import concurrent.futures
 import fnmatch
-import os
 import sys
 import threading
 import traceback
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 _lock = threading.Lock()
 _failed = []
@@ -56,8 +52,5 @@ def arguments(description, against=False):
     return parsed
 
 
-def run(cases, workers=1):
-    """Runs (name, function, *arguments) tuples, several at a time if they may, and exits."""
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda case: run_case(*case), cases))
+def finish():
     sys.exit(1 if _failed else 0)
