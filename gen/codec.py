@@ -241,12 +241,9 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         return f"{at} = reader_{C_TYPES[item.type][1]}(d->r);"
 
     def decode_tags(self, struct, indent):
-        items = tagged(struct)
-        if not items:
-            return [f"{indent}for (struct decoder_tags t = decode_tags(d, &out->unknown_tags); decode_tag(d, &t);)", f"{indent}    decode_unknown(d, &t);"]
         lines = [f"{indent}for (struct decoder_tags t = decode_tags(d, &out->unknown_tags); decode_tag(d, &t);)"]
         word = "if"
-        for item in items:
+        for item in tagged(struct):
             condition = " && ".join(filter(None, [f"t.tag == {item.tag}", within(item.versions, self.tag_versions(struct), "d")]))
             lines += [f"{indent}    {word} ({condition})", f"{indent}        {self.decode_field(item)}"]
             word = "else if"
@@ -256,11 +253,14 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         """The versions in which the struct has a tagged section, as far as its fields need to ask."""
         return max(struct.versions[0], self.message.flexible), struct.versions[1]
 
-    def in_tagged_section(self, lines, subject):
-        if self.message.flexible <= self.message.versions[0]:
-            return lines("    ")
-        body = lines("        ")
-        return [f"    if ({subject}->flexible) {{", *body, "    }"]
+    def tagged_section(self, struct, subject, some, none):
+        """The lines for the section: some(indent) with its known fields, or the line `none` where it has no known field."""
+        always = self.message.flexible <= self.message.versions[0]
+        if not self.flexible:
+            return []
+        if not tagged(struct):
+            return [f"    {none}"] if always else [f"    if ({subject}->flexible)", f"        {none}"]
+        return some("    ") if always else [f"    if ({subject}->flexible) {{", *some("        "), "    }"]
 
     def guarded(self, item, struct, subject, line):
         condition = within(item.versions, struct.versions, subject)
@@ -271,8 +271,7 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         for item in struct.fields:
             if item.tag < 0:
                 lines += self.guarded(item, struct, "d", self.decode_field(item))
-        if self.flexible:
-            lines += self.in_tagged_section(lambda indent: self.decode_tags(struct, indent), "d")
+        lines += self.tagged_section(struct, "d", lambda indent: self.decode_tags(struct, indent), "decode_no_tags(d, &out->unknown_tags);")
         return self.walker("decode", struct, f"struct decoder *d, void *at", f"    {self.struct(struct)} *out = at;", lines)
 
     def walker(self, verb, struct, parameters, local, lines):
@@ -298,8 +297,6 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
 
     def encode_tags(self, struct, indent):
         items = tagged(struct)
-        if not items:
-            return [f"{indent}encode_tags_end(e, encode_tags(e, in->unknown_tags, 0));"]
         lines = []
         for item in items:
             condition = " && ".join(filter(None, [within(item.versions, self.tag_versions(struct), "e"), self.differs(item, "in")]))
@@ -325,8 +322,7 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         for item in struct.fields:
             if item.tag < 0:
                 lines += self.guarded(item, struct, "e", self.encode_field(item, "e"))
-        if self.flexible:
-            lines += self.in_tagged_section(lambda indent: self.encode_tags(struct, indent), "e")
+        lines += self.tagged_section(struct, "e", lambda indent: self.encode_tags(struct, indent), "encode_no_tags(e, in->unknown_tags);")
         return self.walker("encode", struct, "struct encoder *e, const void *at", f"    const {self.struct(struct)} *in = at;", lines)
 
     # ---- printing ----
@@ -380,6 +376,8 @@ def write_code(directory, out):
     for path in schema.files(directory):
         parsed = schema.parse(path)
         codes = [Code(m) for m in messages(parsed)]
+        if not codes:
+            continue
         room = directory.name
         guard = f"WIRE_{room}_{path.name}_H".upper()
         title = f"/* SPDX-License-Identifier: Apache-2.0\n * Made from schema/{room}/{path.name} by gen/codec.py. */\n"
@@ -433,7 +431,8 @@ def main():
     verb, directory = sys.argv[1], Path(sys.argv[2])
     if verb == "names":
         for path in schema.files(directory):
-            print(path.name)
+            if messages(schema.parse(path)):
+                print(path.name)
     elif verb == "code":
         write_code(directory, Path(sys.argv[3]))
     else:

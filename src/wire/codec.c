@@ -71,6 +71,12 @@ void decode_unknown(struct decoder *d, struct decoder_tags *t)
     t->unknown = &item->next;
 }
 
+void decode_no_tags(struct decoder *d, const struct wire_tag **unknown)
+{
+    for (struct decoder_tags t = decode_tags(d, unknown); decode_tag(d, &t);)
+        decode_unknown(d, &t);
+}
+
 /* ---- encoding ---- */
 
 static void encode_sized(struct encoder *e, struct bytes_view v, bool nullable)
@@ -160,6 +166,11 @@ void encode_tags_end(struct encoder *e, const struct wire_tag *unknown)
 {
     for (; unknown; unknown = unknown->next)
         encode_unknown(e, unknown);
+}
+
+void encode_no_tags(struct encoder *e, const struct wire_tag *unknown)
+{
+    encode_tags_end(e, encode_tags(e, unknown, 0));
 }
 
 /* ---- printing ---- */

@@ -112,6 +112,7 @@ struct decoder_tags {
 struct decoder_tags decode_tags(struct decoder *d, const struct wire_tag **unknown);
 bool decode_tag(struct decoder *d, struct decoder_tags *t); /* false: no more, or the section is bad */
 void decode_unknown(struct decoder *d, struct decoder_tags *t);
+void decode_no_tags(struct decoder *d, const struct wire_tag **unknown); /* the section of a struct without known tags */
 
 /* ---- encoding ---- */
 
@@ -236,6 +237,7 @@ void encode_optional(struct encoder *e, const void *item, encode_fn *encode); /*
 const struct wire_tag *encode_tags(struct encoder *e, const struct wire_tag *unknown, int known);
 void encode_tag(struct encoder *e, const struct wire_tag **unknown, uint32_t tag, size_t size);
 void encode_tags_end(struct encoder *e, const struct wire_tag *unknown);
+void encode_no_tags(struct encoder *e, const struct wire_tag *unknown); /* the section of a struct without known tags */
 
 /* ---- printing ---- */
 
