@@ -15,10 +15,10 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "base/view.h"
+#include "rt/shard.h"
 
-struct shard;
-struct io;
 struct io_socket; /* opaque: a listener or a connection */
 struct file;      /* fs.h */
 
@@ -87,10 +87,13 @@ void io_close(struct io *io, struct io_socket *socket, struct io_op *op);
  * `work` may call only fs.h and pure functions, on memory that the job lends it until `done` runs on the shard that submitted it. Jobs
  * of one shard with the same non-NULL `lane` run one after the other in order; others in any order, at the same time. */
 struct io_job {
-    struct list link; /* the backend's */
     void (*work)(struct io_job *job);
     void (*done)(struct shard *here, struct io_job *job);
     const void *lane;
+    struct list link;          /* this and below: the backend's while the job is outstanding */
+    struct list lane_waiting;  /* the jobs of the same lane that come after this one */
+    struct map_node lane_node; /* this job holds its lane */
+    struct mail finished;
 };
 
 void io_job_submit(struct io *io, struct io_job *job);

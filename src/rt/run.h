@@ -7,6 +7,8 @@
 #ifndef RT_RUN_H
 #define RT_RUN_H
 
+#include <stddef.h>
+
 #include "base/err.h"
 
 struct shard;

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The machine's file system (fs.h). Every call is one system call or a loop over a bounded table; nothing is retried. Descriptors close
+ * on exec.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "rt/fs_backend.h"
+
+enum { PIECES_MAX = 256 }; /* of one pwritev; the kernel takes 1024 */
+
+static const struct fs_backend posix_backend;
+
+struct fs *fs_posix_new(void)
+{
+    struct fs *fs = mem_alloc(1, sizeof *fs);
+
+    if (fs)
+        fs->backend = &posix_backend;
+    return fs;
+}
+
+static void posix_free(struct fs *fs)
+{
+    mem_free(fs);
+}
+
+static enum status posix_open(struct fs *fs, const char *path, unsigned flags, struct file **out, struct err *err)
+{
+    int how = O_CLOEXEC | (flags & (FS_WRITE | FS_CREATE) ? O_RDWR : O_RDONLY);
+    struct file *file = mem_alloc(1, sizeof *file);
+    int fd;
+
+    if (flags & FS_CREATE)
+        how |= O_CREAT;
+    if (flags & FS_EXCLUSIVE)
+        how |= O_EXCL;
+    if (!file)
+        return fs__failed(err, ENOMEM, "open", path);
+    fd = open(path, how, 0644);
+    if (fd < 0) {
+        mem_free(file);
+        return fs__failed(err, errno, "open", path);
+    }
+    if (!file__init(file, &posix_backend, fd, path)) {
+        close(fd);
+        mem_free(file);
+        return fs__failed(err, ENOMEM, "open", path);
+    }
+    *out = file;
+    return STATUS_OK;
+}
+
+static enum status posix_mkdir(struct fs *fs, const char *path, struct err *err)
+{
+    char prefix[FS_PATH_MAX];
+    size_t size = strlen(path);
+    struct stat is;
+
+    if (size == 0 || size >= sizeof prefix)
+        return fs__failed(err, size ? ENAMETOOLONG : ENOENT, "make directory", path);
+    memcpy(prefix, path, size + 1);
+    for (size_t i = 1; i <= size; i++) {
+        if (path[i] == '/' || path[i] == 0) {
+            prefix[i] = 0;
+            if (mkdir(prefix, 0755) < 0 && errno != EEXIST)
+                return fs__failed(err, errno, "make directory", prefix);
+            prefix[i] = path[i];
+        }
+    }
+    if (stat(path, &is) < 0)
+        return fs__failed(err, errno, "make directory", path);
+    return S_ISDIR(is.st_mode) ? STATUS_OK : fs__failed(err, ENOTDIR, "make directory", path);
+}
+
+static enum status posix_rename(struct fs *fs, const char *from, const char *to, struct err *err)
+{
+    if (rename(from, to) == 0)
+        return STATUS_OK;
+    fs__failed(err, errno, "rename to", to);
+    return err_wrap(err, "%s", from);
+}
+
+static enum status posix_remove(struct fs *fs, const char *path, struct err *err)
+{
+    if (unlink(path) == 0 || (errno == EISDIR && rmdir(path) == 0))
+        return STATUS_OK;
+    return errno == EEXIST ? fs__failed(err, ENOTEMPTY, "remove", path) : fs__failed(err, errno, "remove", path);
+}
+
+static enum status posix_sync_dir(struct fs *fs, const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum status status = STATUS_OK;
+
+    if (fd < 0)
+        return fs__failed(err, errno, "open directory", path);
+    if (fsync(fd) < 0)
+        status = fs__failed(err, errno, "sync directory", path);
+    close(fd); /* it was only read */
+    return status;
+}
+
+static bool posix_exists(struct fs *fs, const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static enum status posix_space(struct fs *fs, const char *path, uint64_t *free, uint64_t *total, struct err *err)
+{
+    struct statvfs is;
+
+    if (statvfs(path, &is) < 0)
+        return fs__failed(err, errno, "ask the space of", path);
+    *free = (uint64_t)is.f_bavail * is.f_frsize;
+    *total = (uint64_t)is.f_blocks * is.f_frsize;
+    return STATUS_OK;
+}
+
+static enum status posix_list(struct fs *fs, const char *path, char ***out, size_t *count, struct err *err)
+{
+    struct fs__names names = {0};
+    struct dirent *entry;
+    int failed;
+    DIR *dir = opendir(path);
+
+    if (!dir)
+        return fs__failed(err, errno, "list", path);
+    while ((errno = 0, entry = readdir(dir))) {
+        bool self = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+        if (!self && !fs__names_add(&names, entry->d_name)) {
+            errno = ENOMEM;
+            break;
+        }
+    }
+    failed = errno;
+    closedir(dir);
+    if (failed)
+        mem_free(names.text);
+    else if (!fs__names_finish(&names, out, count))
+        failed = ENOMEM;
+    return failed ? fs__failed(err, failed, "list", path) : STATUS_OK;
+}
+
+/* --- open files --- */
+
+/* Whoever wrote has synced: what close could still report is nothing that an acknowledgement was given for. */
+static void posix_file_close(struct file *file)
+{
+    close(file->fd);
+    mem_free(file);
+}
+
+static enum status posix_file_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
+{
+    uint8_t *at = to;
+
+    *got = 0;
+    while (*got < size) {
+        ssize_t n = pread(file->fd, at + *got, size - *got, (off_t)(offset + *got));
+        if (n < 0)
+            return fs__failed(err, errno, "read", file->path);
+        if (n == 0)
+            break;
+        *got += (size_t)n;
+    }
+    return STATUS_OK;
+}
+
+static enum status posix_file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err)
+{
+    struct iovec vec[PIECES_MAX];
+
+    while (count) {
+        unsigned n = count < PIECES_MAX ? count : PIECES_MAX;
+        size_t size = 0;
+        ssize_t written;
+        for (unsigned i = 0; i < n; i++) {
+            union {
+                const void *in;
+                void *out;
+            } data = {.in = pieces[i].data}; /* the kernel only reads it, but iovec has no const */
+            vec[i] = (struct iovec){data.out, pieces[i].size};
+            size += pieces[i].size;
+        }
+        written = pwritev(file->fd, vec, (int)n, (off_t)offset);
+        if (written < 0)
+            return fs__failed(err, errno, "write", file->path);
+        if ((size_t)written < size)
+            return err_set(err, STATUS_IO, "write %s: only %zd of %zu bytes were taken", file->path, written, size);
+        offset += size;
+        pieces += n;
+        count -= n;
+    }
+    return STATUS_OK;
+}
+
+static enum status posix_file_sync(struct file *file, struct err *err)
+{
+    return fdatasync(file->fd) < 0 ? fs__failed(err, errno, "sync", file->path) : STATUS_OK;
+}
+
+static enum status posix_file_truncate(struct file *file, uint64_t size, struct err *err)
+{
+    return ftruncate(file->fd, (off_t)size) < 0 ? fs__failed(err, errno, "truncate", file->path) : STATUS_OK;
+}
+
+static enum status posix_file_size(struct file *file, uint64_t *size, struct err *err)
+{
+    struct stat is;
+
+    if (fstat(file->fd, &is) < 0)
+        return fs__failed(err, errno, "ask the size of", file->path);
+    *size = (uint64_t)is.st_size;
+    return STATUS_OK;
+}
+
+/* An open file description lock: it meets the record locks that Kafka (Java's FileChannel) takes, and is not lost when another
+ * descriptor of the same file is closed. */
+static enum status posix_file_lock(struct file *file, struct err *err)
+{
+    struct flock how = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    if (fcntl(file->fd, F_OFD_SETLK, &how) == 0)
+        return STATUS_OK;
+    if (errno == EAGAIN || errno == EACCES)
+        return err_set(err, STATUS_EXISTS, "lock %s: held by another process", file->path);
+    return fs__failed(err, errno, "lock", file->path);
+}
+
+static const struct fs_backend posix_backend = {
+    .free = posix_free,
+    .open = posix_open,
+    .mkdir = posix_mkdir,
+    .rename = posix_rename,
+    .remove = posix_remove,
+    .sync_dir = posix_sync_dir,
+    .exists = posix_exists,
+    .space = posix_space,
+    .list = posix_list,
+    .file_close = posix_file_close,
+    .file_read = posix_file_read,
+    .file_write = posix_file_write,
+    .file_sync = posix_file_sync,
+    .file_truncate = posix_file_truncate,
+    .file_size = posix_file_size,
+    .file_lock = posix_file_lock,
+};

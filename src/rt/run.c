@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See run.h: the driver (world.h) of the real world.
+ *
+ * Everything is made in the calling thread before any other starts, and freed after all have ended. on_start arrives as a shard's first
+ * mail: shard 0's is in its mailbox from the beginning, the others' are posted when shard 0's has run.
+ */
+#include "rt/run.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "rt/io_epoll.h"
+#include "rt/world.h"
+
+struct runner { /* one a shard */
+    struct run *run;
+    struct shard *shard;
+    struct io *io;
+    struct mail start;
+    pthread_t thread; /* not shard 0's, which runs in the caller's */
+    bool started;
+};
+
+struct run {
+    const struct rt_options *options;
+    struct shard_set set;
+    struct runner *runners;
+    int signals; /* a signalfd, -1: none */
+    struct epoll_source signals_source;
+    struct mail signal_mail;
+    bool signal_posted;
+    sigset_t mask_before;
+};
+
+static void clocks(uint64_t *now_us, int64_t *wall_ms)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    *now_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    *wall_ms = rt_wall_ms();
+}
+
+static void *runner_loop(void *context)
+{
+    struct runner *runner = context;
+    struct shard *shard = runner->shard;
+    uint64_t now_us, next_us;
+    int64_t wall_ms;
+
+    for (;;) {
+        clocks(&now_us, &wall_ms);
+        shard_turn(shard, now_us, wall_ms);
+        if (shard_stopped(shard))
+            return NULL;
+        next_us = shard_next_us(shard);
+        if (next_us <= now_us || !shard_sleep(shard))
+            io_epoll_wait(runner->io, 0);
+        else
+            io_epoll_wait(runner->io, next_us == SHARD_NEVER ? SHARD_NEVER : next_us - now_us);
+    }
+}
+
+static void on_start(struct shard *shard, struct mail *mail)
+{
+    struct runner *runner = LIST_ENTRY(mail, struct runner, start);
+    struct run *run = runner->run;
+
+    run->options->on_start(shard, run->options->context);
+    for (unsigned i = 1; i < run->set.count && shard_id(shard) == 0 && !shard_stopped(shard); i++)
+        shard_post(shard, run->set.shards[i], &run->runners[i].start);
+}
+
+/* --- signals --- */
+
+static void on_signal_mail(struct shard *shard, struct mail *mail)
+{
+    struct run *run = LIST_ENTRY(mail, struct run, signal_mail);
+    struct signalfd_siginfo info;
+
+    run->signal_posted = false;
+    while (read(run->signals, &info, sizeof info) == sizeof info)
+        run->options->on_signal(shard, (int)info.ssi_signo, run->options->context);
+}
+
+static void signal_ready(struct epoll_source *source, uint32_t events)
+{
+    struct run *run = LIST_ENTRY(source, struct run, signals_source);
+
+    if (run->signal_posted)
+        return;
+    run->signal_posted = true;
+    run->signal_mail.next = NULL;
+    shard_deliver(run->set.shards[0], &run->signal_mail, &run->signal_mail);
+}
+
+static enum status take_signals(struct run *run, struct err *err)
+{
+    sigset_t taken;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&taken);
+    sigaddset(&taken, SIGTERM);
+    sigaddset(&taken, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &taken, &run->mask_before);
+    run->signals = signalfd(-1, &taken, SFD_NONBLOCK | SFD_CLOEXEC);
+    return run->signals < 0 ? err_sys(err, STATUS_IO, errno, "make a signalfd") : STATUS_OK;
+}
+
+static void give_signals_back(struct run *run)
+{
+    if (run->signals >= 0)
+        close(run->signals);
+    pthread_sigmask(SIG_SETMASK, &run->mask_before, NULL);
+}
+
+/* --- life --- */
+
+static enum status runner_make(struct run *run, unsigned id, struct err *err)
+{
+    const struct rt_options *options = run->options;
+    struct runner *runner = &run->runners[id];
+    uint64_t now_us;
+    int64_t wall_ms;
+    enum status status = io_epoll_new(options->buffer_budget, options->job_threads, &runner->io, err);
+
+    if (status != STATUS_OK)
+        return status;
+    clocks(&now_us, &wall_ms);
+    runner->run = run;
+    runner->start.run = on_start;
+    runner->shard = shard_new(&run->set, id, runner->io, options->fs, now_us, wall_ms);
+    run->set.shards[id] = runner->shard;
+    return runner->shard ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "start a shard: no memory");
+}
+
+static enum status run_make(struct run *run, struct err *err)
+{
+    unsigned count = run->options->shards;
+    enum status status = take_signals(run, err);
+
+    run->runners = mem_alloc(count, sizeof *run->runners);
+    run->set.shards = mem_alloc(count, sizeof(struct shard *));
+    if (status == STATUS_OK && (!run->runners || !run->set.shards))
+        status = err_set(err, STATUS_NO_MEMORY, "start: no memory");
+    if (status != STATUS_OK)
+        return status;
+    run->set.count = count; /* those that could not be made stay NULL */
+    for (unsigned i = 0; i < count && status == STATUS_OK; i++)
+        status = runner_make(run, i, err);
+    run->signals_source.ready = signal_ready;
+    run->signal_mail.run = on_signal_mail;
+    if (status == STATUS_OK)
+        status = io_epoll_watch(run->runners[0].io, run->signals, &run->signals_source, err);
+    return status;
+}
+
+static void run_free(struct run *run)
+{
+    for (unsigned i = 0; i < run->set.count; i++) { /* before any mailbox goes */
+        if (run->runners[i].io)
+            io_epoll_stop_jobs(run->runners[i].io);
+    }
+    for (unsigned i = 0; i < run->set.count; i++) {
+        io_epoll_free(run->runners[i].io);
+        shard_free(run->runners[i].shard);
+    }
+    mem_free(run->set.shards);
+    mem_free(run->runners);
+    give_signals_back(run);
+}
+
+/* Every shard's thread but the first's; when one cannot be started, those that were are stopped. */
+static enum status start_threads(struct run *run, struct err *err)
+{
+    for (unsigned i = 1; i < run->set.count; i++) {
+        int failed = pthread_create(&run->runners[i].thread, NULL, runner_loop, &run->runners[i]);
+        if (failed) {
+            rt_stop(run->set.shards[0]);
+            return err_sys(err, STATUS_IO, failed, "start a shard's thread");
+        }
+        run->runners[i].started = true;
+    }
+    return STATUS_OK;
+}
+
+enum status rt_run(const struct rt_options *options, struct err *err)
+{
+    struct run run = {.options = options, .signals = -1};
+    enum status status;
+
+    ASSERT(options->shards > 0 && options->job_threads > 0);
+    status = run_make(&run, err);
+    if (status == STATUS_OK)
+        status = start_threads(&run, err);
+    if (status == STATUS_OK) {
+        shard_deliver(run.set.shards[0], &run.runners[0].start, &run.runners[0].start);
+        runner_loop(&run.runners[0]);
+    }
+    for (unsigned i = 1; i < run.set.count; i++) {
+        if (run.runners[i].started)
+            pthread_join(run.runners[i].thread, NULL);
+    }
+    run_free(&run);
+    return status;
+}
+
+unsigned rt_cores(void)
+{
+    cpu_set_t cores;
+
+    if (sched_getaffinity(0, sizeof cores, &cores) < 0)
+        return 1; /* more of them than the set holds */
+    return (unsigned)CPU_COUNT(&cores);
+}
+
+void rt_entropy(void *bytes, size_t size)
+{
+    ssize_t n = getrandom(bytes, size, 0);
+
+    ASSERT(n == (ssize_t)size);
+}
+
+int64_t rt_wall_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
