@@ -281,11 +281,18 @@ static void run_turn_end(struct shard *shard)
 
 /* --- turns --- */
 
-void shard_turn(struct shard *shard, uint64_t now_us, int64_t wall_ms)
+struct shard *shard_enter(struct shard *shard)
 {
     struct shard *outer = current;
 
     current = shard;
+    return outer;
+}
+
+void shard_turn(struct shard *shard, uint64_t now_us, int64_t wall_ms)
+{
+    struct shard *outer = shard_enter(shard);
+
     if (now_us > shard->now_us)
         shard->now_us = now_us;
     shard->wall_ms = wall_ms;
@@ -294,7 +301,7 @@ void shard_turn(struct shard *shard, uint64_t now_us, int64_t wall_ms)
     io__run_completions(shard->io);
     run_turn_end(shard);
     flush_outboxes(shard);
-    current = outer;
+    shard_enter(outer);
 }
 
 uint64_t shard_next_us(const struct shard *shard)

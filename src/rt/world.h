@@ -22,6 +22,9 @@ void shard_free(struct shard *shard);
 /* Steps 1 to 5 of shard.h. */
 void shard_turn(struct shard *shard, uint64_t now_us, int64_t wall_ms);
 
+/* Between turns, what this thread calls counts as done by `shard` (NULL: by none); returns whose it was. For tests in the simulator. */
+struct shard *shard_enter(struct shard *shard);
+
 #define SHARD_NEVER UINT64_MAX
 
 /* When the next turn is wanted though no I/O and no mail arrives: 0 at once, SHARD_NEVER not at all. */
