@@ -42,32 +42,39 @@ struct log_epoch { /* leader epoch and its first offset */
 
 /* Opens the directory (making it when it is not there: with partition.metadata and an empty first segment at offset 0, durable on
  * return) and recovers it: after a clean stop without reading data, else every batch from the recovery point is checked and a torn tail is cut when
- * nothing valid follows it; STATUS_CORRUPT otherwise. `clean`: the log directory was stopped cleanly. On a recovery, `replay` is called (NULL: not
- * wanted) with the head of each batch from `replay_from` on, so that the producer state can be rebuilt. */
+ * nothing valid follows it; STATUS_CORRUPT otherwise. `clean`: the log directory was stopped cleanly. A topic id that is not the directory's:
+ * STATUS_INCONSISTENT_TOPIC_ID (all zero: any). */
 struct log_open {
     struct fs *fs;
     const char *dir;
     struct uuid topic_id;
     struct log_config config;
     bool clean;
-    uint64_t now_ms;     /* wall time: ages segments */
+    int64_t now_ms;      /* wall time: ages segments whose records have no timestamps */
     int64_t recovery_point, log_start; /* from the checkpoints; -1: unknown */
-    void (*replay)(void *context, const struct batch_head *head);
-    int64_t replay_from;
-    void *context;
 };
 enum status log_open(const struct log_open *how, struct log **log, struct err *err) MUST_CHECK;
+
+/* Calls `each` with the head of every batch from the one that holds `from` on (a producer's state is rebuilt from them). Blocking: before log_attach. */
+enum status log_replay(struct log *log, int64_t from, void (*each)(void *context, const struct batch_head *head), void *context,
+                       struct err *err) MUST_CHECK;
 
 /* On its shard: from now on it may be appended to. */
 void log_attach(struct log *log, struct store *store);
 void log_configure(struct log *log, const struct log_config *config);
 
-/* Closes an attached or a fresh log. Nothing is outstanding (asserted). `clean`: the indexes are saved. Blocking, small. */
-void log_close(struct log *log, bool clean);
+/* Posts `mail` once nothing of the log is queued or under way. One at a time. */
+void log_when_idle(struct log *log, struct mail *mail);
+
+/* Closes an attached or a fresh log. Nothing is outstanding (asserted). `clean`: the indexes, epochs and the producer snapshot are saved;
+ * when that fails, so does the clean stop (the log directory must not be marked clean). Blocking, small. Frees the log in any case. */
+enum status log_close(struct log *log, bool clean, struct err *err) MUST_CHECK;
 
 int64_t log_start_offset(const struct log *log);
 int64_t log_durable_offset(const struct log *log);
 int64_t log_end_offset(const struct log *log);
+int64_t log_recovery_point(const struct log *log); /* everything below it is synced: for the checkpoint */
+const char *log_directory(const struct log *log);
 uint64_t log_size(const struct log *log); /* bytes of all segments */
 struct uuid log_topic_id(const struct log *log);
 
@@ -102,6 +109,8 @@ enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offs
 /* The (first) record with the greatest timestamp; offset -1 in an empty log. */
 enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err) MUST_CHECK;
 
+/* A new leader's epoch begins at the end of the log. Durable with the next append or the clean stop. */
+void log_assign_epoch(struct log *log, int32_t epoch);
 /* Epochs, newest last. log_epoch_end: KIP-320's answer: the greatest epoch <= epoch and its end offset; -1/-1 when unknown. */
 int32_t log_epoch_at(const struct log *log, int64_t offset);
 int32_t log_latest_epoch(const struct log *log);
@@ -114,7 +123,10 @@ void log_set_start(struct log *log, int64_t offset);
 void log_housekeep(struct log *log, int64_t wall_ms);
 
 /* Producer state snapshots: the store names and places the files beside the segments and deletes them with those; the content is
- * the partition's. The hook is called when a segment rolls and at a clean close. */
+ * the partition's. The hook is called when a segment rolls (from log_append, before its append counts: the state of all offsets below
+ * `offset`) and at a clean close. It returns a mem_alloc'd block, which the store frees; data NULL: no snapshot (the next one serves). */
 void log_on_snapshot(struct log *log, void (*make)(void *context, int64_t offset, struct bytes_view *content), void *context);
+/* The newest snapshot at or below `at_most` (content: mem_free it); STATUS_NOT_FOUND when there is none. Blocking. */
+enum status log_snapshot_read(struct log *log, int64_t at_most, int64_t *offset, struct bytes_view *content, struct err *err) MUST_CHECK;
 
 #endif

@@ -28,6 +28,8 @@ void store_free(struct store *store);
 
 /* `offline` runs once when a log directory fails. */
 void store_on_offline(struct store *store, void (*offline)(struct shard *here, const char *log_dir, const struct err *why));
+/* What another shard's store found: the same, without the hook. */
+void store_fail_dir(struct store *store, const char *log_dir);
 bool store_dir_offline(const struct store *store, const char *log_dir);
 
 #endif

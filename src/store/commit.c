@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The new end of a log: appends are queued, rolled into segments, and taken to the disk in groups.
+ *
+ * One commit a log is under way. It covers the queued appends that belong to one segment, makes that segment's files when they are
+ * not there yet, and is one write and one sync. What arrives meanwhile is the next group: no timer decides, the disk does.
+ *
+ * A failure is final: the log directory goes offline (store.c) and nothing of it is ever acknowledged again.
+ */
+#include "store/log_int.h"
+
+#include "base/assert.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+enum { COMMIT_APPENDS_MAX = 1024 }; /* pieces of one write: as many as the system takes in one call */
+
+/* --- planning, on the shard ------------------------------------------------------------------------------------------------ */
+
+bool log__roll(struct log *log, int64_t base, int64_t now_ms)
+{
+    struct segment *seg, **segments;
+
+    if (log->last->base == base)
+        return false;
+    if (log->count == log->capacity) {
+        segments = mem_resize(log->segments, log->capacity * 2, sizeof *segments);
+        if (!segments)
+            return false;
+        log->segments = segments;
+        log->capacity *= 2;
+    }
+    seg = segment_new(base, now_ms);
+    if (!seg)
+        return false;
+    segment_seal(log->last);
+    if (log->snapshot)
+        log->snapshot(log->snapshot_context, base, &seg->snapshot);
+    log->segments[log->count++] = log->last = seg;
+    return true;
+}
+
+/* segment.jitter.ms spreads the rolls of many logs: by a share of it that is fixed for each segment. */
+static int64_t roll_age(const struct log *log)
+{
+    int64_t jitter = log->config.segment_jitter_ms < log->config.segment_ms ? log->config.segment_jitter_ms : log->config.segment_ms;
+
+    if (jitter <= 0)
+        return log->config.segment_ms;
+    return log->config.segment_ms - (int64_t)(hash_bytes((uint64_t)log->last->base, log->dir, strlen(log->dir)) % (uint64_t)jitter);
+}
+
+/* Kafka's rules: too large, too old (by the records' timestamps, or the clock while there are none), an index full, an offset too far from the base. */
+static bool should_roll(const struct log *log, const struct log_append *append, int64_t now_ms)
+{
+    const struct segment *seg = log->last;
+    int64_t age = seg->first_timestamp >= 0 ? append->max_timestamp - seg->first_timestamp : now_ms - seg->created_ms;
+
+    if (seg->size == 0)
+        return false;
+    return (int64_t)(seg->size + append->bytes.size) > log->config.segment_bytes || age > roll_age(log) ||
+           seg->offsets.count >= log->config.segment_index_bytes / (OFFSET_KEY + INDEX_VALUE) ||
+           seg->times.count + 1 >= log->config.segment_index_bytes / (TIME_KEY + INDEX_VALUE) ||
+           append->last_offset - seg->base > INT32_MAX;
+}
+
+/* Counts the batches in: their places are known now, though not yet durable. */
+static void note_batches(struct log *log, const struct log_append *append)
+{
+    struct bytes_view left = append->bytes;
+    struct batch_head head;
+
+    while (left.size) {
+        ASSERT(batch_head_read(left, &head) && head.length >= BATCH_OVERHEAD - BATCH_PREFIX && batch_size(&head) <= left.size);
+        ASSERT(head.base_offset >= log->end && head.last_offset_delta >= 0);
+        if (head.leader_epoch > epochs_latest(&log->epochs))
+            epochs_assign(&log->epochs, head.leader_epoch, head.base_offset);
+        segment_note(log->last, &head, log->config.index_interval_bytes);
+        log->end = batch_last_offset(&head) + 1;
+        left.data += batch_size(&head);
+        left.size -= batch_size(&head);
+    }
+    log->size += append->bytes.size;
+    ASSERT(log->end == append->last_offset + 1);
+}
+
+void log_append(struct log *log, struct log_append *append)
+{
+    int64_t now_ms = shard_wall_ms(store__shard(log->store));
+
+    if (should_roll(log, append, now_ms))
+        (void)log__roll(log, log->end, now_ms); /* without memory the segment grows on */
+    note_batches(log, append);
+    list_push_back(&log->queue, &append->link);
+    store__wants_commit(log);
+}
+
+/* --- the job: files only --------------------------------------------------------------------------------------------------- */
+
+enum status log__make_segment(struct fs *fs, const char *dir, struct segment *seg, struct file **file, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (seg->snapshot.data) {
+        if (segment_path(path, dir, seg->base, ".snapshot", err) || fs_write_file(fs, path, seg->snapshot.data, seg->snapshot.size, err))
+            return err->status;
+    }
+    if (segment_path(path, dir, seg->base, ".log", err))
+        return err->status;
+    return fs_open(fs, path, FS_CREATE | FS_EXCLUSIVE, file, err);
+}
+
+enum status log__save_epochs(struct fs *fs, const char *dir, struct str_view text, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (snprintf(path, sizeof path, "%s/leader-epoch-checkpoint", dir) >= (int)sizeof path)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", dir);
+    return fs_write_file(fs, path, text.data, text.size, err);
+}
+
+static enum status open_data(const struct commit *c, int64_t base, struct file **file, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (segment_path(path, c->log->dir, base, ".log", err))
+        return err->status;
+    return fs_open(c->log->fs, path, FS_WRITE, file, err);
+}
+
+static enum status sync_data(const struct commit *c, int64_t base, struct err *err)
+{
+    struct file *file;
+    enum status status;
+
+    if (open_data(c, base, &file, err))
+        return err->status;
+    status = file_sync(file, err);
+    file_unref(file);
+    return status;
+}
+
+/* The segment before becomes cold: its data and indexes are synced before the new one takes anything. */
+static enum status commit_roll(struct commit *c, struct err *err)
+{
+    struct fs *fs = c->log->fs;
+    const char *dir = c->log->dir;
+
+    if (c->seal && !c->sync && sync_data(c, c->seal->base, err))
+        return err->status;
+    if (c->seal && segment_save(c->seal, fs, dir, err))
+        return err->status;
+    if (log__make_segment(fs, dir, c->make, &c->file, err))
+        return err->status;
+    return fs_sync_dir(fs, dir, err);
+}
+
+static enum status commit_files(struct commit *c, struct err *err)
+{
+    if (c->make && commit_roll(c, err))
+        return err->status;
+    if (c->epochs.data && log__save_epochs(c->log->fs, c->log->dir, c->epochs, err))
+        return err->status;
+    if (!c->pieces_count)
+        return STATUS_OK;
+    if ((!c->file && open_data(c, c->base, &c->file, err)) || file_write(c->file, c->position, c->pieces, c->pieces_count, err))
+        return err->status;
+    return c->sync ? file_sync(c->file, err) : STATUS_OK;
+}
+
+static void commit_work(struct io_job *job)
+{
+    struct commit *c = LIST_ENTRY(job, struct commit, job);
+
+    c->status = commit_files(c, &c->err);
+}
+
+/* --- the group ------------------------------------------------------------------------------------------------------------- */
+
+static struct segment *segment_after(const struct log *log, const struct segment *seg)
+{
+    size_t i = log__segment_at(log, seg->base) + 1;
+
+    return i < log->count ? log->segments[i] : NULL;
+}
+
+/* Takes from the queue what belongs to the segment. Without memory for a list of pieces: one append, which needs none. */
+static void commit_gather(struct log *log, struct commit *c, const struct segment *next)
+{
+    unsigned most = 0;
+
+    LIST_EACH(node, &log->queue) {
+        const struct log_append *append = LIST_ENTRY(node, struct log_append, link);
+        if (most == COMMIT_APPENDS_MAX || (next && append->base_offset >= next->base))
+            break;
+        most++;
+    }
+    c->pieces = most > 1 ? mem_alloc(most, sizeof *c->pieces) : NULL;
+    if (!c->pieces) {
+        c->pieces = &c->one;
+        most = most > 0;
+    }
+    for (c->pieces_count = 0, c->size = 0; c->pieces_count < most; c->pieces_count++) {
+        struct list *node = list_pop_front(&log->queue);
+        struct log_append *append = LIST_ENTRY(node, struct log_append, link);
+        c->pieces[c->pieces_count] = append->bytes;
+        c->size += append->bytes.size;
+        list_push_back(&c->appends, node);
+    }
+}
+
+static void commit_done(struct shard *here, struct io_job *job);
+
+static void commit_start(struct log *log)
+{
+    struct segment *seg = log->writing;
+    struct commit *c = &log->commit;
+
+    c->job = (struct io_job){.work = commit_work, .done = commit_done, .lane = c};
+    c->busy = true;
+    c->sync = store__durability(log->store) == DURABILITY_SYNC;
+    c->base = seg->base;
+    c->position = log->written;
+    c->file = seg->file ? file_ref(seg->file) : NULL;
+    c->epochs = STR_NULL;
+    if (log->epochs.dirty) {
+        c->epochs = epochs_format(&log->epochs);
+        log->epochs.dirty = !c->epochs.data;
+    }
+    io_job_submit(shard_io(store__shard(log->store)), &c->job);
+}
+
+/* From the segment that is full to the next one, whose files this commit makes. */
+static void commit_turn_page(struct log *log, struct segment *next)
+{
+    struct commit *c = &log->commit;
+
+    c->make = next;
+    c->seal = log->writing;
+    log->writing = next;
+    log->written = 0;
+}
+
+void log__commit(struct log *log)
+{
+    struct segment *next = segment_after(log, log->writing);
+    struct commit *c = &log->commit;
+
+    if (c->busy)
+        return;
+    c->make = c->seal = NULL;
+    if (next && log->durable == next->base) {
+        commit_turn_page(log, next);
+        next = segment_after(log, next);
+    }
+    commit_gather(log, c, next);
+    if (c->make || c->pieces_count)
+        commit_start(log);
+    else
+        log__check_idle(log);
+}
+
+/* The commit's group completes, in order. The callbacks may append again, but not close the log: that waits for log_when_idle. */
+static void appends_complete(struct shard *here, struct list *appends, enum status status)
+{
+    for (struct list *node = list_pop_front(appends); node; node = list_pop_front(appends)) {
+        struct log_append *append = LIST_ENTRY(node, struct log_append, link);
+        append->status = status;
+        append->done(here, append);
+    }
+}
+
+static void commit_succeeded(struct log *log, struct commit *c)
+{
+    struct segment *seg = log->writing;
+
+    if (c->make) {
+        seg->made = true;
+        mem_free((void *)(uintptr_t)seg->snapshot.data);
+        seg->snapshot = (struct bytes_view){NULL, 0};
+        log->synced = seg->base;
+    }
+    if (c->seal) {
+        segment_close(c->seal);
+        segment_chill(c->seal);
+    }
+    if (c->file && !seg->file)
+        seg->file = file_ref(c->file);
+    if (c->pieces_count) {
+        const struct log_append *newest = LIST_ENTRY(c->appends.prev, struct log_append, link);
+        log->written += c->size;
+        log->durable = newest->last_offset + 1;
+        log->marks[log->marks_next++ % MARKS] = (struct mark){log->durable, log->written};
+    }
+    if (c->sync)
+        log->synced = log->durable;
+}
+
+static void commit_done(struct shard *here, struct io_job *job)
+{
+    struct commit *c = LIST_ENTRY(job, struct commit, job);
+    struct log *log = c->log;
+    struct list appends;
+
+    c->busy = false;
+    if (c->status)
+        store__failed(log, &c->err);
+    else if (!store__offline(log->home))
+        commit_succeeded(log, c);
+    if (c->file)
+        file_unref(c->file);
+    if (c->pieces != &c->one)
+        mem_free(c->pieces);
+    mem_free((void *)(uintptr_t)c->epochs.data);
+    list_init(&appends);
+    list_move_all(&appends, &c->appends);
+    if (!list_empty(&log->queue) || log->writing != log->last || store__offline(log->home))
+        store__wants_commit(log);
+    appends_complete(here, &appends, !store__offline(log->home) ? STATUS_OK
+                     : c->status == STATUS_NO_SPACE             ? STATUS_NO_SPACE
+                                                                : STATUS_KAFKA_STORAGE_ERROR);
+    log__check_idle(log);
+}
+
+/* --- failing and ending ---------------------------------------------------------------------------------------------------- */
+
+void log__fail_queue(struct log *log)
+{
+    struct list appends;
+
+    list_init(&appends);
+    list_move_all(&appends, &log->queue);
+    appends_complete(store__shard(log->store), &appends, STATUS_KAFKA_STORAGE_ERROR);
+    log__check_idle(log);
+}
+
+bool log__idle(const struct log *log)
+{
+    return list_empty(&log->queue) && !log->commit.busy && !log->burials &&
+           (log->writing == log->last || !log->store || store__offline(log->home));
+}
+
+void log__check_idle(struct log *log)
+{
+    struct mail *mail = log->idle;
+
+    if (!mail || !log__idle(log))
+        return;
+    log->idle = NULL;
+    shard_post(store__shard(log->store), store__shard(log->store), mail);
+}
+
+void log_when_idle(struct log *log, struct mail *mail)
+{
+    ASSERT(!log->idle && log->store);
+    log->idle = mail;
+    log__check_idle(log);
+}

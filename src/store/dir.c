@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See dir.h. A checkpoint that does not read is as good as none: it is named in a warning, and what it would have told is
+ * unknown (-1), so that recovery looks at the data itself.
+ */
+#include "store/dir.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "rt/log.h"
+#include "store/text.h"
+
+enum { CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
+
+static const char lock_name[] = ".lock", clean_name[] = ".kafka_cleanshutdown";
+
+/* What else stands at the root of a log directory, without a word. */
+static const char *const root_files[] = {
+    lock_name, clean_name, "meta.properties", "bootstrap.checkpoint", "cleaner-offset-checkpoint", "recovery-point-offset-checkpoint",
+    "log-start-offset-checkpoint", "replication-offset-checkpoint", ".kafka_bootstrap", "lost+found",
+};
+
+struct log_dir {
+    struct fs *fs;
+    char *path;
+    struct file *lock;
+    bool clean;
+    struct log_dir_entry *entries; /* in the byte order of their names */
+    size_t count;
+};
+
+static enum status join(char out[static FS_PATH_MAX], const char *dir, const char *name, struct err *err)
+{
+    if (snprintf(out, FS_PATH_MAX, "%s/%s", dir, name) >= FS_PATH_MAX)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", dir);
+    return STATUS_OK;
+}
+
+/* --- folders --------------------------------------------------------------------------------------------------------------- */
+
+static bool topic_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+}
+
+/* "<topic>-<partition>" in its parts. */
+static bool entry_parse(const char *name, struct log_dir_entry *entry)
+{
+    const char *dash = strrchr(name, '-');
+    int64_t partition;
+
+    if (!dash || dash == name || dash - name > TOPIC_MAX || !text_to_number(str_from(dash + 1), &partition))
+        return false;
+    if (partition < 0 || partition > INT32_MAX || (dash[1] == '0' && dash[2]))
+        return false;
+    for (const char *c = name; c < dash; c++) {
+        if (!topic_char(*c))
+            return false;
+    }
+    *entry = (struct log_dir_entry){.topic = {name, (size_t)(dash - name)}, .partition = (int32_t)partition, .recovery_point = -1, .log_start = -1};
+    return true;
+}
+
+static bool root_file(const char *name)
+{
+    for (size_t i = 0; i < sizeof root_files / sizeof *root_files; i++) {
+        if (strcmp(name, root_files[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool name_ends(const char *name, const char *suffix)
+{
+    size_t size = strlen(name), end = strlen(suffix);
+
+    return size > end && strcmp(name + size - end, suffix) == 0;
+}
+
+static enum status dir_see(struct log_dir *dir, const char *name, struct err *err)
+{
+    struct log_dir_entry *entry = &dir->entries[dir->count];
+    char path[FS_PATH_MAX];
+
+    if (name_ends(name, "-delete"))
+        return join(path, dir->path, name, err) ? err->status : fs_remove_tree(dir->fs, path, err);
+    if (!entry_parse(name, entry)) {
+        if (!root_file(name))
+            log_line(LOG_WARN, "not a partition: left alone", "dir=%s name=%s", dir->path, name);
+        return STATUS_OK;
+    }
+    entry->name = mem_copy(name, strlen(name));
+    if (!entry->name)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for a partition");
+    entry->topic.data = entry->name;
+    dir->count++;
+    return STATUS_OK;
+}
+
+static enum status dir_list(struct log_dir *dir, struct err *err)
+{
+    char **names;
+    size_t count;
+    enum status status = fs_list(dir->fs, dir->path, &names, &count, err);
+
+    if (status)
+        return status;
+    dir->entries = mem_alloc(count, sizeof *dir->entries);
+    if (!dir->entries)
+        status = err_set(err, STATUS_NO_MEMORY, "no memory for %zu names", count);
+    for (size_t i = 0; i < count && !status; i++)
+        status = dir_see(dir, names[i], err);
+    mem_free(names);
+    return status;
+}
+
+/* --- checkpoints ----------------------------------------------------------------------------------------------------------- */
+
+static int entry_order(const void *a, const void *b)
+{
+    return strcmp(((const struct log_dir_entry *)a)->name, ((const struct log_dir_entry *)b)->name);
+}
+
+/* Not every line has a folder: a topic may be gone. */
+static struct log_dir_entry *dir_find(const struct log_dir *dir, struct str_view topic, int64_t partition)
+{
+    char name[NAME_MAX_BYTES + 1];
+    struct log_dir_entry key = {.name = name};
+
+    if (topic.size > TOPIC_MAX)
+        return NULL;
+    (void)snprintf(name, sizeof name, STR_FMT "-%lld", STR_ARG(topic), (long long)partition);
+    return bsearch(&key, dir->entries, dir->count, sizeof key, entry_order);
+}
+
+/* Whether the text is a whole checkpoint: nothing of a broken one is believed. With `apply`, the entries learn their offsets. */
+static bool checkpoint_parse(const struct log_dir *dir, struct str_view text, size_t field, bool apply)
+{
+    int64_t version, count, partition, offset;
+
+    if (!text_number(&text, &version) || version != 0 || !text_number(&text, &count) || count < 0)
+        return false;
+    for (; count > 0; count--) {
+        struct str_view topic = text_word(&text);
+        struct log_dir_entry *entry;
+        if (!topic.size || !text_number(&text, &partition) || !text_number(&text, &offset))
+            return false;
+        entry = apply ? dir_find(dir, topic, partition) : NULL;
+        if (entry)
+            *(int64_t *)(void *)((char *)entry + field) = offset;
+    }
+    return text_word(&text).size == 0;
+}
+
+static enum status checkpoint_read(struct log_dir *dir, const char *file, size_t field, struct err *err)
+{
+    char path[FS_PATH_MAX], *content;
+    size_t size;
+    enum status status = join(path, dir->path, file, err);
+
+    if (!status)
+        status = fs_read_file(dir->fs, path, CHECKPOINT_MAX, &content, &size, err);
+    if (status == STATUS_NOT_FOUND)
+        return STATUS_OK;
+    if (status && status != STATUS_CORRUPT)
+        return status;
+    if (status == STATUS_CORRUPT || !checkpoint_parse(dir, (struct str_view){content, size}, field, false))
+        log_line(LOG_WARN, "checkpoint does not read: ignored", "file=%s", path);
+    else
+        (void)checkpoint_parse(dir, (struct str_view){content, size}, field, true);
+    if (!status)
+        mem_free(content);
+    return STATUS_OK;
+}
+
+enum status log_dir_write_checkpoint(struct log_dir *dir, const char *file, const struct checkpoint_entry *entries, size_t count, struct err *err)
+{
+    size_t used, capacity = (count + 1) * CHECKPOINT_LINE_MAX;
+    char path[FS_PATH_MAX], *text = mem_alloc(count + 1, CHECKPOINT_LINE_MAX);
+    enum status status;
+
+    if (!text)
+        return err_set(err, STATUS_NO_MEMORY, "%s: no memory for %zu lines", file, count);
+    used = (size_t)snprintf(text, capacity, "0\n%zu\n", count);
+    for (size_t i = 0; i < count; i++)
+        used += (size_t)snprintf(text + used, capacity - used, STR_FMT " %d %lld\n", STR_ARG(entries[i].topic), entries[i].partition, (long long)entries[i].offset);
+    status = join(path, dir->path, file, err);
+    if (!status)
+        status = fs_write_file(dir->fs, path, text, used, err);
+    mem_free(text);
+    return status;
+}
+
+/* --- opening and closing --------------------------------------------------------------------------------------------------- */
+
+static enum status dir_lock(struct log_dir *dir, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (join(path, dir->path, lock_name, err) || fs_open(dir->fs, path, FS_CREATE, &dir->lock, err))
+        return err->status;
+    if (file_lock(dir->lock, err))
+        return err->status == STATUS_EXISTS ? err_set(err, STATUS_EXISTS, "another process has %s", path) : err->status;
+    return STATUS_OK;
+}
+
+static enum status dir_take_marker(struct log_dir *dir, struct err *err)
+{
+    char path[FS_PATH_MAX];
+    enum status status = join(path, dir->path, clean_name, err);
+
+    if (!status)
+        status = fs_remove(dir->fs, path, err);
+    dir->clean = status == STATUS_OK;
+    if (status)
+        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    return fs_sync_dir(dir->fs, dir->path, err);
+}
+
+static enum status dir_load(struct log_dir *dir, struct err *err)
+{
+    if (fs_mkdir(dir->fs, dir->path, err) || dir_lock(dir, err) || dir_list(dir, err))
+        return err->status;
+    if (checkpoint_read(dir, "recovery-point-offset-checkpoint", offsetof(struct log_dir_entry, recovery_point), err) ||
+        checkpoint_read(dir, "log-start-offset-checkpoint", offsetof(struct log_dir_entry, log_start), err))
+        return err->status;
+    return dir_take_marker(dir, err);
+}
+
+enum status log_dir_open(struct fs *fs, const char *path, struct log_dir **out, struct err *err)
+{
+    struct log_dir *dir = mem_alloc(1, sizeof *dir);
+    enum status status;
+
+    if (!dir)
+        return err_set(err, STATUS_NO_MEMORY, "open log directory %s: no memory", path);
+    dir->fs = fs;
+    dir->path = mem_copy(path, strlen(path));
+    status = dir->path ? dir_load(dir, err) : err_set(err, STATUS_NO_MEMORY, "no memory");
+    if (status) {
+        log_dir_close(dir);
+        return err_wrap(err, "open log directory %s", path);
+    }
+    *out = dir;
+    return STATUS_OK;
+}
+
+void log_dir_close(struct log_dir *dir)
+{
+    for (size_t i = 0; i < dir->count; i++)
+        mem_free(dir->entries[i].name);
+    mem_free(dir->entries);
+    if (dir->lock)
+        file_unref(dir->lock);
+    mem_free(dir->path);
+    mem_free(dir);
+}
+
+const char *log_dir_path(const struct log_dir *dir)
+{
+    return dir->path;
+}
+
+bool log_dir_clean(const struct log_dir *dir)
+{
+    return dir->clean;
+}
+
+const struct log_dir_entry *log_dir_entries(const struct log_dir *dir, size_t *count)
+{
+    *count = dir->count;
+    return dir->entries;
+}
+
+enum status log_dir_mark_clean(struct log_dir *dir, struct err *err)
+{
+    static const char content[] = "{\"version\":0,\"brokerEpoch\":-1}";
+    char path[FS_PATH_MAX];
+
+    if (join(path, dir->path, clean_name, err))
+        return err->status;
+    return fs_write_file(dir->fs, path, content, sizeof content - 1, err);
+}
+
+/* --- removing a partition -------------------------------------------------------------------------------------------------- */
+
+/* The topic id in hex: unique to this life of the name, so that a second one may be on its way out before the first has gone. */
+static void folder_id(struct log_dir *dir, const char *folder, char hex[static 33])
+{
+    char path[FS_PATH_MAX], *content;
+    struct uuid id = {{0}};
+    struct err err;
+    size_t size;
+
+    if (!join(path, folder, "partition.metadata", &err) && !fs_read_file(dir->fs, path, 4096, &content, &size, &err)) {
+        struct str_view text = {content, size};
+        for (struct str_view word = text_word(&text); word.size; word = text_word(&text)) {
+            if (str_is(word, "topic_id:") && !uuid_parse(text_word(&text), &id))
+                id = (struct uuid){{0}};
+        }
+        mem_free(content);
+    }
+    for (size_t i = 0; i < sizeof id.b; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", id.b[i]);
+}
+
+enum status log_dir_remove_partition(struct log_dir *dir, const char *name, struct err *err)
+{
+    enum { SUFFIX_MAX = sizeof "-2147483647." + 32 + sizeof "-delete" };
+    char from[FS_PATH_MAX], to[FS_PATH_MAX], hex[33], suffix[SUFFIX_MAX];
+    struct log_dir_entry entry;
+    size_t room;
+    int n;
+
+    if (!entry_parse(name, &entry))
+        return err_set(err, STATUS_INVALID, "%s is no partition's folder", name);
+    if (join(from, dir->path, name, err))
+        return err->status;
+    folder_id(dir, from, hex);
+    room = NAME_MAX_BYTES - (size_t)snprintf(suffix, sizeof suffix, "-%d.%s-delete", entry.partition, hex);
+    n = snprintf(to, sizeof to, "%s/%.*s%s", dir->path, (int)(entry.topic.size < room ? entry.topic.size : room), name, suffix);
+    if (n >= FS_PATH_MAX)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", dir->path);
+    if (fs_rename(dir->fs, from, to, err) || fs_sync_dir(dir->fs, dir->path, err))
+        return err->status;
+    return fs_remove_tree(dir->fs, to, err);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See log.h and log_int.h: what may be asked of a log, and finding what it holds. */
+#include "store/log_int.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+int64_t log_start_offset(const struct log *log)
+{
+    return log->start;
+}
+
+int64_t log_durable_offset(const struct log *log)
+{
+    return log->durable;
+}
+
+int64_t log_end_offset(const struct log *log)
+{
+    return log->end;
+}
+
+int64_t log_recovery_point(const struct log *log)
+{
+    return log->synced;
+}
+
+uint64_t log_size(const struct log *log)
+{
+    return log->size;
+}
+
+struct uuid log_topic_id(const struct log *log)
+{
+    return log->topic_id;
+}
+
+const char *log_directory(const struct log *log)
+{
+    return log->dir;
+}
+
+void log_configure(struct log *log, const struct log_config *config)
+{
+    log->config = *config;
+}
+
+void log_on_snapshot(struct log *log, void (*make)(void *context, int64_t offset, struct bytes_view *content), void *context)
+{
+    log->snapshot = make;
+    log->snapshot_context = context;
+}
+
+/* --- epochs ---------------------------------------------------------------------------------------------------------------- */
+
+void log_assign_epoch(struct log *log, int32_t epoch)
+{
+    if (epoch > epochs_latest(&log->epochs))
+        epochs_assign(&log->epochs, epoch, log->end);
+}
+
+int32_t log_epoch_at(const struct log *log, int64_t offset)
+{
+    return epochs_at(&log->epochs, offset);
+}
+
+int32_t log_latest_epoch(const struct log *log)
+{
+    return epochs_latest(&log->epochs);
+}
+
+void log_epoch_end(const struct log *log, int32_t epoch, int32_t *found_epoch, int64_t *end_offset)
+{
+    epochs_end(&log->epochs, epoch, log->end, found_epoch, end_offset);
+}
+
+/* --- reading --------------------------------------------------------------------------------------------------------------- */
+
+size_t log__segment_at(const struct log *log, int64_t offset)
+{
+    size_t low = 0, high = log->count;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (log->segments[middle]->base <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Bytes of the segment that may be read: all of them before the one that is written. */
+static uint64_t readable(const struct log *log, const struct segment *seg)
+{
+    if (seg == log->writing)
+        return log->written;
+    return seg->base < log->writing->base ? seg->size : 0;
+}
+
+enum status log__open_segment(struct log *log, struct segment *seg, struct err *err)
+{
+    if (seg->cold && log->reading != seg) {
+        if (log->reading)
+            segment_close(log->reading);
+        log->reading = seg;
+    }
+    return segment_open(seg, log->fs, log->dir, err);
+}
+
+/* Position and base offset of the batch that holds `offset`, or of the next one when it was compacted away; *position == end: not in this segment. */
+static enum status log_find(struct log *log, struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, int64_t *base, struct err *err)
+{
+    struct batch_head head = {.base_offset = offset};
+
+    for (unsigned i = 0; i < MARKS && offset > seg->base; i++) {
+        if (log->marks[i].offset == offset) {
+            *position = log->marks[i].position;
+            *base = offset;
+            return STATUS_OK;
+        }
+    }
+    if (segment_find(seg, offset, end, position, &head, err))
+        return err->status;
+    *base = head.base_offset;
+    return STATUS_OK;
+}
+
+/* The slice's bytes: to the limit or the segment's readable end, cut at size_max but never inside the first batch when that must be whole. */
+static enum status slice_measure(struct log *log, struct segment *seg, int64_t limit, uint64_t end, size_t size_max, bool at_least_one,
+                                 struct log_slice *slice, struct err *err)
+{
+    struct batch_head head;
+    int64_t ignored;
+
+    if (limit < log->durable && log_find(log, seg, limit, end, &end, &ignored, err))
+        return err->status;
+    slice->size = (size_t)(end - slice->position);
+    if (slice->size <= size_max)
+        return STATUS_OK;
+    if (at_least_one) {
+        uint8_t buffer[BATCH_OVERHEAD];
+        struct scan scan = {.file = seg->file, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+        if (scan_head(&scan, slice->position, &head, err))
+            return err->status;
+        if (size_max < batch_size(&head))
+            size_max = batch_size(&head);
+    }
+    if (size_max < slice->size)
+        slice->size = size_max;
+    return STATUS_OK;
+}
+
+enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct err *err)
+{
+    int64_t limit = limit_offset < log->durable ? limit_offset : log->durable;
+
+    *slice = (struct log_slice){.base_offset = offset};
+    if (offset < log->start || offset > log->end)
+        return STATUS_OFFSET_OUT_OF_RANGE;
+    for (size_t i = log__segment_at(log, offset); i < log->count && offset < limit; i++) {
+        struct segment *seg = log->segments[i];
+        uint64_t end = readable(log, seg);
+        if (seg->base >= limit)
+            break;
+        if (end == 0)
+            continue;
+        if (log__open_segment(log, seg, err) || log_find(log, seg, offset, end, &slice->position, &slice->base_offset, err))
+            return err->status;
+        if (slice->position == end)
+            continue; /* compacted away here: the next segment has it */
+        if (slice->base_offset >= limit)
+            break;
+        if (slice_measure(log, seg, limit, end, size_max, at_least_one, slice, err))
+            return err->status;
+        slice->file = slice->size ? file_ref(seg->file) : NULL;
+        return STATUS_OK;
+    }
+    return STATUS_OK;
+}
+
+enum status log_replay(struct log *log, int64_t from, void (*each)(void *context, const struct batch_head *head), void *context, struct err *err)
+{
+    for (size_t i = log__segment_at(log, from); i < log->count; i++) {
+        uint8_t buffer[8192];
+        struct segment *seg = log->segments[i];
+        struct scan scan = {.end = seg->size, .buffer = buffer, .capacity = sizeof buffer};
+        struct batch_head head;
+        uint64_t at;
+        if (log__open_segment(log, seg, err) || segment_find(seg, from, seg->size, &at, &head, err))
+            return err->status;
+        for (scan.file = seg->file; at < seg->size; at += batch_size(&head)) {
+            if (scan_head(&scan, at, &head, err))
+                return err_wrap(err, "segment %lld", (long long)seg->base);
+            each(context, &head);
+        }
+    }
+    return STATUS_OK;
+}
+
+/* --- timestamps ------------------------------------------------------------------------------------------------------------ */
+
+enum { TIMESTAMP_CHUNK = 64 * 1024, DECOMPRESSED_MAX = 1 << 30 };
+
+struct timestamp_search {
+    int64_t timestamp; /* the first record at or after it */
+    int64_t from;      /* records before this offset do not count */
+    int64_t offset, found_timestamp; /* offset -1: not found */
+    int32_t epoch;
+};
+
+/* Looks through the records of one batch. */
+static enum status search_batch(struct timestamp_search *search, struct bytes_view batch, const struct batch_head *head, struct err *err)
+{
+    struct arena arena;
+    struct record_cursor *cursor;
+    struct record record;
+    enum status status = STATUS_OK;
+    bool more = true;
+
+    arena_init(&arena, (size_t)DECOMPRESSED_MAX);
+    cursor = record_cursor_new(&arena, batch, DECOMPRESSED_MAX);
+    if (!cursor)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for the records of a batch");
+    while (search->offset < 0 && !(status = record_next(cursor, &record, &more)) && more) {
+        if (record.timestamp < search->timestamp || record.offset < search->from)
+            continue;
+        search->offset = record.offset;
+        search->found_timestamp = record.timestamp;
+        search->epoch = head->leader_epoch;
+    }
+    record_cursor_free(cursor);
+    arena_free(&arena);
+    if (status)
+        return err_set(err, STATUS_CORRUPT, "records at offset %lld do not decode", (long long)head->base_offset);
+    return STATUS_OK;
+}
+
+static enum status search_segment(struct timestamp_search *search, const struct segment *seg, uint64_t end, struct err *err)
+{
+    struct scan scan = {.file = seg->file, .end = end, .capacity = TIMESTAMP_CHUNK, .grows = true};
+    struct index_entry entry;
+    struct batch_head head;
+    int64_t from = search->from;
+    enum status status;
+    uint64_t at;
+
+    if (index_floor(&seg->times, search->timestamp, &entry) && seg->base + entry.value > from)
+        from = seg->base + entry.value;
+    status = segment_find(seg, from, end, &at, &head, err);
+    scan.buffer = mem_alloc(scan.capacity, 1);
+    if (!status && !scan.buffer)
+        status = err_set(err, STATUS_NO_MEMORY, "no memory to search");
+    for (; !status && search->offset < 0 && at < end; at += batch_size(&head)) {
+        struct bytes_view batch;
+        status = scan_head(&scan, at, &head, err);
+        if (status || head.max_timestamp < search->timestamp || (head.attributes & BATCH_CONTROL))
+            continue;
+        status = scan_batch(&scan, at, &head, &batch, err);
+        if (!status)
+            status = search_batch(search, batch, &head, err);
+    }
+    mem_free(scan.buffer);
+    return status;
+}
+
+static enum status log_search(struct log *log, struct timestamp_search *search, struct err *err)
+{
+    for (size_t i = log__segment_at(log, log->start); i < log->count && search->offset < 0; i++) {
+        struct segment *seg = log->segments[i];
+        uint64_t end = readable(log, seg);
+        if (end == 0)
+            continue;
+        if (segment_know_times(seg, log->fs, log->dir, err))
+            return err->status;
+        if (seg->max_timestamp < search->timestamp)
+            continue;
+        if (log__open_segment(log, seg, err) || search_segment(search, seg, end, err))
+            return err->status;
+    }
+    return STATUS_OK;
+}
+
+enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct err *err)
+{
+    struct timestamp_search search = {.timestamp = timestamp, .from = log->start, .offset = -1, .found_timestamp = -1, .epoch = -1};
+    enum status status = log_search(log, &search, err);
+
+    *offset = search.offset;
+    *found_timestamp = search.found_timestamp;
+    *epoch = search.epoch;
+    return status;
+}
+
+enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err)
+{
+    int64_t greatest = -1;
+
+    *offset = *timestamp = -1;
+    *epoch = -1;
+    for (size_t i = log__segment_at(log, log->start); i < log->count; i++) {
+        if (segment_know_times(log->segments[i], log->fs, log->dir, err))
+            return err->status;
+        if (readable(log, log->segments[i]) && log->segments[i]->max_timestamp > greatest)
+            greatest = log->segments[i]->max_timestamp;
+    }
+    return greatest < 0 ? STATUS_OK : log_find_timestamp(log, greatest, offset, timestamp, epoch, err);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What a log is inside: its segments in order, the appends that wait for the disk, and the one commit that is under way.
+ *
+ * Offsets and segments (writing: where the next commit puts its bytes; between it and the last one all are planned):
+ *
+ *   segments   [cold][cold][writing      ][planned]
+ *              ^start            ^durable          ^end
+ *
+ * A roll happens in memory inside log_append, so that every append knows its place at once and the producer snapshot is of the right
+ * moment; the files follow in the commit that first needs them.
+ */
+#ifndef STORE_LOG_INT_H
+#define STORE_LOG_INT_H
+
+#include "rt/io.h"
+#include "store/log.h"
+#include "store/segment.h"
+#include "store/store.h"
+
+enum { MARKS = 16 };
+
+/* Where a commit began: a reader who has followed the log comes back exactly there, and needs no search. */
+struct mark {
+    int64_t offset;
+    uint64_t position;
+};
+
+/* A group of appends on its way to the disk, and the files of a new segment before them. What it points at is lent to the job. */
+struct commit {
+    struct io_job job;
+    struct log *log;
+    bool busy;
+    bool sync;
+    struct segment *make;        /* NULL: the segment is there already */
+    struct segment *seal;        /* the one before `make`, whose indexes become files; NULL: none */
+    struct str_view epochs;      /* the leader epoch file's new text; data NULL: as it is */
+    int64_t base;                /* of the segment that is written */
+    struct file *file;           /* NULL: the job opens it */
+    uint64_t position;
+    struct bytes_view *pieces, one;
+    unsigned pieces_count;
+    size_t size;
+    struct list appends;
+    enum status status;
+    struct err err;
+};
+
+/* The files of removed segments: renamed at once, removed when file.delete.delay.ms has passed. */
+struct grave {
+    struct io_job job;
+    struct list link; /* log.graves while it waits */
+    struct log *log;
+    int64_t due_ms;
+    bool renamed;
+    size_t count;
+    int64_t bases[];
+};
+
+struct log {
+    struct fs *fs;
+    char *dir;
+    struct uuid topic_id;
+    struct log_config config;
+    struct segment **segments;
+    size_t count, capacity;
+    int64_t start, durable, synced, end;
+    uint64_t size;               /* bytes of all segments */
+    struct segment *writing, *last;
+    uint64_t written;            /* bytes of `writing` that are durable */
+    struct mark marks[MARKS];
+    unsigned marks_next;
+    struct epochs epochs;
+    struct segment *reading;     /* the one cold segment whose files are open */
+
+    struct store *store;         /* NULL: not attached */
+    struct store_dir *home;
+    struct list queue;           /* appends that no commit has taken */
+    struct list store_link;      /* in the store's list while it has work */
+    struct commit commit;
+    struct list graves;
+    unsigned burials;            /* grave jobs under way */
+    struct mail *idle;
+
+    void (*snapshot)(void *context, int64_t offset, struct bytes_view *content);
+    void *snapshot_context;
+};
+
+/* commit.c */
+void log__commit(struct log *log);                                 /* takes what is queued to the disk; the store calls it at the end of a turn */
+bool log__roll(struct log *log, int64_t base, int64_t now_ms);     /* a new last segment; false: no memory, or the last one is empty */
+void log__fail_queue(struct log *log);                             /* its directory is offline */
+void log__check_idle(struct log *log);
+bool log__idle(const struct log *log);
+enum status log__make_segment(struct fs *fs, const char *dir, struct segment *seg, struct file **file, struct err *err) MUST_CHECK; /* blocking; not yet durable */
+enum status log__save_epochs(struct fs *fs, const char *dir, struct str_view text, struct err *err) MUST_CHECK;                     /* blocking */
+
+/* log.c */
+size_t log__segment_at(const struct log *log, int64_t offset); /* the index of the last segment whose base is not above */
+enum status log__open_segment(struct log *log, struct segment *seg, struct err *err) MUST_CHECK;
+
+/* store.c */
+/* A log directory as one store sees it. */
+struct store_dir {
+    struct list link; /* the store's, once a log was attached */
+    bool offline;
+    size_t size;
+    char path[];      /* of `size` bytes and a zero */
+};
+struct store_dir *store__dir_new(const char *log_dir) __attribute__((warn_unused_result)); /* of the directory that holds a log's; NULL: no memory */
+/* The store's own for that path: `fresh`, or the one that is there already (then fresh is freed). */
+struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh);
+bool store__offline(const struct store_dir *dir);
+void store__wants_commit(struct log *log);
+void store__failed(struct log *log, const struct err *why);
+struct shard *store__shard(const struct store *store);
+enum durability store__durability(const struct store *store);
+
+#endif

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From a directory to a log and back: making, recovering, closing.
+ *
+ * What is there is named by its files: every <20 digits>.log is a segment, in order of its base offset. Segments below the recovery point were
+ * synced with their indexes and are believed (an index that is missing or cannot be one is built anew); those above are walked batch by
+ * batch. Leftovers of removals (.deleted) and of an unfinished compaction's first half (.cleaned) are removed; a .swap file means that Kafka's
+ * cleaner was interrupted at a point that only Kafka can finish: refused. Anything else is left alone.
+ */
+#include "store/log_int.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "rt/log.h"
+#include "store/text.h"
+
+enum { SEGMENTS_FIRST = 4, DIGITS = 20, METADATA_MAX = 4096, EPOCHS_MAX = 16 << 20, SNAPSHOT_MAX = 256 << 20 };
+
+/* --- names ----------------------------------------------------------------------------------------------------------------- */
+
+/* "<20 digits><suffix>" → the offset; false for any other name. */
+static bool name_offset(const char *name, const char *suffix, int64_t *offset)
+{
+    struct str_view text = str_from(name);
+
+    if (text.size != DIGITS + strlen(suffix) || strcmp(name + DIGITS, suffix) != 0)
+        return false;
+    return text_to_number((struct str_view){name, DIGITS}, offset) && *offset >= 0;
+}
+
+static bool name_ends(const char *name, const char *suffix)
+{
+    size_t size = strlen(name), end = strlen(suffix);
+
+    return size > end && strcmp(name + size - end, suffix) == 0;
+}
+
+static enum status join(char path[static FS_PATH_MAX], const char *dir, const char *name, struct err *err)
+{
+    if (snprintf(path, FS_PATH_MAX, "%s/%s", dir, name) >= FS_PATH_MAX)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", dir);
+    return STATUS_OK;
+}
+
+/* --- a new log ------------------------------------------------------------------------------------------------------------- */
+
+static struct log *log_new(const struct log_open *how)
+{
+    struct log *log = mem_alloc(1, sizeof *log);
+
+    if (!log)
+        return NULL;
+    *log = (struct log){.fs = how->fs, .config = how->config, .topic_id = how->topic_id};
+    list_init(&log->queue);
+    list_init(&log->store_link);
+    list_init(&log->graves);
+    list_init(&log->commit.appends);
+    log->commit.log = log;
+    log->dir = mem_copy(how->dir, strlen(how->dir));
+    log->home = store__dir_new(how->dir);
+    log->segments = mem_alloc(SEGMENTS_FIRST, sizeof *log->segments);
+    log->capacity = SEGMENTS_FIRST;
+    return log;
+}
+
+static void log_free(struct log *log)
+{
+    for (size_t i = 0; i < log->count; i++)
+        segment_free(log->segments[i]);
+    for (struct list *node = list_pop_front(&log->graves); node; node = list_pop_front(&log->graves))
+        mem_free(LIST_ENTRY(node, struct grave, link)); /* the files go when the log is opened again */
+    mem_free(log->segments);
+    epochs_free(&log->epochs);
+    if (!log->store)
+        mem_free(log->home);
+    mem_free(log->dir);
+    mem_free(log);
+}
+
+static enum status log_add_segment(struct log *log, int64_t base, int64_t now_ms, struct err *err)
+{
+    struct segment *seg, **segments = log->segments;
+
+    if (log->count == log->capacity) {
+        segments = mem_resize(log->segments, log->capacity * 2, sizeof *segments);
+        if (!segments)
+            return err_set(err, STATUS_NO_MEMORY, "no memory for a segment");
+        log->segments = segments;
+        log->capacity *= 2;
+    }
+    seg = segment_new(base, now_ms);
+    if (!seg)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for a segment");
+    segments[log->count++] = seg;
+    return STATUS_OK;
+}
+
+/* --- partition.metadata ---------------------------------------------------------------------------------------------------- */
+
+static enum status metadata_check(struct log *log, const char *content, size_t size, struct err *err)
+{
+    struct str_view text = {content, size};
+    struct uuid id;
+
+    for (struct str_view word = text_word(&text); word.size; word = text_word(&text)) {
+        if (!str_is(word, "topic_id:"))
+            continue;
+        if (!uuid_parse(text_word(&text), &id))
+            break;
+        if (!uuid_is_zero(log->topic_id) && !uuid_equal(id, log->topic_id))
+            return err_set(err, STATUS_INCONSISTENT_TOPIC_ID, "partition.metadata names another topic id");
+        log->topic_id = id;
+        return STATUS_OK;
+    }
+    return err_set(err, STATUS_CORRUPT, "partition.metadata names no topic id");
+}
+
+/* Reads it, or writes it when it is not there (or empty: a crash came between). */
+static enum status log_metadata(struct log *log, struct err *err)
+{
+    char path[FS_PATH_MAX], id[UUID_TEXT_SIZE], *content, text[64];
+    size_t size;
+    enum status status;
+    int n;
+
+    if (join(path, log->dir, "partition.metadata", err))
+        return err->status;
+    status = fs_read_file(log->fs, path, METADATA_MAX, &content, &size, err);
+    if (!status) {
+        status = size ? metadata_check(log, content, size, err) : STATUS_NOT_FOUND;
+        mem_free(content);
+    }
+    if (status != STATUS_NOT_FOUND || uuid_is_zero(log->topic_id))
+        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    uuid_format(log->topic_id, id);
+    n = snprintf(text, sizeof text, "version: 0\ntopic_id: %s\n", id);
+    return fs_write_file(log->fs, path, text, (size_t)n, err);
+}
+
+/* --- the directory --------------------------------------------------------------------------------------------------------- */
+
+static enum status log_see_file(struct log *log, const char *name, int64_t now_ms, struct err *err)
+{
+    char path[FS_PATH_MAX];
+    int64_t base;
+
+    if (name_ends(name, ".swap"))
+        return err_set(err, STATUS_CORRUPT, "%s: a compaction was interrupted: start and stop Apache Kafka on this directory once", name);
+    if (name_ends(name, ".deleted") || name_ends(name, ".cleaned"))
+        return join(path, log->dir, name, err) ? err->status : fs_remove(log->fs, path, err);
+    return name_offset(name, ".log", &base) ? log_add_segment(log, base, now_ms, err) : STATUS_OK;
+}
+
+static enum status log_see_files(struct log *log, int64_t now_ms, struct err *err)
+{
+    char **names;
+    size_t count;
+    enum status status = fs_list(log->fs, log->dir, &names, &count, err);
+
+    if (status)
+        return status;
+    for (size_t i = 0; i < count && !status; i++) /* sorted, so the segments are in order */
+        status = log_see_file(log, names[i], now_ms, err);
+    mem_free(names);
+    return status;
+}
+
+/* The directory and its first segment, durable on return. */
+static enum status log_make(struct log *log, int64_t base, int64_t now_ms, struct err *err)
+{
+    struct segment *seg;
+    struct file *file;
+
+    if (fs_mkdir(log->fs, log->dir, err) || log_add_segment(log, base, now_ms, err))
+        return err->status;
+    seg = log->segments[log->count - 1];
+    if (log__make_segment(log->fs, log->dir, seg, &file, err))
+        return err->status;
+    file_unref(file);
+    seg->made = true;
+    log->end = base;
+    if (fs_sync_dir(log->fs, log->dir, err))
+        return err->status;
+    return fs_sync_dir(log->fs, log->home->path[0] ? log->home->path : "/", err);
+}
+
+/* --- segments -------------------------------------------------------------------------------------------------------------- */
+
+/* Later segments without a byte: made by a roll whose first write never came. A torn tail before them may be cut. */
+static bool empty_from(struct log *log, size_t i, struct err *err)
+{
+    for (; i < log->count; i++) {
+        struct segment *seg = log->segments[i];
+        uint64_t size = 1;
+        if (segment_open(seg, log->fs, log->dir, err) || file_size(seg->file, &size, err) || size)
+            return false;
+        segment_close(seg);
+    }
+    return true;
+}
+
+static enum status log_recover_segment(struct log *log, size_t i, const struct log_open *how, struct err *err)
+{
+    struct segment *seg = log->segments[i];
+    bool last = i + 1 == log->count;
+    struct segment_recovery recovery = {.fs = log->fs, .dir = log->dir, .index_interval = log->config.index_interval_bytes,
+        .trusted = how->clean ? INT64_MAX : how->recovery_point, .epochs = &log->epochs, .may_cut = last || empty_from(log, i + 1, err)};
+    enum status status = segment_recover(seg, &recovery, &log->end, err);
+
+    if (status || last)
+        return status;
+    if (log->end > log->segments[i + 1]->base)
+        return err_set(err, STATUS_CORRUPT, "segments %lld and %lld overlap", (long long)seg->base, (long long)log->segments[i + 1]->base);
+    if (segment_save(seg, log->fs, log->dir, err))
+        return err->status;
+    segment_chill(seg);
+    return STATUS_OK;
+}
+
+static enum status log_open_segments(struct log *log, const struct log_open *how, struct err *err)
+{
+    for (size_t i = 0; i < log->count; i++) {
+        bool last = i + 1 == log->count;
+        bool known = how->clean || (!last && log->segments[i + 1]->base <= how->recovery_point);
+        enum status status = known ? segment_load(log->segments[i], log->fs, log->dir, last, &log->end, err) : STATUS_CORRUPT;
+        if (status == STATUS_CORRUPT)
+            status = log_recover_segment(log, i, how, err);
+        if (status)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+/* Every segment lies before the start that the checkpoint tells: all of it was deleted; the log goes on from there. */
+static enum status log_restart_at(struct log *log, int64_t start, int64_t now_ms, struct err *err)
+{
+    static const char *const suffixes[] = {".log", ".index", ".timeindex", ".txnindex", ".snapshot"};
+    char path[FS_PATH_MAX];
+
+    log_line(LOG_WARN, "log start is beyond the end: the log is emptied", "dir=%s start=%lld end=%lld", log->dir, (long long)start, (long long)log->end);
+    for (; log->count; log->count--) {
+        struct segment *seg = log->segments[log->count - 1];
+        for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+            enum status status = segment_path(path, log->dir, seg->base, suffixes[i], err);
+            if (!status)
+                status = fs_remove(log->fs, path, err);
+            if (status && status != STATUS_NOT_FOUND)
+                return status;
+        }
+        segment_free(seg);
+    }
+    return log_make(log, start, now_ms, err);
+}
+
+/* --- epochs ---------------------------------------------------------------------------------------------------------------- */
+
+static enum status log_load_epochs(struct log *log, struct err *err)
+{
+    char path[FS_PATH_MAX], *content;
+    size_t size;
+    enum status status = join(path, log->dir, "leader-epoch-checkpoint", err);
+
+    if (!status)
+        status = fs_read_file(log->fs, path, EPOCHS_MAX, &content, &size, err);
+    if (status)
+        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    status = epochs_parse(&log->epochs, (struct str_view){content, size}, err);
+    mem_free(content);
+    return status ? err_wrap(err, "leader-epoch-checkpoint") : STATUS_OK;
+}
+
+/* --- opening --------------------------------------------------------------------------------------------------------------- */
+
+static void log_settle(struct log *log, const struct log_open *how)
+{
+    log->writing = log->last = log->segments[log->count - 1];
+    log->written = log->last->size;
+    log->durable = log->synced = log->end;
+    log->start = log->segments[0]->base > how->log_start ? log->segments[0]->base : how->log_start;
+    for (size_t i = 0; i < log->count; i++)
+        log->size += log->segments[i]->size;
+    epochs_cut_end(&log->epochs, log->end);
+    epochs_cut_start(&log->epochs, log->start);
+}
+
+static enum status log_load(struct log *log, const struct log_open *how, struct err *err)
+{
+    bool there = fs_exists(log->fs, log->dir);
+
+    if (there && log_see_files(log, how->now_ms, err))
+        return err->status;
+    if (!log->count) {
+        if (log_make(log, how->log_start > 0 ? how->log_start : 0, how->now_ms, err))
+            return err->status;
+    } else if (log_load_epochs(log, err) || log_open_segments(log, how, err)) {
+        return err->status;
+    }
+    if (log->end < how->log_start && log_restart_at(log, how->log_start, how->now_ms, err))
+        return err->status;
+    if (log_metadata(log, err))
+        return err->status;
+    log_settle(log, how);
+    return STATUS_OK;
+}
+
+enum status log_open(const struct log_open *how, struct log **out, struct err *err)
+{
+    struct log *log = log_new(how);
+    enum status status;
+
+    if (!log)
+        return err_set(err, STATUS_NO_MEMORY, "open log %s: no memory", how->dir);
+    if (!log->dir || !log->home || !log->segments)
+        status = err_set(err, STATUS_NO_MEMORY, "no memory");
+    else
+        status = log_load(log, how, err);
+    if (status) {
+        log_free(log);
+        return err_wrap(err, "open log %s", how->dir);
+    }
+    *out = log;
+    return STATUS_OK;
+}
+
+void log_attach(struct log *log, struct store *store)
+{
+    ASSERT(!log->store);
+    log->store = store;
+    log->home = store__dir_adopt(store, log->home);
+}
+
+/* --- closing --------------------------------------------------------------------------------------------------------------- */
+
+static enum status log_save_snapshot(struct log *log, struct err *err)
+{
+    struct bytes_view content = {NULL, 0};
+    char path[FS_PATH_MAX];
+    enum status status;
+
+    if (!log->snapshot)
+        return STATUS_OK;
+    log->snapshot(log->snapshot_context, log->end, &content);
+    if (!content.data)
+        return STATUS_OK;
+    status = segment_path(path, log->dir, log->end, ".snapshot", err);
+    if (!status)
+        status = fs_write_file(log->fs, path, content.data, content.size, err);
+    mem_free((void *)(uintptr_t)content.data);
+    return status;
+}
+
+static enum status log_save_epochs(struct log *log, struct err *err)
+{
+    struct str_view text;
+    enum status status;
+
+    if (!log->epochs.dirty)
+        return STATUS_OK;
+    text = epochs_format(&log->epochs);
+    if (!text.data)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
+    status = log__save_epochs(log->fs, log->dir, text, err);
+    mem_free((void *)(uintptr_t)text.data);
+    return status;
+}
+
+static enum status log_save(struct log *log, struct err *err)
+{
+    if (segment_open(log->last, log->fs, log->dir, err) || file_sync(log->last->file, err))
+        return err->status;
+    segment_seal(log->last);
+    if (segment_save(log->last, log->fs, log->dir, err) || log_save_snapshot(log, err) || log_save_epochs(log, err))
+        return err->status;
+    return fs_sync_dir(log->fs, log->dir, err);
+}
+
+enum status log_close(struct log *log, bool clean, struct err *err)
+{
+    enum status status = STATUS_OK;
+
+    ASSERT(list_empty(&log->queue) && !log->commit.busy && !log->burials);
+    if (clean && log->store && store__offline(log->home))
+        status = err_set(err, STATUS_KAFKA_STORAGE_ERROR, "the log directory is offline");
+    else if (clean)
+        status = log_save(log, err);
+    if (status)
+        (void)err_wrap(err, "close log %s", log->dir);
+    list_remove(&log->store_link);
+    log_free(log);
+    return status;
+}
+
+/* --- producer snapshots ---------------------------------------------------------------------------------------------------- */
+
+enum status log_snapshot_read(struct log *log, int64_t at_most, int64_t *offset, struct bytes_view *content, struct err *err)
+{
+    char path[FS_PATH_MAX], **names, *bytes;
+    size_t count, size;
+    int64_t found;
+    enum status status = fs_list(log->fs, log->dir, &names, &count, err);
+
+    if (status)
+        return status;
+    *offset = -1;
+    for (size_t i = 0; i < count; i++) {
+        if (name_offset(names[i], ".snapshot", &found) && found <= at_most && found > *offset)
+            *offset = found;
+    }
+    mem_free(names);
+    if (*offset < 0)
+        return err_set(err, STATUS_NOT_FOUND, "%s: no producer snapshot", log->dir);
+    if (segment_path(path, log->dir, *offset, ".snapshot", err) || fs_read_file(log->fs, path, SNAPSHOT_MAX, &bytes, &size, err))
+        return err->status;
+    *content = (struct bytes_view){(uint8_t *)bytes, size};
+    return STATUS_OK;
+}

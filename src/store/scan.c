@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See scan.h. */
+#include "store/scan.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+enum { MAGIC_AT = 16, MAGIC = 2 };
+
+static enum status scan_room(struct scan *s, size_t size, struct err *err)
+{
+    uint8_t *buffer = s->grows ? mem_resize(s->buffer, size, 1) : NULL;
+
+    if (!buffer)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for a batch of %zu bytes", size);
+    s->buffer = buffer;
+    s->capacity = size;
+    s->filled = 0;
+    return STATUS_OK;
+}
+
+enum status scan_bytes(struct scan *s, uint64_t position, size_t size, const uint8_t **bytes, struct err *err)
+{
+    uint64_t left = s->end - position;
+
+    ASSERT(position <= s->end && size <= left);
+    if (position < s->at || position + size > s->at + s->filled) {
+        if (size > s->capacity && scan_room(s, size, err))
+            return err->status;
+        s->at = position;
+        s->filled = 0;
+        if (file_read(s->file, position, s->buffer, left < s->capacity ? (size_t)left : s->capacity, &s->filled, err))
+            return err->status;
+        if (s->filled < size)
+            return err_set(err, STATUS_CORRUPT, "the file ends before byte %llu", (unsigned long long)(position + size));
+    }
+    *bytes = s->buffer + (position - s->at);
+    return STATUS_OK;
+}
+
+static bool head_sane(const struct batch_head *head, uint64_t left)
+{
+    int64_t last;
+
+    return head->magic == MAGIC && head->length >= BATCH_OVERHEAD - BATCH_PREFIX && (uint64_t)head->length + BATCH_PREFIX <= left &&
+           head->base_offset >= 0 && head->last_offset_delta >= 0 &&
+           !__builtin_add_overflow(head->base_offset, head->last_offset_delta, &last) && last < INT64_MAX;
+}
+
+enum status scan_head(struct scan *s, uint64_t position, struct batch_head *head, struct err *err)
+{
+    uint64_t left = s->end - position;
+    const uint8_t *bytes;
+
+    if (left < BATCH_OVERHEAD)
+        return err_set(err, STATUS_CORRUPT, "%llu bytes at %llu are no batch", (unsigned long long)left, (unsigned long long)position);
+    if (scan_bytes(s, position, BATCH_OVERHEAD, &bytes, err))
+        return err->status;
+    if (!batch_head_read((struct bytes_view){bytes, BATCH_OVERHEAD}, head) || !head_sane(head, left))
+        return err_set(err, STATUS_CORRUPT, "no batch at byte %llu", (unsigned long long)position);
+    return STATUS_OK;
+}
+
+enum status scan_batch(struct scan *s, uint64_t position, struct batch_head *head, struct bytes_view *batch, struct err *err)
+{
+    const uint8_t *bytes;
+    size_t size;
+
+    if (scan_head(s, position, head, err) || scan_bytes(s, position, batch_size(head), &bytes, err))
+        return err->status;
+    *batch = (struct bytes_view){bytes, batch_size(head)};
+    if (batch_check_crc(*batch, &size) || size != batch->size)
+        return err_set(err, STATUS_CORRUPT, "the batch at byte %llu has a wrong checksum", (unsigned long long)position);
+    return STATUS_OK;
+}
+
+enum status scan_any_after(struct scan *s, uint64_t position, int64_t offset, bool *any, struct err *err)
+{
+    *any = false;
+    for (uint64_t at = position + 1; s->end - position > BATCH_OVERHEAD && at <= s->end - BATCH_OVERHEAD; at++) {
+        struct bytes_view batch;
+        struct batch_head head;
+        const uint8_t *bytes;
+        enum status status;
+
+        if (scan_bytes(s, at, BATCH_OVERHEAD, &bytes, err))
+            return err->status;
+        if (bytes[MAGIC_AT] != MAGIC)
+            continue;
+        status = scan_batch(s, at, &head, &batch, err);
+        *any = status == STATUS_OK && head.base_offset >= offset;
+        if (*any || (status != STATUS_OK && status != STATUS_CORRUPT))
+            return status;
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See segment.h. */
+#include "store/segment.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "rt/log.h"
+
+enum {
+    FIND_CHUNK = 8192,        /* an index interval and a head: most lookups take one read */
+    RECOVER_CHUNK = 1 << 20,
+};
+
+struct segment *segment_new(int64_t base, int64_t now_ms)
+{
+    struct segment *seg = mem_alloc(1, sizeof *seg);
+
+    if (!seg)
+        return NULL;
+    *seg = (struct segment){.base = base, .first_timestamp = -1, .max_timestamp = -1, .max_timestamp_offset = -1,
+                            .created_ms = now_ms, .times_known = true};
+    index_init(&seg->offsets, OFFSET_KEY);
+    index_init(&seg->times, TIME_KEY);
+    return seg;
+}
+
+void segment_free(struct segment *seg)
+{
+    segment_close(seg);
+    index_free(&seg->offsets);
+    index_free(&seg->times);
+    mem_free((void *)(uintptr_t)seg->snapshot.data);
+    mem_free(seg);
+}
+
+enum status segment_path(char path[static FS_PATH_MAX], const char *dir, int64_t base, const char *suffix, struct err *err)
+{
+    int n = snprintf(path, FS_PATH_MAX, "%s/%020lld%s", dir, (long long)base, suffix);
+
+    if (n < 0 || n >= FS_PATH_MAX)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", dir);
+    return STATUS_OK;
+}
+
+/* --- appending ------------------------------------------------------------------------------------------------------------- */
+
+static void segment_index_time(struct segment *seg)
+{
+    struct index_entry last = {.key = -1};
+
+    if (index_last(&seg->times, &last) && last.key >= seg->max_timestamp)
+        return;
+    if (seg->max_timestamp > last.key && seg->max_timestamp_offset - seg->base <= INT32_MAX)
+        index_add(&seg->times, (struct index_entry){seg->max_timestamp, (int32_t)(seg->max_timestamp_offset - seg->base)});
+}
+
+void segment_note(struct segment *seg, const struct batch_head *head, int64_t index_interval)
+{
+    int64_t last = batch_last_offset(head);
+
+    if (seg->size == 0)
+        seg->first_timestamp = head->max_timestamp;
+    if (head->max_timestamp > seg->max_timestamp) {
+        seg->max_timestamp = head->max_timestamp;
+        seg->max_timestamp_offset = last;
+    }
+    if (seg->unindexed > (uint64_t)index_interval && seg->size <= INT32_MAX && last - seg->base <= INT32_MAX) {
+        index_add(&seg->offsets, (struct index_entry){last - seg->base, (int32_t)seg->size});
+        segment_index_time(seg);
+        seg->unindexed = 0;
+    }
+    seg->size += batch_size(head);
+    seg->unindexed += batch_size(head);
+}
+
+void segment_seal(struct segment *seg)
+{
+    segment_index_time(seg);
+}
+
+enum status segment_save(const struct segment *seg, struct fs *fs, const char *dir, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (segment_path(path, dir, seg->base, ".index", err) || index_save(&seg->offsets, fs, path, err))
+        return err->status;
+    if (segment_path(path, dir, seg->base, ".timeindex", err))
+        return err->status;
+    return index_save(&seg->times, fs, path, err);
+}
+
+void segment_chill(struct segment *seg)
+{
+    index_spill(&seg->offsets);
+    index_spill(&seg->times);
+    seg->cold = true;
+}
+
+/* --- reading --------------------------------------------------------------------------------------------------------------- */
+
+enum status segment_open(struct segment *seg, struct fs *fs, const char *dir, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (!seg->file && (segment_path(path, dir, seg->base, ".log", err) ||
+                       fs_open(fs, path, seg->cold ? FS_READ : FS_WRITE, &seg->file, err)))
+        return err->status;
+    if (!seg->cold)
+        return STATUS_OK;
+    if (segment_path(path, dir, seg->base, ".index", err) || index_open(&seg->offsets, fs, path, err) ||
+        segment_path(path, dir, seg->base, ".timeindex", err))
+        return err->status;
+    return index_open(&seg->times, fs, path, err);
+}
+
+void segment_close(struct segment *seg)
+{
+    if (seg->file)
+        file_unref(seg->file);
+    seg->file = NULL;
+    if (seg->cold)
+        segment_chill(seg);
+}
+
+enum status segment_know_times(struct segment *seg, struct fs *fs, const char *dir, struct err *err)
+{
+    struct index_entry last;
+
+    if (seg->times_known)
+        return STATUS_OK;
+    if (segment_open(seg, fs, dir, err))
+        return err->status;
+    if (index_last(&seg->times, &last)) {
+        seg->max_timestamp = last.key;
+        seg->max_timestamp_offset = seg->base + last.value;
+    }
+    seg->times_known = true;
+    return STATUS_OK;
+}
+
+/* Where a walk to `offset` may begin: the index's place if the batch there is the one that the index means, else the file's beginning. */
+static uint64_t segment_walk_start(const struct segment *seg, struct scan *scan, int64_t offset)
+{
+    struct index_entry entry;
+    struct batch_head head;
+    struct err err;
+
+    if (!index_floor(&seg->offsets, offset - seg->base, &entry) || (uint64_t)entry.value >= scan->end)
+        return 0;
+    if (scan_head(scan, (uint64_t)entry.value, &head, &err) || batch_last_offset(&head) != seg->base + entry.key)
+        return 0;
+    return (uint64_t)entry.value;
+}
+
+enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, struct batch_head *head, struct err *err)
+{
+    uint8_t buffer[FIND_CHUNK];
+    struct scan scan = {.file = seg->file, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+
+    for (*position = segment_walk_start(seg, &scan, offset); *position < end; *position += batch_size(head)) {
+        if (scan_head(&scan, *position, head, err))
+            return err_wrap(err, "segment %lld", (long long)seg->base);
+        if (batch_last_offset(head) >= offset)
+            break;
+    }
+    return STATUS_OK;
+}
+
+/* --- opening --------------------------------------------------------------------------------------------------------------- */
+
+/* Behind the last indexed batch stand the few that are not: their heads tell the end and the greatest timestamp. */
+static enum status segment_load_end(struct segment *seg, int64_t *end, struct err *err)
+{
+    uint8_t buffer[FIND_CHUNK];
+    struct scan scan = {.file = seg->file, .end = seg->size, .buffer = buffer, .capacity = sizeof buffer};
+    struct batch_head head;
+
+    *end = seg->base;
+    if (seg->size && scan_head(&scan, 0, &head, err))
+        return err->status;
+    if (seg->size)
+        seg->first_timestamp = head.max_timestamp;
+    for (uint64_t at = segment_walk_start(seg, &scan, INT64_MAX); at < seg->size; at += batch_size(&head)) {
+        if (scan_head(&scan, at, &head, err))
+            return err->status;
+        if (head.base_offset < *end)
+            return err_set(err, STATUS_CORRUPT, "offset %lld at byte %llu goes back", (long long)head.base_offset, (unsigned long long)at);
+        *end = batch_last_offset(&head) + 1;
+    }
+    return STATUS_OK;
+}
+
+static enum status segment_load_indexes(struct segment *seg, struct fs *fs, const char *dir, struct err *err)
+{
+    struct index_entry last;
+    char path[FS_PATH_MAX];
+
+    if (segment_path(path, dir, seg->base, ".index", err) || index_load(&seg->offsets, fs, path, err) ||
+        segment_path(path, dir, seg->base, ".timeindex", err) || index_load(&seg->times, fs, path, err))
+        return err->status;
+    if (index_last(&seg->times, &last)) {
+        seg->max_timestamp = last.key;
+        seg->max_timestamp_offset = seg->base + last.value;
+    }
+    return STATUS_OK;
+}
+
+enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bool active, int64_t *end, struct err *err)
+{
+    enum status status;
+
+    seg->made = true;
+    if (active) {
+        status = segment_load_indexes(seg, fs, dir, err);
+    } else {
+        segment_chill(seg);
+        seg->times_known = false;
+        status = STATUS_OK;
+    }
+    if (!status)
+        status = segment_open(seg, fs, dir, err);
+    if (!status)
+        status = file_size(seg->file, &seg->size, err);
+    if (!status && active)
+        status = segment_load_end(seg, end, err);
+    if (status == STATUS_NOT_FOUND)
+        status = STATUS_CORRUPT;
+    segment_close(seg);
+    return status;
+}
+
+/* Nothing valid may stand behind the place where the walk stopped: what was acknowledged is never cut. */
+static enum status segment_cut(struct segment *seg, const struct segment_recovery *how, struct scan *scan, int64_t end, struct err *err)
+{
+    struct err why = *err;
+    bool any;
+
+    if (!how->may_cut || end < how->trusted)
+        return err->status;
+    if (scan_any_after(scan, seg->size, end, &any, err))
+        return err->status;
+    if (any)
+        return err_set(err, STATUS_CORRUPT, "%s, but valid batches follow: not cut", why.text);
+    log_line(LOG_WARN, "torn tail cut", "dir=%s segment=%lld position=%llu bytes=%llu reason=%s", how->dir, (long long)seg->base,
+             (unsigned long long)seg->size, (unsigned long long)(scan->end - seg->size), why.text);
+    if (file_truncate(seg->file, seg->size, err))
+        return err->status;
+    return file_sync(seg->file, err);
+}
+
+static enum status segment_walk(struct segment *seg, const struct segment_recovery *how, struct scan *scan, int64_t *end, struct err *err)
+{
+    while (seg->size < scan->end) {
+        struct bytes_view batch;
+        struct batch_head head;
+        enum status status = scan_head(scan, seg->size, &head, err);
+
+        if (!status && batch_last_offset(&head) >= how->trusted)
+            status = scan_batch(scan, seg->size, &head, &batch, err);
+        if (!status && head.base_offset < *end)
+            status = err_set(err, STATUS_CORRUPT, "offset %lld at byte %llu goes back", (long long)head.base_offset, (unsigned long long)seg->size);
+        if (status)
+            return status == STATUS_CORRUPT ? segment_cut(seg, how, scan, *end, err) : status;
+        segment_note(seg, &head, how->index_interval);
+        if (head.leader_epoch > epochs_latest(how->epochs))
+            epochs_assign(how->epochs, head.leader_epoch, head.base_offset);
+        *end = batch_last_offset(&head) + 1;
+    }
+    return STATUS_OK;
+}
+
+enum status segment_recover(struct segment *seg, const struct segment_recovery *how, int64_t *end, struct err *err)
+{
+    struct scan scan = {.capacity = RECOVER_CHUNK, .grows = true};
+    char path[FS_PATH_MAX];
+    enum status status;
+
+    index_free(&seg->offsets);
+    index_free(&seg->times);
+    index_init(&seg->offsets, OFFSET_KEY);
+    index_init(&seg->times, TIME_KEY);
+    seg->max_timestamp = seg->max_timestamp_offset = seg->first_timestamp = -1;
+    seg->size = seg->unindexed = 0;
+    seg->cold = false;
+    seg->made = seg->times_known = true;
+    *end = seg->base;
+    if (segment_path(path, how->dir, seg->base, ".log", err) || fs_open(how->fs, path, FS_WRITE, &scan.file, err))
+        return err->status;
+    seg->file = scan.file;
+    scan.buffer = mem_alloc(scan.capacity, 1);
+    status = scan.buffer ? file_size(scan.file, &scan.end, err) : err_set(err, STATUS_NO_MEMORY, "no memory to recover");
+    if (!status)
+        status = segment_walk(seg, how, &scan, end, err);
+    segment_seal(seg);
+    mem_free(scan.buffer);
+    segment_close(seg);
+    if (status)
+        return err_wrap(err, "segment %lld", (long long)seg->base);
+    return STATUS_OK;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One segment of a log: a .log file of batches and its two indexes.
+ *
+ *   planned ──commit──> active ──roll──> sealed ──commit──> cold
+ *
+ * planned: rolled to in memory, its file not yet made. active: the last one, indexes in memory. sealed: no longer appended to, its
+ * indexes still in memory. cold: its indexes are files. Sizes and indexes count what was appended, durable or not: who reads stops at
+ * the log's durable position.
+ */
+#ifndef STORE_SEGMENT_H
+#define STORE_SEGMENT_H
+
+#include "store/epochs.h"
+#include "store/index.h"
+#include "store/scan.h"
+
+struct segment {
+    int64_t base;
+    uint64_t size;
+    struct index offsets, times;
+    struct file *file;                            /* NULL: not open */
+    int64_t first_timestamp;                      /* max timestamp of the first batch; -1: none yet */
+    int64_t max_timestamp, max_timestamp_offset;  /* last offset of the batch that has it; -1: none */
+    uint64_t unindexed;                           /* bytes since the last index entry */
+    int64_t created_ms;                           /* wall time: its age while its records have no timestamps */
+    struct bytes_view snapshot;                   /* producer state at `base`, until the file is written */
+    bool made;                                    /* the .log is there */
+    bool cold;                                    /* the indexes are files */
+    bool times_known;                             /* max_timestamp was read (a cold segment's is read when it is asked for) */
+};
+
+struct segment *segment_new(int64_t base, int64_t now_ms) __attribute__((warn_unused_result)); /* planned; NULL: no memory */
+void segment_free(struct segment *seg);
+
+/* <dir>/<20 digits><suffix> */
+enum status segment_path(char path[static FS_PATH_MAX], const char *dir, int64_t base, const char *suffix, struct err *err) MUST_CHECK;
+
+/* The segment takes one more batch at its end: counts it and indexes it, by Kafka's rules. */
+void segment_note(struct segment *seg, const struct batch_head *head, int64_t index_interval);
+/* No more appends: the last timestamp is indexed. */
+void segment_seal(struct segment *seg);
+/* Blocking: writes the files that a sealed (or at a clean close the active) segment keeps. */
+enum status segment_save(const struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
+/* The indexes were saved and leave memory. */
+void segment_chill(struct segment *seg);
+
+/* Opens what is not open: the .log (for writing too while it is not cold), and a cold segment's indexes. */
+enum status segment_open(struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
+void segment_close(struct segment *seg); /* gives its files back: they are opened again when needed */
+/* max_timestamp of a cold segment, from the end of its time index. */
+enum status segment_know_times(struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
+
+/* The first batch whose last offset is at least `offset`, before byte `end`: its position and head; *position == end: there is none. Open. */
+enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, struct batch_head *head, struct err *err) MUST_CHECK;
+
+/* Opening. segment_load: what a clean stop left, without reading data; STATUS_CORRUPT when an index is missing or wrong: then segment_recover. */
+struct segment_recovery {
+    struct fs *fs;
+    const char *dir;
+    int64_t index_interval;
+    int64_t trusted;        /* offsets below it are durable: their heads are walked, the others' checksums computed */
+    struct epochs *epochs;  /* learns the epochs of the batches */
+    bool may_cut;           /* nothing valid follows in later segments */
+};
+/* `active`: the indexes stay in memory. *end: the offset behind the last batch (of an active segment; else unchanged). */
+enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bool active, int64_t *end, struct err *err) MUST_CHECK;
+/* Walks the file from its beginning, builds the indexes anew and cuts a torn tail. *end: the offset behind the last batch. */
+enum status segment_recover(struct segment *seg, const struct segment_recovery *how, int64_t *end, struct err *err) MUST_CHECK;
+
+#endif

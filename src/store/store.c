@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See store.h. */
+#include "base/mem.h"
+#include "rt/log.h"
+#include "store/log_int.h"
+
+struct store {
+    struct shard *shard;
+    enum durability durability;
+    struct list wanting; /* logs with work for a commit */
+    struct mail turn_end;
+    bool turn_end_asked;
+    struct list dirs;
+    void (*offline)(struct shard *here, const char *log_dir, const struct err *why);
+};
+
+struct store *store_new(struct shard *shard, enum durability durability)
+{
+    struct store *store = mem_alloc(1, sizeof *store);
+
+    if (!store)
+        return NULL;
+    store->shard = shard;
+    store->durability = durability;
+    list_init(&store->wanting);
+    list_init(&store->dirs);
+    return store;
+}
+
+void store_free(struct store *store)
+{
+    for (struct list *node = list_pop_front(&store->dirs); node; node = list_pop_front(&store->dirs))
+        mem_free(LIST_ENTRY(node, struct store_dir, link));
+    mem_free(store);
+}
+
+struct shard *store__shard(const struct store *store)
+{
+    return store->shard;
+}
+
+enum durability store__durability(const struct store *store)
+{
+    return store->durability;
+}
+
+/* --- commits --------------------------------------------------------------------------------------------------------------- */
+
+static void store_turn_end(struct shard *here, struct mail *mail)
+{
+    struct store *store = LIST_ENTRY(mail, struct store, turn_end);
+    struct list wanting;
+
+    store->turn_end_asked = false;
+    list_init(&wanting);
+    list_move_all(&wanting, &store->wanting);
+    for (struct list *node = list_pop_front(&wanting); node; node = list_pop_front(&wanting)) {
+        struct log *log = LIST_ENTRY(node, struct log, store_link);
+        if (log->home->offline)
+            log__fail_queue(log);
+        else
+            log__commit(log);
+    }
+}
+
+void store__wants_commit(struct log *log)
+{
+    struct store *store = log->store;
+
+    if (list_empty(&log->store_link))
+        list_push_back(&store->wanting, &log->store_link);
+    if (store->turn_end_asked)
+        return;
+    store->turn_end_asked = true;
+    store->turn_end.run = store_turn_end;
+    shard_at_turn_end(store->shard, &store->turn_end);
+}
+
+/* --- log directories ------------------------------------------------------------------------------------------------------- */
+
+struct store_dir *store__dir_new(const char *log_dir)
+{
+    const char *slash = strrchr(log_dir, '/');
+    size_t size = slash ? (size_t)(slash - log_dir) : 0;
+    struct store_dir *dir = mem_alloc(1, sizeof *dir + size + 1);
+
+    if (!dir)
+        return NULL;
+    list_init(&dir->link);
+    dir->size = size;
+    memcpy(dir->path, log_dir, size);
+    return dir;
+}
+
+static struct store_dir *dir_find(const struct store *store, const char *path)
+{
+    LIST_EACH(node, &store->dirs) {
+        struct store_dir *dir = LIST_ENTRY(node, struct store_dir, link);
+        if (strcmp(dir->path, path) == 0)
+            return dir;
+    }
+    return NULL;
+}
+
+struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh)
+{
+    struct store_dir *dir = dir_find(store, fresh->path);
+
+    if (dir) {
+        mem_free(fresh);
+        return dir;
+    }
+    list_push_back(&store->dirs, &fresh->link);
+    return fresh;
+}
+
+bool store__offline(const struct store_dir *dir)
+{
+    return dir->offline;
+}
+
+void store__failed(struct log *log, const struct err *why)
+{
+    struct store *store = log->store;
+
+    if (log->home->offline)
+        return;
+    log->home->offline = true;
+    log_line(LOG_ERROR, "log directory offline", "dir=%s reason=%s", log->home->path, why->text);
+    if (store->offline)
+        store->offline(store->shard, log->home->path, why);
+}
+
+void store_on_offline(struct store *store, void (*offline)(struct shard *here, const char *log_dir, const struct err *why))
+{
+    store->offline = offline;
+}
+
+void store_fail_dir(struct store *store, const char *log_dir)
+{
+    struct store_dir *dir = dir_find(store, log_dir);
+
+    if (dir)
+        dir->offline = true;
+}
+
+bool store_dir_offline(const struct store *store, const char *log_dir)
+{
+    const struct store_dir *dir = dir_find(store, log_dir);
+
+    return dir && dir->offline;
+}
