@@ -36,6 +36,13 @@ struct wire_range {
     uint64_t offset;
 };
 
+/* Without an authorizer everybody may do everything: the bits of AclOperation that each resource type knows (KIP-430). */
+enum {
+    OPERATIONS_UNASKED = INT32_MIN,
+    OPERATIONS_TOPIC = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11,
+    OPERATIONS_CLUSTER = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12,
+};
+
 void api_produce(struct request *r);
 void api_fetch(struct request *r);
 void api_list_offsets(struct request *r);

@@ -21,6 +21,7 @@
 
 struct groups;         /* groups.h */
 struct fetch_sessions; /* fetch_sessions.h */
+struct producer_ids;   /* producer_ids.h */
 
 struct listener {
     struct str_view name;              /* "PLAINTEXT" */
@@ -54,6 +55,7 @@ struct broker_shard {
     struct fetch_sessions *sessions;
     struct groups *groups;
     struct metadata *metadata;         /* on shard 0, else NULL */
+    struct producer_ids *producer_ids; /* on shard 0, else NULL */
     struct timer housekeeping;
 };
 
@@ -66,18 +68,22 @@ static inline struct broker_shard *broker_at(const struct shard *here)
 /* Which shard owns a partition (any shard may ask). */
 unsigned broker_partition_shard(const struct broker *broker, struct uuid topic_id, int32_t index);
 
-/* A partition of this shard, open and serving; NULL: it is not here (or not open yet). */
-struct partition *broker_partition(struct broker_shard *b, struct uuid topic_id, int32_t index);
-
-/* Calls `each` for every open partition of this shard. */
+/* A partition of this shard. */
 struct broker_partition {
     struct map_node node;
     struct { struct uuid topic_id; int32_t index; } key;
-    struct str_view topic;   /* owned */
+    struct str_view topic;       /* owned */
     struct partition *partition; /* NULL while it opens or closes */
-    struct broker_shard *owner;
+    int32_t min_insync_replicas; /* min.insync.replicas: above 1 nothing is enough for acks=all on one node */
+    bool closing;
 };
-struct broker_partition *broker_partition_next(struct broker_shard *b, struct broker_partition *after); /* NULL: the first / no more */
+
+/* Open and serving, else NULL. */
+struct broker_partition *broker_partition_find(struct broker_shard *b, struct uuid topic_id, int32_t index);
+struct partition *broker_partition(struct broker_shard *b, struct uuid topic_id, int32_t index);
+
+/* Walks all of this shard's; those with partition NULL do not serve. NULL: the first, and after the last. */
+struct broker_partition *broker_partition_next(struct broker_shard *b, struct broker_partition *after);
 
 /* The groups room is told of __consumer_offsets partitions when they open and before they close (groups.c implements these). */
 struct groups *groups_new(struct broker_shard *b);
@@ -86,18 +92,5 @@ void groups_partition_opened(struct groups *g, int32_t index, struct partition *
 void groups_partition_closing(struct groups *g, int32_t index);
 /* A topic was deleted: its committed offsets go (traps row 8). */
 void groups_topic_deleted(struct groups *g, struct uuid topic_id, struct str_view topic);
-
-/* Starts, in order, once the image says so: the topic `name` is made when it is not there (auto-creation, __consumer_offsets).
- * From any shard; r comes back to the shard that called, `then` runs there with the status of the creation in *r->auto_create.
- * Internal topics get their own configuration (compact, offsets.topic.num.partitions). */
-struct auto_create {
-    struct request *request;
-    struct str_view *topics; /* names */
-    enum status *statuses;   /* filled */
-    size_t count;
-    void (*then)(struct request *r, struct auto_create *a);
-    unsigned back;           /* shard */
-};
-void broker_auto_create(struct auto_create *a);
 
 #endif

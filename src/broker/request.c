@@ -191,6 +191,8 @@ void request_reply(struct request *r, void *out)
     }
     r->reply = REQUEST_ALLOC(r, struct io_piece, pieces);
     if (!r->reply || size > INT32_MAX) {
+        for (const struct writer_splice *splice = w.splices; splice; splice = splice->next)
+            file_unref(((const struct wire_range *)splice->source)->file);
         request_close(r, r->reply ? "answer over 2 GiB" : "no memory");
         return;
     }
