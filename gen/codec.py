@@ -84,6 +84,15 @@ def least_element(message, item):
     return max(1, min(least(message, item.struct, v) for v in range(first, last + 1)))
 
 
+def optional(item):
+    """A struct behind a pointer, NULL when null."""
+    return bool(item.struct) and not item.array and item.nullable != NONE
+
+
+def has_default_struct(item):
+    return bool(item.struct) and not item.array and not (optional(item) and item.default == "null")
+
+
 def tagged(struct):
     return sorted((item for item in struct.fields if item.tag >= 0), key=lambda item: item.tag)
 
@@ -108,8 +117,9 @@ class Code:
         lines = [self.struct(struct) + " {"]
         for item in struct.fields:
             name, kind = c_field(item), self.struct(item.struct) if item.struct else C_TYPES[item.type][0]
-            star = "*" if item.array or (item.struct and item.nullable != NONE) else ""
-            lines.append(f"    {kind} {star}{name};")
+            star = "*" if item.array or optional(item) else ""
+            const = "const " if optional(item) else ""
+            lines.append(f"    {const}{kind} {star}{name};")
             if item.array:
                 lines.append(f"    int32_t {name}_count;")
         if self.flexible:
@@ -147,33 +157,37 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
     # ---- defaults ----
 
     def default(self, item):
-        """The C value of a default that is not all zero bytes; None when it is, or when the struct's own init sets it."""
+        """The C value of a default that is not all zero bytes; None when it is."""
         if item.array:
             return "-1" if item.default == "null" else None
-        if item.struct or item.type == "records":
-            return None
+        if optional(item):
+            return None if item.default == "null" else f"&{self.function('default', item.struct)}"
+        if item.struct:
+            return self.initializer(item.struct)
         if item.type in ("string", "bytes") and item.default != "null":
             return '{"", 0}' if item.type == "string" else '{(const uint8_t *)"", 0}'
-        if item.default in ("", "null"):
+        if item.type == "records" or item.default in ("", "null"):
             return None
         return C_LIMITS.get(item.default, item.default)
 
+    def initializer(self, struct, comma=", "):
+        """All defaults of a struct in braces; None when all of them are zero bytes."""
+        defaults = [(item, self.default(item)) for item in struct.fields]
+        values = [f".{c_field(item)}{'_count' if item.array else ''} = {value}" for item, value in defaults if value]
+        return "{" + comma.join(values) + "}" if values else None
+
     def init(self, struct):
-        values = [
-            f"        .{c_field(item)}{'_count' if item.array else ''} = {self.default(item)},\n"
-            for item in struct.fields
-            if self.default(item)
-        ]
-        body = "{\n" + "".join(values) + "    }" if values else "{0}"
-        inner = [
-            f"    {c_struct(self.message, item.struct)}_init(&out->{c_field(item)});\n"
-            for item in struct.fields
-            if item.struct and not item.array and item.nullable == NONE
-        ]
-        return (
-            f"void {c_struct(self.message, struct)}_init({self.struct(struct)} *out)\n{{\n"
-            f"    *out = ({self.struct(struct)}){body};\n{''.join(inner)}}}\n"
-        )
+        value = self.initializer(struct, ",\n        ") or "{0}"
+        return f"void {c_struct(self.message, struct)}_init({self.struct(struct)} *out)\n{{\n    *out = ({self.struct(struct)}){value};\n}}\n"
+
+    def default_object(self, struct):
+        return f"static const {self.struct(struct)} {self.function('default', struct)} = {self.initializer(struct) or '{0}'};\n"
+
+    def default_objects(self):
+        """The structs that a null-able field refers to when it is neither there nor null."""
+        fields = [item for struct in self.message.structs for item in struct.fields]
+        used = [item.struct for item in fields if optional(item) and item.default != "null"]
+        return [struct for struct in self.message.structs if any(struct is other for other in used)]
 
     def differs(self, item, at):
         """The C condition that the field is not its default."""
@@ -181,7 +195,10 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         if item.array:
             return f"{value}_count >= 0" if item.default == "null" else f"{value}_count {'!=' if item.nullable != NONE else '>'} 0"
         if item.struct:
-            return f"{value} != NULL" if item.nullable != NONE else f"{self.function('differs', item.struct)}(&{value})"
+            differs = self.function("differs", item.struct)
+            if not optional(item):
+                return f"{differs}(&{value})"
+            return f"{value} != NULL" if item.default == "null" else f"(!{value} || {differs}({value}))"
         if item.type in ("string", "bytes"):
             if item.default == "null":
                 return f"{value}.data != NULL"
@@ -202,19 +219,19 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         )
 
     def compared(self):
-        """The structs that stand as a tagged field, and so are left out when they are all default; with those inside."""
+        """The structs that a tagged field compares with their defaults, each after those inside it."""
         out = []
 
         def add(struct):
             if struct not in out:
                 for item in struct.fields:
-                    if item.struct and not item.array and item.nullable == NONE:
+                    if has_default_struct(item):
                         add(item.struct)
                 out.append(struct)
 
         for struct in self.message.structs:
             for item in struct.fields:
-                if item.tag >= 0 and item.struct and not item.array and item.nullable == NONE:
+                if item.tag >= 0 and has_default_struct(item):
                     add(item.struct)
         return out
 
@@ -230,7 +247,7 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
             )
         if item.array:
             return f"{at} = decode_{C_TYPES[item.type][3]}(d, {null}, &{at}_count);"
-        if item.struct and item.nullable != NONE:
+        if optional(item):
             return f"{at} = decode_optional(d, sizeof *{at}, {self.function('decode', item.struct)});"
         if item.struct:
             return f"{self.function('decode', item.struct)}(d, &{at});"
@@ -286,7 +303,7 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
             return f"encode_list({encoder}, {at}, {at}_count, {null}, sizeof *{at}, {self.function('encode', item.struct)});"
         if item.array:
             return f"encode_{C_TYPES[item.type][3]}({encoder}, {at}, {at}_count, {null});"
-        if item.struct and item.nullable != NONE:
+        if optional(item):
             return f"encode_optional({encoder}, {at}, {self.function('encode', item.struct)});"
         if item.struct:
             return f"{self.function('encode', item.struct)}({encoder}, &{at});"
@@ -334,7 +351,7 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         if item.array:
             return f"print_{C_TYPES[item.type][3]}(p, {name}, {at}, {at}_count);"
         if item.struct:
-            return f"print_struct(p, {name}, {at if item.nullable != NONE else '&' + at}, {self.function('print', item.struct)});"
+            return f"print_struct(p, {name}, {at if optional(item) else '&' + at}, {self.function('print', item.struct)});"
         if item.type == "bytes":
             return f"print_bytes(p, {name}, {at}.data, {at}.size);"
         if item.type == "records":
@@ -353,7 +370,8 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
 
     def source(self):
         message, structs = self.message, self.message.structs
-        out = [self.init(s) for s in structs]
+        out = [self.default_object(s) for s in self.default_objects()]
+        out += [self.init(s) for s in structs]
         out += [self.differs_function(s) for s in self.compared()]
         for make in (self.decode, self.encode, self.print):
             out += [make(s) for s in structs]
@@ -372,6 +390,12 @@ def messages(parsed):
     return [parsed]
 
 
+def save(path, text):
+    """Writes what changed only, so that the build makes no more anew than it must."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
 def write_code(directory, out):
     for path in schema.files(directory):
         parsed = schema.parse(path)
@@ -385,11 +409,11 @@ def write_code(directory, out):
         key = f"{upper}_API_KEY = {parsed.key}, " if parsed.key >= 0 else ""
         versions = f"enum {{ {key}{upper}_VERSION_MIN = {first}, {upper}_VERSION_MAX = {last} }};\n"
         header = "\n".join(code.header() for code in codes)
-        (out / (path.name + ".h")).write_text(
-            f'{title}#ifndef {guard}\n#define {guard}\n\n#include "wire/message.h"\n\n{versions}\n{header}\n#endif\n', encoding="utf-8")
+        save(out / (path.name + ".h"),
+             f'{title}#ifndef {guard}\n#define {guard}\n\n#include "wire/message.h"\n\n{versions}\n{header}\n#endif\n')
         source = "\n".join(code.source() for code in codes)
-        (out / (path.name + ".c")).write_text(
-            f'{title}#include "wire/{room}/{path.name}.h"\n\n#include "wire/codec.h"\n\n{source}', encoding="utf-8")
+        save(out / (path.name + ".c"),
+             f'{title}#include "wire/{room}/{path.name}.h"\n\n#include "wire/codec.h"\n\n{source}')
 
 
 def write_tables(root, out):
@@ -397,7 +421,7 @@ def write_tables(root, out):
     if [api.key for api in apis] != list(range(len(apis))):
         sys.exit("schema/api: the keys are not 0, 1, 2, ...")
     keys = "".join(f"    API_{snake(api.name).upper()} = {api.key},\n" for api in apis)
-    (out / "api_keys.h").write_text(f"""/* SPDX-License-Identifier: Apache-2.0
+    save(out / "api_keys.h", f"""/* SPDX-License-Identifier: Apache-2.0
  * Made from schema/api by gen/codec.py. */
 #ifndef WIRE_API_KEYS_H
 #define WIRE_API_KEYS_H
@@ -407,7 +431,7 @@ enum api_key {{
 }};
 
 #endif
-""", encoding="utf-8")
+""")
     rows, all_messages = [], []
     for api in apis:
         listeners = " | ".join(f"API_ON_{word.upper()}" for word in api.listeners if word != "-") or "0"
@@ -419,12 +443,12 @@ enum api_key {{
             all_messages += messages(schema.parse(path))
     all_messages.sort(key=lambda m: m.name)
     names = [snake(m.name) + "_message" for m in all_messages]
-    (out / "tables.c").write_text("".join([
+    save(out / "tables.c", "".join([
         "/* SPDX-License-Identifier: Apache-2.0\n * Made from schema/ by gen/codec.py: see apis.h. */\n#include \"wire/apis.h\"\n\n",
         "".join(f"extern const struct message {name};\n" for name in names),
         "\nconst struct api api_table[API_COUNT] = {\n", *rows, "};\n",
         "\nconst struct message *const message_table[] = {\n", *(f"    &{name},\n" for name in names), "};\n",
-        f"const size_t message_table_size = {len(names)};\n"]), encoding="utf-8")
+        f"const size_t message_table_size = {len(names)};\n"]))
 
 
 def main():
