@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See sim.h: the driver (rt/world.h) of the simulated world: virtual time, the turns of the shards, jobs.
+ *
+ * A shard's turn is due when something was completed for it or posted to it, or when its next timer is. It takes a little time
+ * (drawn), so that time passes also for shards that are always busy. A job's work and its completion are one event, some time (drawn)
+ * after it was submitted and its lane was free.
+ */
+#include "sim/sim.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "rt/run.h"
+#include "rt/world.h"
+#include "sim/sim_int.h"
+
+enum { START_US = 1000000 };                          /* monotonic time does not start at 0 */
+static const int64_t START_WALL_MS = 1700000000000;   /* 2023-11-14 */
+static const struct io_backend sim_backend;
+
+/* --- chance --- */
+
+void *sim__alloc(size_t count, size_t size)
+{
+    void *block = mem_alloc(count, size);
+
+    if (!block)
+        block = mem_alloc(count, size); /* only one allocation was to fail */
+    ASSERT(block);
+    return block;
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014). */
+uint64_t sim_random(struct sim *sim)
+{
+    uint64_t z = sim->random += UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+uint64_t sim__random_below(struct sim *sim, uint64_t bound)
+{
+    return (uint64_t)((__uint128_t)sim_random(sim) * bound >> 64);
+}
+
+void sim__note(struct sim *sim, uint64_t what, const void *bytes, size_t size)
+{
+    uint64_t words[] = {sim->hash, sim->now_us, what};
+
+    sim->hash = hash_bytes(hash_bytes(0, words, sizeof words), bytes, size);
+}
+
+uint64_t sim_hash(const struct sim *sim)
+{
+    return sim->hash;
+}
+
+/* --- events --- */
+
+static bool event_before(const struct sim_event *a, const struct sim_event *b)
+{
+    return a->at_us < b->at_us || (a->at_us == b->at_us && a->order < b->order);
+}
+
+void sim__schedule(struct sim *sim, struct sim_event *event, uint64_t at_us)
+{
+    size_t at = sim->events_count++;
+
+    if (at == sim->events_room) {
+        size_t room = at * 2 + 64;
+        struct sim_event **events = sim__alloc(room, sizeof(struct sim_event *));
+        if (at)
+            memcpy(events, sim->events, at * sizeof(struct sim_event *));
+        mem_free(sim->events);
+        sim->events = events;
+        sim->events_room = room;
+    }
+    event->at_us = at_us;
+    event->order = sim->events_order++;
+    for (; at && event_before(event, sim->events[(at - 1) / 2]); at = (at - 1) / 2)
+        sim->events[at] = sim->events[(at - 1) / 2];
+    sim->events[at] = event;
+}
+
+static struct sim_event *pop_event(struct sim *sim)
+{
+    struct sim_event *first = sim->events[0], *last = sim->events[--sim->events_count];
+    size_t at = 0, child;
+
+    while ((child = at * 2 + 1) < sim->events_count) {
+        if (child + 1 < sim->events_count && event_before(sim->events[child + 1], sim->events[child]))
+            child++;
+        if (event_before(last, sim->events[child]))
+            break;
+        sim->events[at] = sim->events[child];
+        at = child;
+    }
+    sim->events[at] = last;
+    return first;
+}
+
+/* --- shards --- */
+
+static struct sim_shard *shard_of(struct io *io)
+{
+    return (struct sim_shard *)(void *)io;
+}
+
+struct sim *sim__of(struct io *io)
+{
+    return shard_of(io)->sim;
+}
+
+static void turn_soon(struct sim_shard *s)
+{
+    uint64_t at = s->sim->now_us + 1 + sim__random_below(s->sim, s->sim->options.turn_us_max);
+
+    if (at < s->turn_us)
+        s->turn_us = at;
+}
+
+static void turn(struct sim_shard *s)
+{
+    struct sim *sim = s->sim;
+    uint64_t next_us;
+
+    s->turn_us = SHARD_NEVER;
+    sim__note(sim, shard_id(s->shard), "turn", 4);
+    shard_turn(s->shard, sim->now_us, START_WALL_MS + (int64_t)(sim->now_us / 1000));
+    if (shard_stopped(s->shard))
+        return;
+    next_us = shard_next_us(s->shard);
+    if (next_us <= sim->now_us || !shard_sleep(s->shard))
+        turn_soon(s);
+    else if (next_us < s->turn_us)
+        s->turn_us = next_us;
+}
+
+void sim__complete(struct io *io, struct io_op *op, int64_t result)
+{
+    io__complete(io, op, result);
+    turn_soon(shard_of(io));
+}
+
+static void sim_wake(struct io *io)
+{
+    turn_soon(shard_of(io));
+}
+
+static void sim_entropy(struct io *io, void *bytes, size_t size)
+{
+    uint8_t *at = bytes;
+
+    for (; size; size--)
+        *at++ = (uint8_t)(sim_random(sim__of(io)) >> 56);
+}
+
+struct shard *sim_shard(struct sim *sim, unsigned id)
+{
+    ASSERT(id < sim->set->count);
+    return sim->set->shards[id];
+}
+
+struct fs *sim_fs(struct sim *sim)
+{
+    return sim->fs;
+}
+
+uint64_t sim_now_us(const struct sim *sim)
+{
+    return sim->now_us;
+}
+
+bool sim_stopped(const struct sim *sim)
+{
+    return shard_stopped(sim->set->shards[0]);
+}
+
+/* --- jobs --- */
+
+struct sim_job {
+    struct sim_event event;
+    struct sim_shard *shard;
+    struct io_job *job;
+};
+
+static void job_drop(struct sim *sim, struct sim_event *event)
+{
+    mem_free(event);
+}
+
+static void job_schedule(struct sim_shard *s, struct io_job *job);
+
+static void job_run(struct sim *sim, struct sim_event *event)
+{
+    struct sim_job *it = LIST_ENTRY(event, struct sim_job, event);
+    struct sim_shard *s = it->shard;
+    struct io_job *job = it->job, *next;
+    struct shard *outer = shard_enter(NULL); /* it runs on no shard */
+
+    mem_free(it);
+    sim__note(sim, shard_id(s->shard), "job", 3);
+    job->work(job);
+    shard_enter(outer);
+    next = lanes_pass(&s->lanes, job);
+    io__job_finished(&s->io, job);
+    if (next)
+        job_schedule(s, next);
+}
+
+static void job_schedule(struct sim_shard *s, struct io_job *job)
+{
+    struct sim_job *it = sim__alloc(1, sizeof *it);
+
+    *it = (struct sim_job){.event = {.run = job_run, .drop = job_drop}, .shard = s, .job = job};
+    sim__schedule(s->sim, &it->event, s->sim->now_us + 1 + sim__random_below(s->sim, s->sim->options.job_us_max));
+}
+
+static void sim_job_submit(struct io *io, struct io_job *job)
+{
+    if (lanes_enter(&shard_of(io)->lanes, job))
+        job_schedule(shard_of(io), job);
+}
+
+/* --- time --- */
+
+/* The next thing that happens, when it happens until then. */
+static bool step(struct sim *sim, uint64_t until_us)
+{
+    struct sim_shard *next = NULL;
+    uint64_t at_us = sim->events_count ? sim->events[0]->at_us : SHARD_NEVER;
+
+    for (unsigned i = 0; i < sim->set->count; i++) {
+        struct sim_shard *s = &sim->shards[i];
+        if (s->turn_us < at_us && !shard_stopped(s->shard)) {
+            at_us = s->turn_us;
+            next = s;
+        }
+    }
+    if (at_us > until_us || (!next && !sim->events_count))
+        return false;
+    if (at_us > sim->now_us)
+        sim->now_us = at_us;
+    if (next) {
+        turn(next);
+    } else {
+        struct sim_event *event = pop_event(sim);
+        event->run(sim, event);
+    }
+    return true;
+}
+
+bool sim_run_until(struct sim *sim, bool (*condition)(void *context), void *context, uint64_t us)
+{
+    uint64_t until_us = sim->now_us + us;
+    bool holds;
+
+    turn_soon(&sim->shards[0]); /* the test may have set a timer or posted mail as shard 0 */
+    while (!(holds = condition(context)) && step(sim, until_us))
+        ;
+    if (!holds)
+        sim->now_us = until_us;
+    return holds;
+}
+
+static bool never(void *context)
+{
+    return false;
+}
+
+void sim_run(struct sim *sim, uint64_t us)
+{
+    bool holds = sim_run_until(sim, never, NULL, us);
+
+    ASSERT(!holds);
+}
+
+/* --- life --- */
+
+static void on_start(struct shard *shard, struct mail *mail)
+{
+    struct sim_shard *s = LIST_ENTRY(mail, struct sim_shard, start);
+    struct sim *sim = s->sim;
+
+    sim->options.on_start(shard, sim->options.context);
+    for (unsigned i = 1; i < sim->set->count && shard_id(shard) == 0 && !shard_stopped(shard); i++)
+        shard_post(shard, sim->set->shards[i], &sim->shards[i].start);
+}
+
+static void shard_make(struct sim *sim, unsigned id)
+{
+    struct sim_shard *s = &sim->shards[id];
+    bool made = lanes_init(&s->lanes);
+
+    ASSERT(made);
+    io__init(&s->io, &sim_backend, sim->options.buffer_budget);
+    s->sim = sim;
+    s->turn_us = sim->now_us;
+    s->start.run = on_start;
+    s->shard = shard_new(sim->set, id, &s->io, sim->fs, sim->now_us, START_WALL_MS + START_US / 1000);
+    ASSERT(s->shard);
+    sim->set->shards[id] = s->shard;
+}
+
+static void default_to(uint32_t *option, uint32_t value)
+{
+    if (!*option)
+        *option = value;
+}
+
+struct sim *sim_new(uint64_t seed, const struct sim_options *options)
+{
+    struct sim *sim = sim__alloc(1, sizeof *sim);
+
+    sim->options = *options;
+    default_to(&sim->options.shards, 1);
+    default_to(&sim->options.latency_us_max, 200);
+    default_to(&sim->options.job_us_max, 500);
+    default_to(&sim->options.turn_us_max, 10);
+    default_to(&sim->options.window, 64 * 1024);
+    if (!sim->options.buffer_budget)
+        sim->options.buffer_budget = 64 * 1024 * 1024;
+    sim->random = seed;
+    sim->now_us = START_US;
+    sim->fs = options->fs ? options->fs : fs_mem_new();
+    ASSERT(sim->fs);
+    list_init(&sim->listeners);
+    list_init(&sim->connections);
+    sim->shards = sim__alloc(sim->options.shards, sizeof *sim->shards);
+    sim->set = sim__alloc(1, sizeof *sim->set);
+    sim->set->shards = sim__alloc(sim->options.shards, sizeof(struct shard *));
+    sim->set->count = sim->options.shards;
+    for (unsigned i = 0; i < sim->set->count; i++)
+        shard_make(sim, i);
+    if (options->on_start)
+        shard_deliver(sim->set->shards[0], &sim->shards[0].start, &sim->shards[0].start);
+    shard_enter(sim->set->shards[0]);
+    return sim;
+}
+
+void sim_free(struct sim *sim)
+{
+    if (!sim)
+        return;
+    while (sim->events_count) {
+        struct sim_event *event = pop_event(sim);
+        event->drop(sim, event);
+    }
+    sim__net_free(sim);
+    for (unsigned i = 0; i < sim->set->count; i++) {
+        io__destroy(&sim->shards[i].io);
+        lanes_free(&sim->shards[i].lanes);
+        shard_free(sim->shards[i].shard);
+    }
+    shard_enter(NULL);
+    if (!sim->options.fs)
+        fs_free(sim->fs);
+    mem_free(sim->set->shards);
+    mem_free(sim->set);
+    mem_free(sim->shards);
+    mem_free(sim->events);
+    mem_free(sim);
+}
+
+static const struct io_backend sim_backend = {
+    .listen = sim__listen,
+    .connect = sim__connect,
+    .accept = sim__accept,
+    .recv = sim__recv,
+    .send = sim__send,
+    .close = sim__close,
+    .job_submit = sim_job_submit,
+    .wake = sim_wake,
+    .entropy = sim_entropy,
+};
