@@ -12,7 +12,6 @@
 #define PARTITION_PARTITION_H
 
 #include "base/arena.h"
-#include "store/dir.h"
 #include "store/log.h"
 #include "store/store.h"
 
@@ -40,6 +39,7 @@ struct partition_open {
     bool clean;
     int64_t recovery_point, log_start; /* -1: unknown */
     int64_t wall_ms;
+    uint64_t seed;            /* of the producers' map */
 };
 
 /* Blocking: the log and the producer state from its snapshots and the batches after them. At start or in a job. */
@@ -49,7 +49,8 @@ void partition_configure(struct partition *p, const struct partition_config *con
 void partition_set_leader_epoch(struct partition *p, int32_t leader_epoch);
 /* Nothing new is accepted from now on; outstanding appends complete; waiters are woken; then `done` runs: it may be closed. */
 void partition_stop(struct partition *p, struct mail *done);
-void partition_close(struct partition *p, bool clean); /* blocking, small */
+/* Blocking, small. false: not all of it could be saved, so that the log directory must not be marked clean. */
+bool partition_close(struct partition *p, bool clean);
 
 int64_t partition_start_offset(const struct partition *p);
 int64_t partition_high_watermark(const struct partition *p);
@@ -64,6 +65,7 @@ struct log *partition_log(struct partition *p);
 struct partition_append {
     struct log_append log;            /* the partition's */
     struct list link;                 /* the partition's */
+    struct partition *partition;      /* the partition's */
     void (*done)(struct shard *here, struct partition_append *append);
     uint8_t *records;                 /* one v2 batch, borrowed and patched in place; must not be null */
     size_t size;

@@ -51,6 +51,8 @@ void log_on_snapshot(struct log *log, void (*make)(void *context, int64_t offset
     log->snapshot_context = context;
 }
 
+enum { RECENT_BYTES = 128 * 1024 };
+
 /* --- epochs ---------------------------------------------------------------------------------------------------------------- */
 
 void log_assign_epoch(struct log *log, int32_t epoch)
@@ -196,6 +198,18 @@ enum status log_replay(struct log *log, int64_t from, void (*each)(void *context
         }
     }
     return STATUS_OK;
+}
+
+int64_t log_recent_offset(struct log *log, int64_t offset)
+{
+    struct segment *seg = log->segments[log__segment_at(log, offset > 0 ? offset - 1 : 0)];
+    struct index_entry at, entry;
+    struct err ignored;
+
+    if (log__open_segment(log, seg, &ignored) || !index_floor(&seg->offsets, offset - seg->base, &at) ||
+        !index_floor_value(&seg->offsets, at.value - RECENT_BYTES, &entry))
+        return offset < seg->base ? offset : seg->base;
+    return seg->base + entry.key;
 }
 
 /* --- timestamps ------------------------------------------------------------------------------------------------------------ */

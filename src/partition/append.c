@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The way of a produced batch into the log.
+ *
+ *   size → check (records.h) → codec → producer state ─┬─ new: offsets, epoch, time patched in place → log_append → durable → done
+ *                                                      ├─ duplicate: the offset that it has, once that is durable
+ *                                                      └─ refused
+ *
+ * What is refused or was there already is answered by mail, so that `done` never runs inside partition_append.
+ */
+#include "partition/partition_int.h"
+
+/* --- answers --------------------------------------------------------------------------------------------------------------- */
+
+static void answer_all(struct shard *here, struct mail *mail)
+{
+    struct partition *p = LIST_ENTRY(mail, struct partition, answer);
+    struct list answers;
+
+    list_init(&answers);
+    list_move_all(&answers, &p->answers);
+    for (struct list *node = list_pop_front(&answers); node; node = list_pop_front(&answers)) {
+        struct partition_append *append = LIST_ENTRY(node, struct partition_append, link);
+        append->done(here, append);
+    }
+}
+
+static void answer(struct partition *p, struct partition_append *append)
+{
+    bool posted = !list_empty(&p->answers);
+
+    list_push_back(&p->answers, &append->link);
+    if (posted)
+        return;
+    p->answer.run = answer_all;
+    shard_post(p->shard, p->shard, &p->answer);
+}
+
+/* Duplicates whose original has become durable, or never will. */
+static void release_held(struct partition *p, enum status status)
+{
+    struct list *node;
+
+    while ((node = p->held.next) != &p->held) {
+        struct partition_append *append = LIST_ENTRY(node, struct partition_append, link);
+        if (!status && append->log.last_offset >= log_durable_offset(p->log))
+            return;
+        list_remove(node);
+        append->status = status;
+        append->base_offset = status ? -1 : append->base_offset;
+        answer(p, append);
+    }
+}
+
+static void append_durable(struct shard *here, struct log_append *done)
+{
+    struct partition_append *append = LIST_ENTRY(done, struct partition_append, log);
+    struct partition *p = append->partition;
+
+    append->status = done->status;
+    append->start_offset = log_start_offset(p->log);
+    if (append->status)
+        append->base_offset = -1;
+    release_held(p, append->status);
+    partition__wake(p);
+    append->done(here, append);
+}
+
+/* --- the steps ------------------------------------------------------------------------------------------------------------- */
+
+static enum status check(const struct partition *p, struct partition_append *append, struct batch_facts *facts)
+{
+    const struct batch_rules rules = {
+        .compacted = p->config.compacted,
+        .from_client = append->from_client,
+        .now_ms = shard_wall_ms(p->shard),
+        .timestamp_before_max_ms = append->from_client ? p->config.timestamp_before_max_ms : INT64_MAX,
+        .timestamp_after_max_ms = append->from_client ? p->config.timestamp_after_max_ms : INT64_MAX,
+        .append_time = p->config.log.append_time,
+        .decompressed_max = (size_t)p->config.decompressed_bytes_max,
+    };
+    enum status status;
+
+    if (append->from_client && (int64_t)append->size > p->config.message_bytes_max) {
+        append->message = "The batch is larger than max.message.bytes";
+        return STATUS_MESSAGE_TOO_LARGE;
+    }
+    status = batch_check((struct bytes_view){append->records, append->size}, &rules, facts, &append->error);
+    if (status)
+        append->message = append->error.message;
+    return status;
+}
+
+/* compression.type of the topic, when it names a codec that the batch does not have. */
+static enum status recompress(const struct partition *p, struct partition_append *append, struct batch_facts *facts)
+{
+    int codec = facts->head.attributes & BATCH_COMPRESSION_MASK;
+    struct bytes_view out;
+    enum status status;
+
+    if (p->config.compression < 0 || p->config.compression == codec || facts->head.attributes & BATCH_CONTROL)
+        return STATUS_OK;
+    status = batch_recompress((struct bytes_view){append->records, append->size}, (enum compression)p->config.compression,
+                              p->config.compression_level, (size_t)p->config.decompressed_bytes_max, append->arena, &out);
+    if (status)
+        return status;
+    append->records = (uint8_t *)(uintptr_t)out.data; /* in the append's arena: ours to write */
+    append->size = out.size;
+    if (append->from_client && (int64_t)append->size > p->config.message_bytes_max) {
+        append->message = "The batch is larger than max.message.bytes in the topic's compression";
+        return STATUS_MESSAGE_TOO_LARGE;
+    }
+    return batch_head_read(out, &facts->head) ? STATUS_OK : STATUS_CORRUPT_MESSAGE;
+}
+
+/* Patches what is the broker's to say. */
+static void stamp(const struct partition *p, struct partition_append *append, struct batch_facts *facts)
+{
+    struct batch_head *head = &facts->head;
+
+    head->base_offset = log_end_offset(p->log);
+    head->leader_epoch = p->leader_epoch;
+    batch_set_base_offset(append->records, head->base_offset);
+    batch_set_leader_epoch(append->records, head->leader_epoch);
+    if (p->config.log.append_time) {
+        append->append_time_ms = head->max_timestamp = shard_wall_ms(p->shard);
+        batch_set_append_time(append->records, append->size, head->max_timestamp);
+        facts->max_timestamp_offset_delta = 0;
+    } else if (head->max_timestamp != facts->max_timestamp) {
+        head->max_timestamp = facts->max_timestamp;
+        batch_set_max_timestamp(append->records, append->size, head->max_timestamp);
+    }
+}
+
+static void submit(struct partition *p, struct partition_append *append, const struct batch_facts *facts, struct producer *producer)
+{
+    const struct batch_head *head = &facts->head;
+
+    append->base_offset = head->base_offset;
+    append->log = (struct log_append){
+        .done = append_durable,
+        .bytes = {append->records, append->size},
+        .base_offset = head->base_offset,
+        .last_offset = batch_last_offset(head),
+        .max_timestamp = head->max_timestamp,
+        .max_timestamp_offset = head->base_offset + facts->max_timestamp_offset_delta,
+        .leader_epoch = head->leader_epoch,
+    };
+    log_append(p->log, &append->log); /* a roll takes its snapshot before this batch counts */
+    if (producer)
+        producer_note(producer, head, shard_wall_ms(p->shard));
+}
+
+static void answer_duplicate(struct partition *p, struct partition_append *append, const struct producer_batch *original)
+{
+    append->base_offset = original->last_offset - original->offset_delta;
+    append->append_time_ms = original->timestamp;
+    append->log.last_offset = original->last_offset;
+    if (original->last_offset < log_durable_offset(p->log))
+        answer(p, append);
+    else
+        list_push_back(&p->held, &append->link);
+}
+
+/* STATUS_OK: it is on its way, or held. */
+static enum status take(struct partition *p, struct partition_append *append)
+{
+    const struct producer_batch *duplicate = NULL;
+    struct producer *producer = NULL;
+    struct batch_facts facts;
+    enum status status = check(p, append, &facts);
+
+    if (!status)
+        status = recompress(p, append, &facts);
+    if (status)
+        return status;
+    if ((int64_t)append->size > p->config.log.segment_bytes) {
+        append->message = "The batch is larger than segment.bytes";
+        return STATUS_RECORD_LIST_TOO_LARGE;
+    }
+    if (append->from_client && facts.head.producer_id >= 0) {
+        status = producers_check(&p->producers, &facts.head, &duplicate, &append->message);
+        if (!status && !duplicate && facts.head.attributes & BATCH_TRANSACTIONAL) {
+            append->message = "Record was not part of an ongoing transaction";
+            status = STATUS_INVALID_TXN_STATE;
+        }
+    }
+    if (status)
+        return status;
+    if (duplicate) {
+        answer_duplicate(p, append, duplicate);
+        return STATUS_OK;
+    }
+    if (facts.head.producer_id >= 0) {
+        producer = producers_get(&p->producers, facts.head.producer_id);
+        if (!producer)
+            return STATUS_NO_MEMORY;
+    }
+    stamp(p, append, &facts);
+    submit(p, append, &facts, producer);
+    return STATUS_OK;
+}
+
+void partition_append(struct partition *p, struct partition_append *append)
+{
+    enum status status;
+
+    shard_assert(p->shard);
+    append->partition = p;
+    append->status = STATUS_OK;
+    append->message = NULL;
+    append->error = (struct batch_record_error){.batch_index = -1};
+    append->base_offset = append->append_time_ms = -1;
+    append->start_offset = log_start_offset(p->log);
+    list_init(&append->link);
+    status = p->stopped ? STATUS_NOT_LEADER_OR_FOLLOWER : take(p, append);
+    if (!status)
+        return;
+    append->status = status;
+    append->base_offset = -1;
+    answer(p, append);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See partition.h: the life of a partition. What is written goes through append.c, what is read through read.c. */
+#include "partition/partition_int.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "rt/log.h"
+
+/* --- opening --------------------------------------------------------------------------------------------------------------- */
+
+struct rebuild {
+    struct partition *partition;
+    int64_t snapshot; /* what is below it is in the snapshot */
+    int64_t wall_ms;
+    bool no_memory;
+};
+
+static void rebuild_batch(void *context, const struct batch_head *head)
+{
+    struct rebuild *rebuild = context;
+    struct producers *producers = &rebuild->partition->producers;
+    struct producer *producer;
+
+    if (head->producer_id < 0)
+        return;
+    if (batch_last_offset(head) < rebuild->snapshot) {
+        producers_recall(producers, head);
+        return;
+    }
+    producer = producers_get(producers, head->producer_id);
+    if (producer)
+        producer_note(producer, head, rebuild->wall_ms);
+    else
+        rebuild->no_memory = true;
+}
+
+/* The newest snapshot that reads; *offset: what it covers, the log's start when there is none. */
+static enum status load_snapshot(struct partition *p, int64_t wall_ms, int64_t *offset, struct err *err)
+{
+    int64_t at_most = log_end_offset(p->log);
+    struct bytes_view content;
+    enum status status;
+
+    while (!(status = log_snapshot_read(p->log, at_most, offset, &content, err))) {
+        status = producers_decode(&p->producers, content, wall_ms);
+        mem_free((void *)(uintptr_t)content.data);
+        if (status != STATUS_CORRUPT)
+            return status ? err_set(err, status, "no memory for the producers") : STATUS_OK;
+        log_line(LOG_WARN, "producer snapshot does not read: an older one serves", "dir=%s offset=%lld", log_directory(p->log), (long long)*offset);
+        at_most = *offset - 1;
+    }
+    *offset = log_start_offset(p->log);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+static enum status rebuild_producers(struct partition *p, int64_t wall_ms, struct err *err)
+{
+    struct rebuild rebuild = {.partition = p, .wall_ms = wall_ms};
+    int64_t from;
+
+    if (load_snapshot(p, wall_ms, &rebuild.snapshot, err))
+        return err->status;
+    from = p->producers.map.count ? log_recent_offset(p->log, rebuild.snapshot) : rebuild.snapshot;
+    if (log_replay(p->log, from, rebuild_batch, &rebuild, err))
+        return err->status;
+    if (rebuild.no_memory)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for the producers");
+    producers_expire(&p->producers, wall_ms, p->config.producer_id_expiration_ms);
+    return STATUS_OK;
+}
+
+static void save_producers(void *context, int64_t offset, struct bytes_view *content)
+{
+    const struct partition *p = context;
+
+    *content = producers_encode(&p->producers);
+}
+
+static enum status open_log(struct partition *p, const struct partition_open *how, struct err *err)
+{
+    char dir[FS_PATH_MAX];
+    struct log_open log = {.fs = how->fs, .dir = dir, .topic_id = how->topic_id, .config = how->config.log, .clean = how->clean,
+                           .now_ms = how->wall_ms, .recovery_point = how->recovery_point, .log_start = how->log_start};
+
+    if (snprintf(dir, sizeof dir, "%s/" STR_FMT "-%d", how->log_dir, STR_ARG(how->topic), how->index) >= (int)sizeof dir)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", how->log_dir);
+    return log_open(&log, &p->log, err);
+}
+
+enum status partition_open(const struct partition_open *how, struct partition **out, struct err *err)
+{
+    struct partition *p = mem_alloc(1, sizeof *p);
+    struct err ignored;
+    enum status status;
+
+    if (!p)
+        return err_set(err, STATUS_NO_MEMORY, "open partition: no memory");
+    p->config = how->config;
+    producers_init(&p->producers, how->seed);
+    list_init(&p->waiters);
+    list_init(&p->held);
+    list_init(&p->answers);
+    status = open_log(p, how, err);
+    if (!status) {
+        status = rebuild_producers(p, how->wall_ms, err);
+        if (status && log_close(p->log, false, &ignored))
+            log_line(LOG_WARN, "log not closed", "reason=%s", ignored.text);
+    }
+    if (status) {
+        producers_free(&p->producers);
+        mem_free(p);
+        return status;
+    }
+    log_on_snapshot(p->log, save_producers, p);
+    partition_set_leader_epoch(p, how->leader_epoch);
+    *out = p;
+    return STATUS_OK;
+}
+
+void partition_attach(struct partition *p, struct shard *shard, struct store *store)
+{
+    p->shard = shard;
+    log_attach(p->log, store);
+}
+
+void partition_configure(struct partition *p, const struct partition_config *config)
+{
+    p->config = *config;
+    log_configure(p->log, &config->log);
+}
+
+void partition_set_leader_epoch(struct partition *p, int32_t leader_epoch)
+{
+    p->leader_epoch = leader_epoch;
+    log_assign_epoch(p->log, leader_epoch);
+}
+
+/* --- closing --------------------------------------------------------------------------------------------------------------- */
+
+void partition_stop(struct partition *p, struct mail *done)
+{
+    shard_assert(p->shard);
+    p->stopped = true;
+    partition__wake(p);
+    log_when_idle(p->log, done);
+}
+
+bool partition_close(struct partition *p, bool clean)
+{
+    struct err err;
+    bool saved;
+
+    ASSERT(list_empty(&p->waiters) && list_empty(&p->held) && list_empty(&p->answers));
+    saved = !log_close(p->log, clean, &err);
+    if (!saved)
+        log_line(LOG_ERROR, "partition not closed cleanly", "reason=%s", err.text);
+    producers_free(&p->producers);
+    mem_free(p);
+    return saved;
+}
+
+/* --- what it is ------------------------------------------------------------------------------------------------------------ */
+
+int64_t partition_start_offset(const struct partition *p)
+{
+    return log_start_offset(p->log);
+}
+
+int64_t partition_high_watermark(const struct partition *p)
+{
+    return log_durable_offset(p->log);
+}
+
+int64_t partition_last_stable(const struct partition *p)
+{
+    return partition_high_watermark(p);
+}
+
+int64_t partition_end_offset(const struct partition *p)
+{
+    return log_end_offset(p->log);
+}
+
+int32_t partition_leader_epoch(const struct partition *p)
+{
+    return p->leader_epoch;
+}
+
+struct uuid partition_topic_id(const struct partition *p)
+{
+    return log_topic_id(p->log);
+}
+
+uint64_t partition_size(const struct partition *p)
+{
+    return log_size(p->log);
+}
+
+struct log *partition_log(struct partition *p)
+{
+    return p->log;
+}
+
+size_t partition_producers(struct partition *p, struct partition_producer *out, size_t max)
+{
+    size_t n = 0;
+
+    for (struct map_node *node = map_first(&p->producers.map); node; node = map_next(&p->producers.map, node)) {
+        const struct producer *producer = MAP_ENTRY(node, struct producer, node);
+        if (producer->epoch < 0)
+            continue;
+        if (n < max)
+            out[n] = (struct partition_producer){
+                .producer_id = producer->id,
+                .producer_epoch = producer->epoch,
+                .last_sequence = producer->count ? producer->batches[producer->count - 1].last_sequence : -1,
+                .last_timestamp = producer->last_timestamp,
+                .coordinator_epoch = producer->coordinator_epoch,
+                .transaction_start_offset = producer->transaction_start,
+            };
+        n++;
+    }
+    return n;
+}
+
+/* --- trimming -------------------------------------------------------------------------------------------------------------- */
+
+enum status partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark)
+{
+    shard_assert(p->shard);
+    *low_watermark = -1;
+    if (p->stopped)
+        return STATUS_NOT_LEADER_OR_FOLLOWER;
+    if (!p->config.log.deletes)
+        return STATUS_POLICY_VIOLATION;
+    if (offset == -1)
+        offset = partition_high_watermark(p);
+    if (offset < 0 || offset > partition_high_watermark(p))
+        return STATUS_OFFSET_OUT_OF_RANGE;
+    if (offset > log_start_offset(p->log)) {
+        log_set_start(p->log, offset);
+        partition__wake(p);
+    }
+    *low_watermark = log_start_offset(p->log);
+    return STATUS_OK;
+}
+
+void partition_housekeep(struct partition *p, int64_t wall_ms)
+{
+    int64_t start = log_start_offset(p->log);
+
+    shard_assert(p->shard);
+    log_housekeep(p->log, wall_ms);
+    producers_expire(&p->producers, wall_ms, p->config.producer_id_expiration_ms);
+    if (log_start_offset(p->log) != start)
+        partition__wake(p);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What a partition is inside.
+ */
+#ifndef PARTITION_PARTITION_INT_H
+#define PARTITION_PARTITION_INT_H
+
+#include "partition/partition.h"
+#include "partition/producers.h"
+
+struct partition {
+    struct partition_config config;
+    struct log *log;
+    struct producers producers;
+    int32_t leader_epoch;
+    bool stopped;
+    struct shard *shard; /* NULL: not attached */
+    struct list waiters; /* readers */
+    struct list held;    /* duplicates of batches that are not yet durable, by offset */
+    struct list answers; /* appends that are decided, until the mail runs */
+    struct mail answer;
+};
+
+/* read.c */
+void partition__wake(struct partition *p); /* those who wait for what is there now */
+
+#endif
