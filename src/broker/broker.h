@@ -15,6 +15,8 @@
 #include "broker/metadata.h"
 #include "broker/request.h"
 #include "meta/image.h"
+#include "meta/properties.h"
+#include "meta/records.h"
 #include "partition/partition.h"
 #include "store/dir.h"
 #include "store/store.h"
@@ -22,6 +24,9 @@
 struct groups;         /* groups.h */
 struct fetch_sessions; /* fetch_sessions.h */
 struct producer_ids;   /* producer_ids.h */
+struct checkpoints;    /* checkpoints.h */
+struct node;           /* node.h, a room above: a name only */
+struct metadata_receipt; /* metadata_int.h */
 
 struct listener {
     struct str_view name;              /* "PLAINTEXT" */
@@ -32,23 +37,31 @@ struct listener {
     bool controller;                   /* in controller.listener.names: not for clients */
 };
 
+enum { SHARDS_MAX = 64 }; /* a set of shards is a uint64_t (request.h) */
+
 struct broker {
-    struct config *config;             /* static: file, --set, defaults */
+    const struct config *config;       /* static: file, --set, defaults */
+    struct fs *fs;
     int32_t node_id;
-    char cluster_id[UUID_TEXT_SIZE];
-    struct uuid directory_id;          /* of the first log directory */
-    bool memory;                       /* --memory: the file system is fs_mem */
+    char cluster_id[CLUSTER_ID_MAX];
+    struct uuid directory_id;
     struct log_dir *dir;
     struct listener *listeners;
     size_t listeners_count;
     unsigned shards;
-    int64_t broker_epoch;              /* offset of our RegisterBrokerRecord */
-    struct broker_shard *by_shard[64];
+    int64_t broker_epoch;              /* offset of our registration in the metadata log */
+    uint64_t seed;                     /* of maps */
+    int64_t opened_wall_ms;
+    struct metadata *metadata;         /* shard 0's, once it runs */
+    struct meta_records bootstrap;     /* what a fresh metadata log begins with */
+    struct arena arena;                /* of this struct's texts */
+    struct map entries;                /* struct broker_entry by folder: what the directory held at the start */
+    struct broker_shard *by_shard[SHARDS_MAX];
 };
 
 struct broker_shard {
     struct broker *broker;
-    struct shard *shard;
+    struct shard *shard;               /* NULL before it runs */
     struct image *image;               /* committed metadata, this shard's copy */
     struct store *store;
     struct map partitions;             /* struct broker_partition by topic id and index */
@@ -56,7 +69,10 @@ struct broker_shard {
     struct groups *groups;
     struct metadata *metadata;         /* on shard 0, else NULL */
     struct producer_ids *producer_ids; /* on shard 0, else NULL */
+    struct checkpoints *checkpoints;   /* on shard 0, else NULL */
     struct timer housekeeping;
+    struct metadata_receipt *receipt;  /* of the batch that is being applied */
+    struct node *node;                 /* whose part this is (node.h); for its steps only */
 };
 
 /* Of the shard that the caller is on. */

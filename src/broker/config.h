@@ -17,7 +17,6 @@
 #include "broker/config_keys.h" /* made by the build: enum config_key, topic_key, group_key, client_metrics_key */
 #include "broker/config_table.h"
 #include "meta/image.h"
-#include "store/log.h"
 
 struct partition_config;
 

@@ -121,12 +121,12 @@ enum status metadata_open(struct broker *broker, struct fs *fs, struct image **i
     snprintf(m->dir, sizeof m->dir, "%s/%s", log_dir_path(broker->dir), METADATA_DIR);
     how.dir = m->dir;
     how.config = metadata_log_config(broker->config);
-    how.now_ms = rt_wall_ms();
+    how.now_ms = broker->opened_wall_ms;
     s = log_open(&how, &m->log, err);
     for (unsigned i = 0; s == STATUS_OK && i < broker->shards; i++)
-        s = metadata_fill_image(m, images[i], rt_entropy(), err);
+        s = metadata_fill_image(m, images[i], broker->seed, err);
     if (s == STATUS_OK)
-        s = metadata_fill_image(m, &m->image, rt_entropy(), err);
+        s = metadata_fill_image(m, &m->image, broker->seed, err);
     if (s) {
         struct err ignored;
 

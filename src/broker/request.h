@@ -17,6 +17,7 @@
 #include "rt/shard.h"
 
 struct service;
+struct topics_make;
 struct listener;
 struct request;
 
@@ -52,6 +53,7 @@ struct request {
     struct arena arena;
     void *in;                       /* decoded body: the API's generated request struct, in the arena */
     void *state;                    /* the handler's, in the arena */
+    struct topics_make *topics_make; /* topics.c's */
     void (*cancel)(struct request *r); /* on home; NULL: none. Called once when the connection goes away, so that a parked request ends early */
 
     /* the answer: what the session sends, length prefix and header included. Files are unreferenced by request_free. */

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See checkpoints.h. A round: shard 0 mails every shard, each fills its rows, shard 0 hands them all to a job that writes the files.
+ */
+#include "broker/checkpoints.h"
+
+#include "base/mem.h"
+#include "rt/io.h"
+#include "rt/log.h"
+
+struct checkpoint_leg {
+    struct mail mail;
+    struct checkpoints *owner;
+    unsigned shard;
+    bool failed;
+};
+
+struct checkpoints {
+    struct broker_shard *b;
+    struct timer timer;
+    struct io_job job;
+    struct checkpoint_leg *legs;
+    struct checkpoint_rows *rows; /* one set a shard */
+    unsigned out;
+    bool busy;
+    struct err err;
+    struct mail *stopped;
+};
+
+/* ---- rows ---- */
+
+bool checkpoint_rows_add(struct checkpoint_rows *rows, const struct broker_partition *bp)
+{
+    struct log *log = partition_log(bp->partition);
+
+    if (rows->count == rows->capacity) {
+        size_t capacity = rows->capacity ? 2 * rows->capacity : 64;
+        struct checkpoint_row *grown = mem_resize(rows->rows, capacity, sizeof *grown);
+
+        if (!grown)
+            return false;
+        rows->rows = grown;
+        rows->capacity = capacity;
+    }
+    rows->rows[rows->count] = (struct checkpoint_row){.topic = mem_copy(bp->topic.data, bp->topic.size),
+                                                      .index = bp->key.index,
+                                                      .recovery = log_recovery_point(log),
+                                                      .start = log_start_offset(log),
+                                                      .high_watermark = partition_high_watermark(bp->partition)};
+    if (!rows->rows[rows->count].topic)
+        return false;
+    rows->count++;
+    return true;
+}
+
+void checkpoint_rows_free(struct checkpoint_rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        mem_free(rows->rows[i].topic);
+    mem_free(rows->rows);
+    *rows = (struct checkpoint_rows){0};
+}
+
+static int64_t row_recovery(const struct checkpoint_row *row)
+{
+    return row->recovery;
+}
+
+static int64_t row_start(const struct checkpoint_row *row)
+{
+    return row->start;
+}
+
+static int64_t row_high_watermark(const struct checkpoint_row *row)
+{
+    return row->high_watermark;
+}
+
+static const struct {
+    const char *file;
+    int64_t (*offset)(const struct checkpoint_row *row);
+    bool zeros; /* Kafka leaves log starts of 0 out */
+} checkpoint_files[] = {
+    {"recovery-point-offset-checkpoint", row_recovery, true},
+    {"log-start-offset-checkpoint", row_start, false},
+    {"replication-offset-checkpoint", row_high_watermark, true},
+};
+
+enum status checkpoint_rows_write(struct log_dir *dir, const struct checkpoint_rows *sets, size_t sets_count, struct err *err)
+{
+    struct checkpoint_entry *entries;
+    enum status s = STATUS_OK;
+    size_t total = 0;
+
+    for (size_t i = 0; i < sets_count; i++)
+        total += sets[i].count;
+    entries = mem_alloc(total, sizeof *entries);
+    if (!entries)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for %zu checkpoints", total);
+    for (size_t f = 0; s == STATUS_OK && f < sizeof checkpoint_files / sizeof *checkpoint_files; f++) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < sets_count; i++)
+            for (size_t j = 0; j < sets[i].count; j++) {
+                const struct checkpoint_row *row = &sets[i].rows[j];
+                int64_t offset = checkpoint_files[f].offset(row);
+
+                if (offset > 0 || checkpoint_files[f].zeros)
+                    entries[count++] = (struct checkpoint_entry){str_from(row->topic), row->index, offset};
+            }
+        s = log_dir_write_checkpoint(dir, checkpoint_files[f].file, entries, count, err);
+    }
+    mem_free(entries);
+    return s;
+}
+
+/* ---- rounds ---- */
+
+static void checkpoints_round(struct shard *here, struct timer *timer);
+
+static void checkpoints_arm(struct checkpoints *c)
+{
+    timer_set(c->b->shard, &c->timer, shard_now_ms(c->b->shard) + (uint64_t)config_i64(c->b->broker->config, CONFIG_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
+              checkpoints_round);
+}
+
+static void checkpoints_end(struct checkpoints *c)
+{
+    for (unsigned i = 0; i < c->b->broker->shards; i++)
+        checkpoint_rows_free(&c->rows[i]);
+    c->busy = false;
+    if (c->stopped)
+        shard_post(c->b->shard, c->b->shard, c->stopped);
+    else
+        checkpoints_arm(c);
+}
+
+static void checkpoints_write(struct io_job *job)
+{
+    struct checkpoints *c = LIST_ENTRY(job, struct checkpoints, job);
+
+    c->err.status = checkpoint_rows_write(c->b->broker->dir, c->rows, c->b->broker->shards, &c->err);
+}
+
+static void checkpoints_written(struct shard *here, struct io_job *job)
+{
+    struct checkpoints *c = LIST_ENTRY(job, struct checkpoints, job);
+
+    if (c->err.status)
+        log_line(LOG_ERROR, "checkpoints are not written", "reason=%s", c->err.text);
+    checkpoints_end(c);
+}
+
+static void checkpoints_back(struct shard *here, struct mail *mail)
+{
+    struct checkpoints *c = LIST_ENTRY(mail, struct checkpoint_leg, mail)->owner;
+
+    if (--c->out)
+        return;
+    for (unsigned i = 0; i < c->b->broker->shards; i++)
+        if (c->legs[i].failed || c->stopped) {
+            checkpoints_end(c);
+            return;
+        }
+    c->job.work = checkpoints_write;
+    c->job.done = checkpoints_written;
+    io_job_submit(shard_io(here), &c->job);
+}
+
+static void checkpoints_collect(struct shard *here, struct mail *mail)
+{
+    struct checkpoint_leg *leg = LIST_ENTRY(mail, struct checkpoint_leg, mail);
+    struct broker_shard *b = broker_at(here);
+
+    leg->failed = false;
+    for (struct broker_partition *bp = broker_partition_next(b, NULL); bp && !leg->failed; bp = broker_partition_next(b, bp))
+        if (bp->partition)
+            leg->failed = !checkpoint_rows_add(&leg->owner->rows[leg->shard], bp);
+    leg->mail.run = checkpoints_back;
+    shard_post(here, leg->owner->b->shard, &leg->mail);
+}
+
+static void checkpoints_round(struct shard *here, struct timer *timer)
+{
+    struct checkpoints *c = LIST_ENTRY(timer, struct checkpoints, timer);
+
+    c->busy = true;
+    c->out = c->b->broker->shards;
+    for (unsigned i = 0; i < c->b->broker->shards; i++) {
+        c->legs[i] = (struct checkpoint_leg){.mail.run = checkpoints_collect, .owner = c, .shard = i};
+        shard_post(here, shard_peer(here, i), &c->legs[i].mail);
+    }
+}
+
+struct checkpoints *checkpoints_new(struct broker_shard *b)
+{
+    struct checkpoints *c = mem_alloc(1, sizeof *c);
+
+    if (!c)
+        return NULL;
+    c->b = b;
+    c->legs = mem_alloc(b->broker->shards, sizeof *c->legs);
+    c->rows = mem_alloc(b->broker->shards, sizeof *c->rows);
+    if (!c->legs || !c->rows) {
+        checkpoints_free(c);
+        return NULL;
+    }
+    checkpoints_arm(c);
+    return c;
+}
+
+void checkpoints_stop(struct checkpoints *c, struct mail *done)
+{
+    c->stopped = done;
+    timer_cancel(c->b->shard, &c->timer);
+    if (!c->busy)
+        shard_post(c->b->shard, c->b->shard, done);
+}
+
+void checkpoints_free(struct checkpoints *c)
+{
+    mem_free(c->legs);
+    mem_free(c->rows);
+    mem_free(c);
+}

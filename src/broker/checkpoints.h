@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The checkpoint files at the root of the log directory: how far each partition is synced, where it starts, its high watermark.
+ */
+#ifndef BROKER_CHECKPOINTS_H
+#define BROKER_CHECKPOINTS_H
+
+#include "broker/broker.h"
+
+/* On shard 0: writes them now and then (log.flush.offset.checkpoint.interval.ms), until stopped. NULL: no memory. */
+struct checkpoints *checkpoints_new(struct broker_shard *b);
+/* `done` is posted when no writing is under way; nothing is written after that. */
+void checkpoints_stop(struct checkpoints *c, struct mail *done);
+void checkpoints_free(struct checkpoints *c);
+
+/* The three offsets of one partition. */
+struct checkpoint_row {
+    char *topic; /* owned */
+    int32_t index;
+    int64_t recovery, start, high_watermark;
+};
+struct checkpoint_rows {
+    struct checkpoint_row *rows;
+    size_t count, capacity;
+};
+bool checkpoint_rows_add(struct checkpoint_rows *rows, const struct broker_partition *bp) __attribute__((warn_unused_result));
+void checkpoint_rows_free(struct checkpoint_rows *rows);
+/* Blocking. */
+enum status checkpoint_rows_write(struct log_dir *dir, const struct checkpoint_rows *sets, size_t count, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See lifecycle.h. Whose directory it is (meta.properties), what the metadata says, then partitions; and all of it backwards.
+ *
+ * The order of a clean stop is what makes it clean: partitions are closed with their indexes and producer state saved, then the metadata
+ * log, then the checkpoints, and last the marker that lets the next start trust all that without reading a segment.
+ */
+#include "broker/lifecycle.h"
+
+#include "base/mem.h"
+#include "broker/checkpoints.h"
+#include "broker/fetch_sessions.h"
+#include "broker/metadata_int.h"
+#include "broker/partitions.h"
+#include "broker/producer_ids.h"
+#include "rt/log.h"
+
+enum {
+    SMALL_FILE_MAX = 1024 * 1024,
+    BROKER_ARENA_MAX = 16 * 1024 * 1024,
+    HOUSEKEEPING_BATCH = 512, /* partitions of one turn */
+};
+
+struct broker_entry { /* of the directory, by folder name */
+    struct map_node node;
+    const struct log_dir_entry *entry;
+};
+
+/* ---- identity ---- */
+
+static void uuid_from(struct uuid *id, const uint8_t bytes[static 16])
+{
+    memcpy(id->b, bytes, 16);
+    id->b[6] = (uint8_t)((id->b[6] & 15) | 64);  /* version 4 */
+    id->b[8] = (uint8_t)((id->b[8] & 63) | 128); /* RFC 4122 */
+    id->b[0] &= 127;                             /* its text begins with a letter: never with '-' */
+}
+
+static enum status broker_write_text(struct broker *broker, const char *file, const void *bytes, size_t size, struct err *err)
+{
+    char path[FS_PATH_MAX + 64];
+
+    snprintf(path, sizeof path, "%s/%s", log_dir_path(broker->dir), file);
+    return fs_write_file(broker->fs, path, bytes, size, err);
+}
+
+/* STATUS_NOT_FOUND: the file is not there. */
+static enum status broker_read_text(struct broker *broker, const char *file, struct bytes_view *out, struct err *err)
+{
+    char path[FS_PATH_MAX + 64], *content = NULL;
+    size_t size = 0;
+    enum status s;
+
+    snprintf(path, sizeof path, "%s/%s", log_dir_path(broker->dir), file);
+    if (!fs_exists(broker->fs, path))
+        return err_set(err, STATUS_NOT_FOUND, "%s is not there", path);
+    s = fs_read_file(broker->fs, path, SMALL_FILE_MAX, &content, &size, err);
+    if (s == STATUS_OK) {
+        struct str_view kept = arena_str(&broker->arena, (struct str_view){content, size});
+
+        *out = (struct bytes_view){(const uint8_t *)kept.data, kept.size};
+        s = kept.data ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for %s", path);
+    }
+    mem_free(content);
+    return s;
+}
+
+static enum status broker_format(struct broker *broker, const uint8_t entropy[static 32], int64_t wall_ms, struct err *err)
+{
+    struct meta_properties meta = {.node_id = broker->node_id};
+    char text[META_PROPERTIES_SIZE];
+    struct bytes_view bootstrap;
+    struct uuid cluster;
+    enum status s;
+
+    uuid_from(&cluster, entropy);
+    uuid_from(&meta.directory_id, entropy + 16);
+    uuid_format(cluster, meta.cluster_id);
+    s = bootstrap_encode(wall_ms, &broker->arena, &bootstrap);
+    if (s)
+        return err_set(err, s, "no memory to format");
+    s = broker_write_text(broker, BOOTSTRAP_FILE, bootstrap.data, bootstrap.size, err);
+    if (s == STATUS_OK) /* last: it says that the directory is formatted */
+        s = broker_write_text(broker, META_PROPERTIES_FILE, text, meta_properties_format(&meta, text), err);
+    if (s == STATUS_OK)
+        log_line(LOG_INFO, "formatted", "directory=%s cluster=%s node=%d", log_dir_path(broker->dir), meta.cluster_id, meta.node_id);
+    return s;
+}
+
+static enum status broker_identify(struct broker *broker, const uint8_t entropy[static 32], int64_t wall_ms, struct err *err)
+{
+    struct meta_properties meta;
+    struct bytes_view text = {0};
+    enum status s = broker_read_text(broker, META_PROPERTIES_FILE, &text, err);
+
+    if (s == STATUS_NOT_FOUND) {
+        size_t count = 0;
+
+        (void)log_dir_entries(broker->dir, &count);
+        if (count)
+            return err_set(err, STATUS_INVALID, "%s has partitions but no " META_PROPERTIES_FILE ": it is not formatted anew", log_dir_path(broker->dir));
+        s = broker_format(broker, entropy, wall_ms, err);
+        if (s == STATUS_OK)
+            s = broker_read_text(broker, META_PROPERTIES_FILE, &text, err);
+    }
+    if (s == STATUS_OK)
+        s = meta_properties_parse((struct str_view){(const char *)text.data, text.size}, &meta, err);
+    if (s)
+        return s;
+    if (meta.node_id != broker->node_id)
+        return err_set(err, STATUS_INVALID, "%s belongs to node %d, but node.id is %d", log_dir_path(broker->dir), meta.node_id, broker->node_id);
+    memcpy(broker->cluster_id, meta.cluster_id, sizeof broker->cluster_id);
+    broker->directory_id = meta.directory_id;
+    s = broker_read_text(broker, BOOTSTRAP_FILE, &text, err);
+    meta_records_init(&broker->bootstrap, &broker->arena);
+    if (s == STATUS_OK)
+        s = bootstrap_decode(text, &broker->bootstrap, err);
+    return s == STATUS_NOT_FOUND ? STATUS_OK : s;
+}
+
+/* ---- opening ---- */
+
+static enum status broker_index_entries(struct broker *broker, struct err *err)
+{
+    size_t count = 0;
+    const struct log_dir_entry *entries = log_dir_entries(broker->dir, &count);
+    struct broker_entry *nodes = arena_alloc(&broker->arena, count, sizeof *nodes);
+
+    map_init(&broker->entries, broker->seed);
+    for (size_t i = 0; nodes && i < count; i++) {
+        nodes[i].entry = &entries[i];
+        if (!map_put(&broker->entries, &nodes[i].node, entries[i].name, strlen(entries[i].name)))
+            return err_set(err, STATUS_NO_MEMORY, "no memory for %zu partitions", count);
+    }
+    return nodes ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for %zu partitions", count);
+}
+
+static enum status broker_listeners(struct broker *broker, const char *host, struct err *err)
+{
+    size_t count = 0;
+    const struct config_listener *from = config_listeners(broker->config, &count);
+
+    broker->listeners = arena_alloc(&broker->arena, count, sizeof *broker->listeners);
+    if (!broker->listeners)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for %zu listeners", count);
+    broker->listeners_count = count;
+    for (size_t i = 0; i < count; i++)
+        broker->listeners[i] = (struct listener){.name = from[i].name,
+                                                 .host = from[i].host.data,
+                                                 .port = from[i].port,
+                                                 .advertised_host = from[i].advertised_host.size ? from[i].advertised_host.data : host,
+                                                 .advertised_port = from[i].advertised_port,
+                                                 .controller = from[i].controller};
+    return STATUS_OK;
+}
+
+static enum status broker_open_parts(struct broker *broker, const struct broker_options *o, struct err *err)
+{
+    struct image *images[SHARDS_MAX];
+    enum status s = log_dir_open(o->fs, config_log_dir(o->config, 0), &broker->dir, err);
+
+    if (s == STATUS_OK)
+        s = broker_identify(broker, o->entropy, o->wall_ms, err);
+    if (s == STATUS_OK)
+        s = broker_listeners(broker, arena_str(&broker->arena, str_from(o->host)).data, err);
+    if (s == STATUS_OK)
+        s = broker_index_entries(broker, err);
+    if (s)
+        return s;
+    for (unsigned i = 0; i < broker->shards; i++) {
+        struct broker_shard *b = mem_alloc(1, sizeof *b);
+
+        broker->by_shard[i] = b;
+        if (!b || !(b->image = mem_alloc(1, sizeof *b->image)))
+            return err_set(err, STATUS_NO_MEMORY, "no memory for shard %u", i);
+        b->broker = broker;
+        images[i] = b->image;
+    }
+    return metadata_open(broker, o->fs, images, &broker->metadata, err);
+}
+
+static void broker_free(struct broker *broker)
+{
+    for (unsigned i = 0; i < broker->shards; i++) {
+        struct broker_shard *b = broker->by_shard[i];
+
+        if (b && b->image) {
+            image_free(b->image);
+            mem_free(b->image);
+        }
+        mem_free(b);
+    }
+    map_free(&broker->entries);
+    if (broker->dir)
+        log_dir_close(broker->dir);
+    arena_free(&broker->arena);
+    mem_free(broker);
+}
+
+enum status broker_open(const struct broker_options *o, struct broker **out, struct err *err)
+{
+    struct broker *broker = mem_alloc(1, sizeof *broker);
+    enum status s;
+
+    ASSERT(o->shards >= 1 && o->shards <= SHARDS_MAX);
+    if (!broker)
+        return err_set(err, STATUS_NO_MEMORY, "no memory");
+    arena_init(&broker->arena, BROKER_ARENA_MAX);
+    broker->config = o->config;
+    broker->fs = o->fs;
+    broker->shards = o->shards;
+    broker->node_id = config_node_id(o->config);
+    broker->opened_wall_ms = o->wall_ms;
+    broker->seed = hash_bytes(0, o->entropy, sizeof o->entropy);
+    s = broker_open_parts(broker, o, err);
+    if (s) {
+        broker_free(broker);
+        return err_wrap(err, "open %s", config_log_dir(o->config, 0));
+    }
+    *out = broker;
+    return STATUS_OK;
+}
+
+/* ---- a shard ---- */
+
+static void broker_housekeep(struct shard *here, struct timer *timer);
+
+static void broker_arm_housekeeping(struct broker_shard *b)
+{
+    timer_set(b->shard, &b->housekeeping, shard_now_ms(b->shard) + (uint64_t)config_i64(b->broker->config, CONFIG_LOG_RETENTION_CHECK_INTERVAL_MS), broker_housekeep);
+}
+
+static void broker_housekeep(struct shard *here, struct timer *timer)
+{
+    struct broker_shard *b = LIST_ENTRY(timer, struct broker_shard, housekeeping);
+
+    for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
+        if (bp->partition && !bp->closing)
+            partition_housekeep(bp->partition, shard_wall_ms(here));
+    broker_arm_housekeeping(b);
+}
+
+static void broker_offline(struct shard *here, const char *log_dir, const struct err *why)
+{
+    log_line(LOG_ERROR, "log directory is offline", "directory=%s reason=%s", log_dir, why->text);
+}
+
+static enum status broker_open_partitions(struct broker_shard *b, struct err *err)
+{
+    for (struct image_topic *t = image_topic_first(b->image); t; t = image_topic_next(b->image, t))
+        for (int32_t i = 0; i < t->count; i++) {
+            char folder[FOLDER_NAME_SIZE];
+            struct map_node *node;
+            enum status s;
+
+            if (broker_partition_shard(b->broker, t->id, i) != shard_id(b->shard))
+                continue;
+            snprintf(folder, sizeof folder, STR_FMT "-%d", STR_ARG(t->name), i);
+            node = map_get(&b->broker->entries, folder, strlen(folder));
+            s = broker_open_partition(b, t, i, node ? MAP_ENTRY(node, struct broker_entry, node)->entry : NULL, err);
+            if (s)
+                return s;
+        }
+    return STATUS_OK;
+}
+
+enum status broker_start_shard(struct broker *broker, struct shard *shard, struct err *err)
+{
+    struct broker_shard *b = broker->by_shard[shard_id(shard)];
+    size_t slots = (size_t)config_i64(broker->config, CONFIG_MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS) / broker->shards;
+
+    b->shard = shard;
+    shard_set_context(shard, b);
+    map_init(&b->partitions, shard_random(shard));
+    b->store = store_new(shard, config_async(broker->config) ? DURABILITY_ASYNC : DURABILITY_SYNC);
+    b->sessions = fetch_sessions_new(shard, slots, config_i64(broker->config, CONFIG_MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS));
+    b->groups = groups_new(b);
+    if (!b->store || !b->sessions || !b->groups)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for shard %u", shard_id(shard));
+    store_on_offline(b->store, broker_offline);
+    broker_listen(b);
+    broker_arm_housekeeping(b);
+    return broker_open_partitions(b, err);
+}
+
+enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here), struct err *err)
+{
+    struct broker_shard *b = broker->by_shard[0];
+
+    b->metadata = broker->metadata;
+    b->producer_ids = producer_ids_new(b);
+    b->checkpoints = checkpoints_new(b);
+    if (!b->producer_ids || !b->checkpoints)
+        return err_set(err, STATUS_NO_MEMORY, "no memory");
+    return metadata_start(b->metadata, b, &broker->bootstrap, ready, err);
+}
+
+/* ---- stopping ---- */
+
+struct broker_stop {
+    struct mail *done;
+    size_t pending;
+    struct stop_one {
+        struct mail stopped;
+        struct broker_stop *stop;
+        struct broker_partition *bp;
+    } *each;
+};
+
+void broker_stop_groups(struct broker_shard *b)
+{
+    for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
+        if (bp->partition && !bp->closing && str_is(bp->topic, "__consumer_offsets"))
+            groups_partition_closing(b->groups, bp->key.index);
+}
+
+static void broker_stop_less(struct broker_shard *b, struct broker_stop *stop)
+{
+    if (--stop->pending)
+        return;
+    timer_cancel(b->shard, &b->housekeeping);
+    shard_post(b->shard, b->shard, stop->done);
+    mem_free(stop->each);
+    mem_free(stop);
+}
+
+static void broker_partition_stopped(struct shard *here, struct mail *mail)
+{
+    struct stop_one *one = LIST_ENTRY(mail, struct stop_one, stopped);
+
+    broker_stop_less(broker_at(here), one->stop);
+}
+
+void broker_stop_shard(struct broker_shard *b, struct mail *done)
+{
+    struct broker_stop *stop = mem_alloc(1, sizeof *stop);
+    struct stop_one *one;
+
+    ASSERT(stop);
+    stop->each = mem_alloc(b->partitions.count, sizeof *stop->each);
+    ASSERT(stop->each);
+    stop->done = done;
+    stop->pending = 1;
+    one = stop->each;
+    for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp)) {
+        if (!bp->partition || bp->closing)
+            continue;
+        bp->closing = true;
+        *one = (struct stop_one){.stopped.run = broker_partition_stopped, .stop = stop, .bp = bp};
+        stop->pending++;
+        partition_stop(bp->partition, &one->stopped);
+        one++;
+    }
+    broker_stop_less(b, stop);
+}
+
+static void broker_checkpoints_stopped(struct shard *here, struct mail *mail);
+
+struct stop_metadata {
+    struct mail mail;
+    struct broker *broker;
+    struct mail *done;
+};
+
+static void broker_checkpoints_stopped(struct shard *here, struct mail *mail)
+{
+    struct stop_metadata *stop = LIST_ENTRY(mail, struct stop_metadata, mail);
+    struct broker *broker = stop->broker;
+    struct mail *done = stop->done;
+
+    mem_free(stop);
+    metadata_stop(broker->metadata, done);
+}
+
+void broker_stop_metadata(struct broker *broker, struct mail *done)
+{
+    struct stop_metadata *stop = mem_alloc(1, sizeof *stop);
+
+    ASSERT(stop);
+    *stop = (struct stop_metadata){.mail.run = broker_checkpoints_stopped, .broker = broker, .done = done};
+    checkpoints_stop(broker->by_shard[0]->checkpoints, &stop->mail);
+}
+
+/* Closes what the shard holds; its rows say where each partition ends. False: not everything could be saved. */
+static bool broker_close_shard(struct broker_shard *b, bool clean, struct checkpoint_rows *rows)
+{
+    bool saved = true;
+
+    if (b->groups)
+        groups_free(b->groups);
+    for (struct broker_partition *bp = broker_partition_next(b, NULL), *next; bp; bp = next) {
+        next = broker_partition_next(b, bp);
+        if (bp->partition) {
+            saved &= checkpoint_rows_add(rows, bp);
+            saved &= partition_close(bp->partition, clean);
+        }
+        broker_forget_partition(b, bp);
+    }
+    map_free(&b->partitions);
+    if (b->sessions)
+        fetch_sessions_free(b->sessions);
+    if (b->producer_ids)
+        producer_ids_free(b->producer_ids);
+    if (b->checkpoints)
+        checkpoints_free(b->checkpoints);
+    if (b->store)
+        store_free(b->store);
+    return saved;
+}
+
+enum status broker_close(struct broker *broker, bool clean, struct err *err)
+{
+    struct checkpoint_rows *rows = mem_alloc(broker->shards, sizeof *rows);
+    enum status s = STATUS_OK;
+    bool saved = rows != NULL;
+
+    for (unsigned i = 0; saved && i < broker->shards; i++)
+        saved &= !broker->by_shard[i]->shard || broker_close_shard(broker->by_shard[i], clean, &rows[i]);
+    if (broker->metadata && metadata_close(broker->metadata, clean, err))
+        saved = false;
+    if (clean && saved) {
+        s = checkpoint_rows_write(broker->dir, rows, broker->shards, err);
+        if (s == STATUS_OK)
+            s = log_dir_mark_clean(broker->dir, err);
+    }
+    for (unsigned i = 0; rows && i < broker->shards; i++)
+        checkpoint_rows_free(&rows[i]);
+    mem_free(rows);
+    if (clean && !saved)
+        s = err_set(err, STATUS_IO, "not everything could be saved: the next start checks the logs");
+    broker_free(broker);
+    return s;
+}

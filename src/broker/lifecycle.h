@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Starting and stopping the broker.
+ *
+ *   broker_open           blocking, before any shard runs: directory, identity, metadata replayed
+ *   broker_start_shard    on each shard, first thing: its partitions are opened
+ *   broker_lead           on shard 0: leads the metadata quorum, registers the node; `ready` when every shard has seen that
+ *   broker_stop_shard     on each shard, when no connection is left: partitions stop and close
+ *   broker_stop_metadata  on shard 0, after all shards; then broker_close, blocking, when no shard runs any more
+ */
+#ifndef BROKER_LIFECYCLE_H
+#define BROKER_LIFECYCLE_H
+
+#include "broker/broker.h"
+
+struct broker_options {
+    struct config *config;  /* finished; borrowed */
+    struct fs *fs;          /* borrowed */
+    unsigned shards;        /* 1 .. SHARDS_MAX */
+    uint8_t entropy[32];    /* unpredictable: ids of a new directory, seeds of maps */
+    int64_t wall_ms;
+    const char *host;       /* this machine's name: advertised where a listener is bound to every address */
+};
+
+/* The directory is formatted when it is empty; one of another node or cluster, or locked, is refused. */
+enum status broker_open(const struct broker_options *options, struct broker **broker, struct err *err) MUST_CHECK;
+enum status broker_start_shard(struct broker *broker, struct shard *shard, struct err *err) MUST_CHECK;
+enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here), struct err *err) MUST_CHECK;
+void broker_stop_groups(struct broker_shard *b); /* before the connections end: what is parked there is answered */
+void broker_stop_shard(struct broker_shard *b, struct mail *done);
+void broker_stop_metadata(struct broker *broker, struct mail *done);
+
+/* `clean`: everything was stopped as above; checkpoints are written and the directory is marked clean. */
+enum status broker_close(struct broker *broker, bool clean, struct err *err) MUST_CHECK;
+
+#endif
