@@ -181,6 +181,17 @@ static void data_arrives(struct end *to, struct pipe *pipe, size_t size)
         packet_send(to, (struct packet){.kind = PACKET_RESET});
 }
 
+static void reset_arrives(struct end *to)
+{
+    bool refused = to->connect;
+
+    end_fail(to, refused ? ECONNREFUSED : ECONNRESET);
+    if (refused) { /* nobody got the socket */
+        to->open = false;
+        connection_unuse(to->connection);
+    }
+}
+
 static void open_arrives(struct end *from, uint16_t port);
 
 static void packet_arrives(struct sim *sim, struct sim_event *event)
@@ -209,7 +220,7 @@ static void packet_arrives(struct sim *sim, struct sim_event *event)
             try_recv(to);
         break;
     case PACKET_RESET:
-        end_fail(to, ECONNRESET);
+        reset_arrives(to);
         break;
     }
     connection_unuse(c);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The door to the allocator: zeroes, products that overflow, the injected failure.
+ */
+#include "base/mem.h"
+
+#include "base/crc32c.h"
+#include "test/unit/cm.h"
+
+static void test_alloc_zeroes_and_checks_the_product(void **state)
+{
+    volatile size_t huge = SIZE_MAX / 2 + 1; /* hidden from the compiler, which would warn */
+    uint8_t *block = mem_alloc(100, 10);
+
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(block[i], 0);
+    mem_free(block);
+    assert_null(mem_alloc(huge, 2));
+    assert_null(mem_resize(NULL, huge, 2));
+    block = mem_alloc(0, 10);
+    assert_non_null(block);
+    mem_free(block);
+    mem_free(NULL);
+}
+
+static void test_copy_ends_with_zero(void **state)
+{
+    char *copy = mem_copy("abc", 2), *empty = mem_copy(NULL, 0);
+
+    assert_string_equal(copy, "ab");
+    assert_string_equal(empty, "");
+    mem_free(copy);
+    mem_free(empty);
+    assert_null(mem_copy("", SIZE_MAX));
+}
+
+static void test_the_nth_allocation_fails_once(void **state)
+{
+    void *first, *third, *resized;
+
+    mem_fail_at(2);
+    first = mem_alloc(1, 1);
+    assert_non_null(first);
+    assert_null(mem_alloc(1, 1));
+    third = mem_copy("", 0);
+    assert_non_null(third);
+    mem_fail_at(1);
+    assert_null(mem_resize(first, 10, 1));
+    resized = mem_resize(first, 10, 1);
+    assert_non_null(resized);
+    mem_free(resized);
+    mem_free(third);
+}
+
+/* Check values of the catalogue of CRC algorithms, and of RFC 3720 B.4. */
+static void test_crcs(void **state)
+{
+    static const uint8_t zeros[32];
+
+    assert_int_equal(crc32c("123456789", 9), 0xe3069283);
+    assert_int_equal(crc32c(zeros, sizeof zeros), 0x8a9136aa);
+    assert_int_equal(crc32c("", 0), 0);
+    assert_int_equal(crc32c_extend(crc32c("1234", 4), "56789", 5), 0xe3069283);
+    assert_int_equal(crc32_legacy("123456789", 9), 0xcbf43926);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alloc_zeroes_and_checks_the_product),
+        cmocka_unit_test(test_copy_ends_with_zero),
+        cmocka_unit_test(test_the_nth_allocation_fails_once),
+        cmocka_unit_test(test_crcs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
