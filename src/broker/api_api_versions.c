@@ -35,18 +35,18 @@ static bool api_versions_features(struct request *r, struct api_versions_respons
 {
     const struct broker_shard *b = broker_at(r->here);
     const struct image_broker *self = image_broker(b->image, b->broker->node_id);
-    size_t supported = self ? self->features_count : 0;
+    int32_t supported = self ? self->record.features_count : 0;
 
     out->supported_features = REQUEST_ALLOC(r, struct api_versions_response_supported_feature, supported);
     out->finalized_features = REQUEST_ALLOC(r, struct api_versions_response_finalized_feature, b->image->features_count);
     if (!out->supported_features || !out->finalized_features)
         return false;
-    for (size_t i = 0; i < supported; i++) {
-        const struct image_feature_range *f = &self->features[i];
+    for (int32_t i = 0; i < supported; i++) {
+        const struct register_broker_record_feature *f = &self->record.features[i];
 
-        if (feature_served(f->name) && (f->min > 0 || r->version >= 4)) /* older clients do not understand a minimum of 0 */
+        if (feature_served(f->name) && (f->min_supported_version > 0 || r->version >= 4)) /* older clients do not understand a minimum of 0 */
             out->supported_features[out->supported_features_count++] =
-                (struct api_versions_response_supported_feature){.name = f->name, .min_version = f->min, .max_version = f->max};
+                (struct api_versions_response_supported_feature){.name = f->name, .min_version = f->min_supported_version, .max_version = f->max_supported_version};
     }
     for (size_t i = 0; i < b->image->features_count; i++) {
         const struct image_feature *f = &b->image->features[i];

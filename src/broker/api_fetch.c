@@ -370,7 +370,7 @@ static enum status fetch_before_zstd(struct fetch_part *part)
     size_t at = 0;
 
     while (at < slice->size) {
-        uint8_t bytes[BATCH_HEAD];
+        uint8_t bytes[BATCH_OVERHEAD];
         struct batch_head head;
         struct err err;
         size_t got = 0;

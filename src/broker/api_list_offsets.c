@@ -152,7 +152,6 @@ static bool list_offsets_topic(struct request *r, struct list_offsets *l, const 
 void api_list_offsets(struct request *r)
 {
     const struct list_offsets_request *in = r->in;
-    const struct broker_shard *b = broker_at(r->here);
     struct list_offsets *l = REQUEST_ALLOC(r, struct list_offsets, 1);
     uint64_t shards = 0;
     size_t n = 0;

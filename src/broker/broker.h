@@ -43,7 +43,7 @@ struct broker {
     const struct config *config;       /* static: file, --set, defaults */
     struct fs *fs;
     int32_t node_id;
-    char cluster_id[CLUSTER_ID_MAX];
+    char cluster_id[CLUSTER_ID_SIZE];
     struct uuid directory_id;
     struct log_dir *dir;
     struct listener *listeners;
@@ -76,7 +76,7 @@ struct broker_shard {
 };
 
 /* Of the shard that the caller is on. */
-static inline struct broker_shard *broker_at(const struct shard *here)
+static inline struct broker_shard *broker_at(struct shard *here)
 {
     return shard_context(here);
 }

@@ -7,7 +7,7 @@
  *
  * A session belongs to the shard of its connection: a client that comes back on another one gets FETCH_SESSION_ID_NOT_FOUND and starts
  * anew, as it does after an eviction. Bounded by max.incremental.fetch.session.cache.slots, divided among the shards; when full, the
- * one that was used least recently goes, if it was idle for min.incremental.fetch.session.eviction.ms, else the new client gets none.
+ * one that was used least recently goes, if it was idle for two minutes, else the new client gets none.
  */
 #ifndef BROKER_FETCH_SESSIONS_H
 #define BROKER_FETCH_SESSIONS_H
@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "rt/shard.h"
 
+struct arena;
 struct fetch_request;
 struct fetch_sessions;
 

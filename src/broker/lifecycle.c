@@ -17,7 +17,7 @@
 enum {
     SMALL_FILE_MAX = 1024 * 1024,
     BROKER_ARENA_MAX = 16 * 1024 * 1024,
-    HOUSEKEEPING_BATCH = 512, /* partitions of one turn */
+    FETCH_SESSION_IDLE_MS_MIN = 120000, /* Kafka's constant */
 };
 
 struct broker_entry { /* of the directory, by folder name */
@@ -272,7 +272,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     shard_set_context(shard, b);
     map_init(&b->partitions, shard_random(shard));
     b->store = store_new(shard, config_async(broker->config) ? DURABILITY_ASYNC : DURABILITY_SYNC);
-    b->sessions = fetch_sessions_new(shard, slots, config_i64(broker->config, CONFIG_MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS));
+    b->sessions = fetch_sessions_new(shard, slots, FETCH_SESSION_IDLE_MS_MIN);
     b->groups = groups_new(b);
     if (!b->store || !b->sessions || !b->groups)
         return err_set(err, STATUS_NO_MEMORY, "no memory for shard %u", shard_id(shard));

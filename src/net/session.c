@@ -17,6 +17,8 @@
 #include "broker/dispatch.h"
 #include "rt/log.h"
 
+#include <errno.h>
+
 enum {
     SESSION_REQUESTS_MAX = 256,             /* more than any client keeps in flight */
     SESSION_BYTES_MAX = 8 * 1024 * 1024,    /* of frames under way */
