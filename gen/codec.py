@@ -17,7 +17,7 @@ from schema import NONE, SCALARS, Api, snake
 
 # scalar type → C type, suffix of reader_/encode_, printer, suffix of the array functions
 C_TYPES = {
-    "bool": ("bool", "bool", "bool", "bools"),
+    "bool": ("bool", "bool", "bool", None),
     "int8": ("int8_t", "i8", "int", "i8s"),
     "int16": ("int16_t", "i16", "int", "i16s"),
     "uint16": ("uint16_t", "u16", "int", None),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * wire-roundtrip: decodes and encodes again what it is given, so that another implementation of the protocol can judge our codecs.
+ * wire-roundtrip: decodes and encodes again what it is given, so that another implementation of the protocol can judge
+ * our codecs.
  *
  * Standard input, any number of frames, big-endian:
  *   u8 'q' (request) or 'r' (response), i16 API key, i16 version, i32 length, body: the message without its header
@@ -7,8 +8,9 @@
  *          ("OffsetCommitValue", "RequestHeader", "FetchResponse"), then the message; the length counts all of that
  * Standard output, for each frame in order, flushed before the next one is read:
  *   i32 status, i32 length, body: status 0 and the message encoded anew, or the decode error and length 0
- * The decoder must consume the whole body. A version that the message lacks and an unknown key or name are UNSUPPORTED_VERSION (35).
- * It ends with 0 at the end of input, with 1 when a frame is cut off or of no known kind, or when memory fails.
+ * The decoder must consume the whole body. A version that the message lacks and an unknown key or name are
+ * UNSUPPORTED_VERSION (35). It ends with 0 at the end of input, with 1 when a frame is cut off or of no known kind, or
+ * when memory fails.
  */
 #include "base/mem.h"
 #include "wire/apis.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The APIs of Kafka's protocol by key, and every message by name: made from schema/ by the build.
  *
- * This says what exists on the wire, in all its versions. What a broker serves and advertises is the broker's own table.
+ * This says what exists on the wire, in all its versions. What a broker serves and advertises is the broker's own
+ * table.
  */
 #ifndef WIRE_APIS_H
 #define WIRE_APIS_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See message.h and codec.h. Scalar arrays differ in nothing but their element, so one macro writes the three functions of each.
+ * See message.h and codec.h. Scalar arrays differ in nothing but their element, so one macro writes the three functions
+ * of each.
  */
 #include "wire/codec.h"
 
@@ -272,14 +273,21 @@ void print_struct(struct printer *p, const char *name, const void *in, print_fn 
     print_close(p, '}');
 }
 
-void print_list(struct printer *p, const char *name, const void *items, int32_t count, size_t size, print_fn *print)
+/* False, and all is said, when the list is null. */
+static bool print_list_open(struct printer *p, const char *name, int32_t count)
 {
     print_name(p, name);
-    if (count < 0) {
+    if (count < 0)
         print_text(p, "null");
+    else
+        print_open(p, '[');
+    return count >= 0;
+}
+
+void print_list(struct printer *p, const char *name, const void *items, int32_t count, size_t size, print_fn *print)
+{
+    if (!print_list_open(p, name, count))
         return;
-    }
-    print_open(p, '[');
     for (int32_t i = 0; i < count; i++)
         print_struct(p, "", (const char *)items + (size_t)i * size, print);
     print_close(p, ']');
@@ -295,57 +303,40 @@ void print_tags(struct printer *p, const struct wire_tag *unknown)
 
 /* ---- arrays of scalars ---- */
 
-#define SCALAR_ARRAY(plural, type, element_min, decode_one, encode_one, print_one)                          \
-    type *decode_##plural(struct decoder *d, bool nullable, int32_t *count)                                 \
-    {                                                                                                       \
-        int32_t n = decode_count(d, nullable, element_min);                                                 \
-        type *items = n > 0 ? decode_memory(d, n, sizeof *items) : NULL;                                    \
-                                                                                                            \
-        *count = n > 0 && !items ? 0 : n;                                                                   \
-        for (int32_t i = 0; i < *count; i++)                                                                \
-            items[i] = decode_one;                                                                          \
-        return items;                                                                                       \
-    }                                                                                                       \
-                                                                                                            \
-    void encode_##plural(struct encoder *e, const type *items, int32_t count, bool nullable)                \
-    {                                                                                                       \
-        encode_count(e, count, nullable);                                                                   \
-        for (int32_t i = 0; i < count; i++)                                                                 \
-            encode_one;                                                                                     \
-    }                                                                                                       \
-                                                                                                            \
-    static void print_one_of_##plural(struct printer *p, const void *in)                                    \
-    {                                                                                                       \
-        const type *item = in;                                                                              \
-                                                                                                            \
-        print_one;                                                                                          \
-    }                                                                                                       \
-                                                                                                            \
-    void print_##plural(struct printer *p, const char *name, const type *items, int32_t count)              \
-    {                                                                                                       \
-        print_scalars(p, name, items, count, sizeof *items, print_one_of_##plural);                         \
+#define SCALAR_ARRAY(plural, type, element_min, decode_one, encode_one, print_one)             \
+    type *decode_##plural(struct decoder *d, bool nullable, int32_t *count)                    \
+    {                                                                                          \
+        int32_t n = decode_count(d, nullable, element_min);                                    \
+        type *items = n > 0 ? decode_memory(d, n, sizeof *items) : NULL;                       \
+                                                                                               \
+        *count = n > 0 && !items ? 0 : n;                                                      \
+        for (int32_t i = 0; i < *count; i++)                                                   \
+            items[i] = decode_one;                                                             \
+        return items;                                                                          \
+    }                                                                                          \
+                                                                                               \
+    void encode_##plural(struct encoder *e, const type *items, int32_t count, bool nullable)   \
+    {                                                                                          \
+        encode_count(e, count, nullable);                                                      \
+        for (int32_t i = 0; i < count; i++)                                                    \
+            encode_one;                                                                        \
+    }                                                                                          \
+                                                                                               \
+    void print_##plural(struct printer *p, const char *name, const type *items, int32_t count) \
+    {                                                                                          \
+        if (!print_list_open(p, name, count))                                                  \
+            return;                                                                            \
+        for (int32_t i = 0; i < count; i++)                                                    \
+            print_one(p, "", items[i]);                                                        \
+        print_close(p, ']');                                                                   \
     }
 
-static void print_scalars(struct printer *p, const char *name, const void *items, int32_t count, size_t size, print_fn *print)
-{
-    print_name(p, name);
-    if (count < 0) {
-        print_text(p, "null");
-        return;
-    }
-    print_open(p, '[');
-    for (int32_t i = 0; i < count; i++)
-        print(p, (const char *)items + (size_t)i * size);
-    print_close(p, ']');
-}
-
-SCALAR_ARRAY(bools, bool, 1, decode_bool(d), encode_bool(e, items[i]), print_bool(p, "", *item))
-SCALAR_ARRAY(i8s, int8_t, 1, reader_i8(d->r), encode_i8(e, items[i]), print_int(p, "", *item))
-SCALAR_ARRAY(i16s, int16_t, 2, reader_i16(d->r), encode_i16(e, items[i]), print_int(p, "", *item))
-SCALAR_ARRAY(i32s, int32_t, 4, reader_i32(d->r), encode_i32(e, items[i]), print_int(p, "", *item))
-SCALAR_ARRAY(i64s, int64_t, 8, reader_i64(d->r), encode_i64(e, items[i]), print_int(p, "", *item))
-SCALAR_ARRAY(uuids, struct uuid, 16, reader_uuid(d->r), encode_uuid(e, items[i]), print_uuid(p, "", *item))
-SCALAR_ARRAY(strs, struct str_view, 1, decode_str(d, false), encode_str(e, items[i], false), print_str(p, "", *item))
+SCALAR_ARRAY(i8s, int8_t, 1, reader_i8(d->r), encode_i8(e, items[i]), print_int)
+SCALAR_ARRAY(i16s, int16_t, 2, reader_i16(d->r), encode_i16(e, items[i]), print_int)
+SCALAR_ARRAY(i32s, int32_t, 4, reader_i32(d->r), encode_i32(e, items[i]), print_int)
+SCALAR_ARRAY(i64s, int64_t, 8, reader_i64(d->r), encode_i64(e, items[i]), print_int)
+SCALAR_ARRAY(uuids, struct uuid, 16, reader_uuid(d->r), encode_uuid(e, items[i]), print_uuid)
+SCALAR_ARRAY(strs, struct str_view, 1, decode_str(d, false), encode_str(e, items[i], false), print_str)
 
 /* ---- whole messages ---- */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the generated codecs are made of; nothing else includes it.
  *
- * A decoder, an encoder and a printer go through a message field by field with the version at hand. In flexible versions lengths and
- * counts are compact and every struct ends in a section of tagged fields: a count, then tag, size and value of each, in
- * ascending order of tags.
+ * A decoder, an encoder and a printer go through a message field by field with the version at hand. In flexible
+ * versions lengths and counts are compact and every struct ends in a section of tagged fields: a count, then tag, size
+ * and value of each, in ascending order of tags.
  *
  * An encoder without a writer only counts. That is how sizes are found, of a message and of a tagged field.
  */
@@ -78,7 +78,8 @@ static inline int32_t decode_count(struct decoder *d, bool nullable, size_t elem
 }
 
 /* Structs, one after the other. */
-static inline void *decode_list(struct decoder *d, bool nullable, size_t element_min, size_t size, decode_fn *decode, int32_t *count)
+static inline void *decode_list(struct decoder *d, bool nullable, size_t element_min, size_t size, decode_fn *decode,
+                                int32_t *count)
 {
     int32_t n = decode_count(d, nullable, element_min);
     char *items = n > 0 ? decode_memory(d, n, size) : NULL;
@@ -89,7 +90,6 @@ static inline void *decode_list(struct decoder *d, bool nullable, size_t element
     return items;
 }
 
-bool *decode_bools(struct decoder *d, bool nullable, int32_t *count);
 int8_t *decode_i8s(struct decoder *d, bool nullable, int32_t *count);
 int16_t *decode_i16s(struct decoder *d, bool nullable, int32_t *count);
 int32_t *decode_i32s(struct decoder *d, bool nullable, int32_t *count);
@@ -112,7 +112,8 @@ struct decoder_tags {
 struct decoder_tags decode_tags(struct decoder *d, const struct wire_tag **unknown);
 bool decode_tag(struct decoder *d, struct decoder_tags *t); /* false: no more, or the section is bad */
 void decode_unknown(struct decoder *d, struct decoder_tags *t);
-void decode_no_tags(struct decoder *d, const struct wire_tag **unknown); /* the section of a struct without known tags */
+/* The section of a struct that knows no tags. */
+void decode_no_tags(struct decoder *d, const struct wire_tag **unknown);
 
 /* ---- encoding ---- */
 
@@ -216,14 +217,14 @@ void encode_str_plain(struct encoder *e, struct str_view v, bool nullable);
 void encode_bytes(struct encoder *e, struct bytes_view v, bool nullable);
 void encode_records(struct encoder *e, const struct wire_records *v, bool nullable);
 
-static inline void encode_list(struct encoder *e, const void *items, int32_t count, bool nullable, size_t size, encode_fn *encode)
+static inline void encode_list(struct encoder *e, const void *items, int32_t count, bool nullable, size_t size,
+                               encode_fn *encode)
 {
     encode_count(e, count, nullable);
     for (int32_t i = 0; i < count; i++)
         encode(e, (const char *)items + (size_t)i * size);
 }
 
-void encode_bools(struct encoder *e, const bool *items, int32_t count, bool nullable);
 void encode_i8s(struct encoder *e, const int8_t *items, int32_t count, bool nullable);
 void encode_i16s(struct encoder *e, const int16_t *items, int32_t count, bool nullable);
 void encode_i32s(struct encoder *e, const int32_t *items, int32_t count, bool nullable);
@@ -237,7 +238,8 @@ void encode_optional(struct encoder *e, const void *item, encode_fn *encode); /*
 const struct wire_tag *encode_tags(struct encoder *e, const struct wire_tag *unknown, int known);
 void encode_tag(struct encoder *e, const struct wire_tag **unknown, uint32_t tag, size_t size);
 void encode_tags_end(struct encoder *e, const struct wire_tag *unknown);
-void encode_no_tags(struct encoder *e, const struct wire_tag *unknown); /* the section of a struct without known tags */
+/* The section of a struct that knows no tags. */
+void encode_no_tags(struct encoder *e, const struct wire_tag *unknown);
 
 /* ---- printing ---- */
 
@@ -259,7 +261,6 @@ void print_str(struct printer *p, const char *name, struct str_view v);
 void print_bytes(struct printer *p, const char *name, const void *data, size_t size); /* the size only */
 void print_list(struct printer *p, const char *name, const void *items, int32_t count, size_t size, print_fn *print);
 void print_struct(struct printer *p, const char *name, const void *in, print_fn *print);
-void print_bools(struct printer *p, const char *name, const bool *items, int32_t count);
 void print_i8s(struct printer *p, const char *name, const int8_t *items, int32_t count);
 void print_i16s(struct printer *p, const char *name, const int16_t *items, int32_t count);
 void print_i32s(struct printer *p, const char *name, const int32_t *items, int32_t count);

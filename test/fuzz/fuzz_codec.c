@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Every codec: two bytes choose the message, one the version, the rest is the message. What decodes must encode to bytes that decode
- * and encode to themselves, and be printable into any buffer.
+ * Every codec: two bytes choose the message, one the version, the rest is the message. What decodes must encode to
+ * bytes that decode and encode to themselves, and be printable into any buffer.
  */
 #include "base/assert.h"
 #include "base/mem.h"
