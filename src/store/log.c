@@ -110,6 +110,16 @@ enum status log__open_segment(struct log *log, struct segment *seg, struct err *
     return segment_open(seg, log->fs, log->dir, err);
 }
 
+enum status log__know_times(struct log *log, struct segment *seg, struct err *err)
+{
+    if (seg->times_known)
+        return STATUS_OK;
+    if (log__open_segment(log, seg, err))
+        return err->status;
+    segment_know_times(seg);
+    return STATUS_OK;
+}
+
 /* Position and base offset of the batch that holds `offset`, or of the next one when it was compacted away; *position == end: not in this segment. */
 static enum status log_find(struct log *log, struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, int64_t *base, struct err *err)
 {
@@ -285,7 +295,7 @@ static enum status log_search(struct log *log, struct timestamp_search *search, 
         uint64_t end = readable(log, seg);
         if (end == 0)
             continue;
-        if (segment_know_times(seg, log->fs, log->dir, err))
+        if (log__know_times(log, seg, err))
             return err->status;
         if (seg->max_timestamp < search->timestamp)
             continue;
@@ -306,6 +316,23 @@ enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offs
     return status;
 }
 
+/* The greatest timestamp of the batches from `from` on: when the one that the segment knows was deleted. */
+static enum status segment_greatest(const struct segment *seg, int64_t from, uint64_t end, int64_t *greatest, struct err *err)
+{
+    uint8_t buffer[8192];
+    struct scan scan = {.file = seg->file, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+    struct batch_head head;
+    enum status status;
+    uint64_t at;
+
+    for (status = segment_find(seg, from, end, &at, &head, err); !status && at < end; at += batch_size(&head)) {
+        status = scan_head(&scan, at, &head, err);
+        if (!status && head.max_timestamp > *greatest)
+            *greatest = head.max_timestamp;
+    }
+    return status;
+}
+
 enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err)
 {
     int64_t greatest = -1;
@@ -313,10 +340,17 @@ enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timesta
     *offset = *timestamp = -1;
     *epoch = -1;
     for (size_t i = log__segment_at(log, log->start); i < log->count; i++) {
-        if (segment_know_times(log->segments[i], log->fs, log->dir, err))
+        struct segment *seg = log->segments[i];
+        uint64_t end = readable(log, seg);
+        if (end == 0)
+            continue;
+        if (log__know_times(log, seg, err))
             return err->status;
-        if (readable(log, log->segments[i]) && log->segments[i]->max_timestamp > greatest)
-            greatest = log->segments[i]->max_timestamp;
+        if (seg->max_timestamp_offset >= log->start && seg->max_timestamp > greatest)
+            greatest = seg->max_timestamp;
+        if (seg->max_timestamp_offset < log->start && seg->max_timestamp > greatest &&
+            (log__open_segment(log, seg, err) || segment_greatest(seg, log->start, end, &greatest, err)))
+            return err->status;
     }
     return greatest < 0 ? STATUS_OK : log_find_timestamp(log, greatest, offset, timestamp, epoch, err);
 }

@@ -97,6 +97,7 @@ enum status log__save_epochs(struct fs *fs, const char *dir, struct str_view tex
 /* log.c */
 size_t log__segment_at(const struct log *log, int64_t offset); /* the index of the last segment whose base is not above */
 enum status log__open_segment(struct log *log, struct segment *seg, struct err *err) MUST_CHECK;
+enum status log__know_times(struct log *log, struct segment *seg, struct err *err) MUST_CHECK; /* of seg: max_timestamp */
 
 /* store.c */
 /* A log directory as one store sees it. */

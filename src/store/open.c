@@ -185,25 +185,28 @@ static enum status log_make(struct log *log, int64_t base, int64_t now_ms, struc
 
 /* --- segments -------------------------------------------------------------------------------------------------------------- */
 
-/* Later segments without a byte: made by a roll whose first write never came. A torn tail before them may be cut. */
-static bool empty_from(struct log *log, size_t i, struct err *err)
+/* The last segment that has a byte: those after it were made by a roll whose first write never came. Only from it on may a torn tail be cut. */
+static enum status log_last_filled(struct log *log, size_t *last, struct err *err)
 {
-    for (; i < log->count; i++) {
-        struct segment *seg = log->segments[i];
-        uint64_t size = 1;
-        if (segment_open(seg, log->fs, log->dir, err) || file_size(seg->file, &size, err) || size)
-            return false;
+    for (*last = log->count - 1; *last > 0; --*last) {
+        struct segment *seg = log->segments[*last];
+        uint64_t size;
+        enum status status = segment_open(seg, log->fs, log->dir, err);
+        if (!status)
+            status = file_size(seg->file, &size, err);
         segment_close(seg);
+        if (status || size)
+            return status;
     }
-    return true;
+    return STATUS_OK;
 }
 
-static enum status log_recover_segment(struct log *log, size_t i, const struct log_open *how, struct err *err)
+static enum status log_recover_segment(struct log *log, size_t i, size_t last_filled, const struct log_open *how, struct err *err)
 {
     struct segment *seg = log->segments[i];
     bool last = i + 1 == log->count;
     struct segment_recovery recovery = {.fs = log->fs, .dir = log->dir, .index_interval = log->config.index_interval_bytes,
-        .trusted = how->clean ? INT64_MAX : how->recovery_point, .epochs = &log->epochs, .may_cut = last || empty_from(log, i + 1, err)};
+        .trusted = how->clean ? INT64_MAX : how->recovery_point, .epochs = &log->epochs, .may_cut = i >= last_filled};
     enum status status = segment_recover(seg, &recovery, &log->end, err);
 
     if (status || last)
@@ -218,12 +221,16 @@ static enum status log_recover_segment(struct log *log, size_t i, const struct l
 
 static enum status log_open_segments(struct log *log, const struct log_open *how, struct err *err)
 {
+    size_t last_filled;
+
+    if (log_last_filled(log, &last_filled, err))
+        return err->status;
     for (size_t i = 0; i < log->count; i++) {
         bool last = i + 1 == log->count;
         bool known = how->clean || (!last && log->segments[i + 1]->base <= how->recovery_point);
         enum status status = known ? segment_load(log->segments[i], log->fs, log->dir, last, &log->end, err) : STATUS_CORRUPT;
         if (status == STATUS_CORRUPT)
-            status = log_recover_segment(log, i, how, err);
+            status = log_recover_segment(log, i, last_filled, how, err);
         if (status)
             return status;
     }

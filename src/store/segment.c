@@ -122,20 +122,15 @@ void segment_close(struct segment *seg)
         segment_chill(seg);
 }
 
-enum status segment_know_times(struct segment *seg, struct fs *fs, const char *dir, struct err *err)
+void segment_know_times(struct segment *seg)
 {
     struct index_entry last;
 
-    if (seg->times_known)
-        return STATUS_OK;
-    if (segment_open(seg, fs, dir, err))
-        return err->status;
-    if (index_last(&seg->times, &last)) {
+    if (!seg->times_known && index_last(&seg->times, &last)) {
         seg->max_timestamp = last.key;
         seg->max_timestamp_offset = seg->base + last.value;
     }
     seg->times_known = true;
-    return STATUS_OK;
 }
 
 /* Where a walk to `offset` may begin: the index's place if the batch there is the one that the index means, else the file's beginning. */

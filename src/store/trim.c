@@ -107,7 +107,7 @@ static bool segment_expired(struct log *log, struct segment *seg, int64_t next_b
         *excess -= (int64_t)seg->size;
         return true;
     }
-    if (config->retention_ms < 0 || segment_know_times(seg, log->fs, log->dir, &err))
+    if (config->retention_ms < 0 || log__know_times(log, seg, &err))
         return false;
     return wall_ms - (seg->max_timestamp >= 0 ? seg->max_timestamp : seg->created_ms) > config->retention_ms;
 }

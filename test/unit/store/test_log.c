@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A log against a model: what was appended is what is read, from every offset, after every kind of reopening.
+ */
+#include "world.h"
+
+#define DIR_PATH "/data/t-0"
+
+static const struct log_open how = {.dir = DIR_PATH, .topic_id = {{1, 2, 3}}, .config = {0}, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+
+static struct log_open how_on(struct fs *fs, struct log_config config, bool clean)
+{
+    struct log_open open = how;
+
+    open.fs = fs;
+    open.config = config;
+    open.clean = clean;
+    return open;
+}
+
+/* All small: many segments, many index entries. */
+static struct log_config small_config(void)
+{
+    struct log_config config = world_config;
+
+    config.segment_bytes = 4000;
+    config.index_interval_bytes = 300;
+    return config;
+}
+
+/* --- a model: the batches as they were appended ---------------------------------------------------------------------------- */
+
+struct model {
+    struct batch_head heads[512];
+    unsigned count;
+};
+
+static void model_put(struct world *w, struct log *log, struct model *model, struct batch_spec spec)
+{
+    struct bytes_view batch;
+
+    spec.base_offset = log_end_offset(log);
+    batch = world_batch(spec);
+    assert_true(batch_head_read(batch, &model->heads[model->count++]));
+    mem_free((void *)(uintptr_t)batch.data);
+    assert_int_equal(world_put(w, log, spec), STATUS_OK);
+}
+
+static void model_fill(struct world *w, struct log *log, struct model *model, unsigned batches)
+{
+    for (unsigned i = 0; i < batches; i++)
+        model_put(w, log, model, (struct batch_spec){.count = (int32_t)(i % 5) + 1, .value_size = (i * 37) % 200, .epoch = (int32_t)(i / 50),
+                                                     .timestamp = WORLD_WALL + (int64_t)((i * 7919) % 1000)});
+}
+
+static struct batch_head read_head(const struct log_slice *slice)
+{
+    uint8_t bytes[BATCH_OVERHEAD];
+    struct batch_head head;
+    struct err err;
+    size_t got;
+
+    assert_int_equal(file_read(slice->file, slice->position, bytes, sizeof bytes, &got, &err), STATUS_OK);
+    assert_true(batch_head_read((struct bytes_view){bytes, got}, &head));
+    return head;
+}
+
+/* Every offset from the log's start: the slice begins with the model's batch. */
+static void model_check_reads(struct log *log, const struct model *model)
+{
+    unsigned at = 0;
+
+    for (int64_t offset = log_start_offset(log); offset < log_end_offset(log); offset++) {
+        struct log_slice slice;
+        struct batch_head head;
+        struct err err;
+        while (batch_last_offset(&model->heads[at]) < offset)
+            at++;
+        assert_int_equal(log_read(log, offset, INT64_MAX, 1, true, &slice, &err), STATUS_OK);
+        head = read_head(&slice);
+        assert_int_equal(head.base_offset, model->heads[at].base_offset);
+        assert_int_equal(slice.base_offset, model->heads[at].base_offset);
+        assert_int_equal(head.crc, model->heads[at].crc);
+        assert_int_equal(slice.size, batch_size(&head));
+        file_unref(slice.file);
+    }
+}
+
+/* Every timestamp: the first record at or after it, as a walk over all records would find it. Records are 1 ms apart in a batch. */
+static void model_check_times(struct log *log, const struct model *model)
+{
+    for (int64_t time = WORLD_WALL - 2; time < WORLD_WALL + 1010; time += 3) {
+        int64_t offset, found, expected = -1, expected_time = -1;
+        int32_t epoch;
+        struct err err;
+        for (unsigned i = 0; i < model->count && expected < 0; i++) {
+            const struct batch_head *head = &model->heads[i];
+            for (int32_t r = 0; r < head->count && expected < 0; r++) {
+                if (head->base_timestamp + r >= time && head->base_offset + r >= log_start_offset(log)) {
+                    expected = head->base_offset + r;
+                    expected_time = head->base_timestamp + r;
+                }
+            }
+        }
+        assert_int_equal(log_find_timestamp(log, time, &offset, &found, &epoch, &err), STATUS_OK);
+        assert_int_equal(offset, expected);
+        assert_int_equal(found, expected_time);
+    }
+}
+
+static void model_check(struct log *log, const struct model *model)
+{
+    int64_t offset, timestamp, greatest = -1;
+    int32_t epoch;
+    struct err err;
+
+    assert_int_equal(log_end_offset(log), batch_last_offset(&model->heads[model->count - 1]) + 1);
+    assert_int_equal(log_durable_offset(log), log_end_offset(log));
+    model_check_reads(log, model);
+    model_check_times(log, model);
+    for (unsigned i = 0; i < model->count; i++) {
+        if (batch_last_offset(&model->heads[i]) >= log_start_offset(log) && model->heads[i].max_timestamp > greatest)
+            greatest = model->heads[i].max_timestamp;
+    }
+    assert_int_equal(log_max_timestamp(log, &offset, &timestamp, &epoch, &err), STATUS_OK);
+    assert_int_equal(timestamp, greatest);
+}
+
+/* --- tests ----------------------------------------------------------------------------------------------------------------- */
+
+static void test_read_back(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs, small_config(), false);
+    struct log *log = world_open_log(&w, &open);
+    static struct model model;
+
+    model.count = 0;
+    model_fill(&w, log, &model, 200);
+    model_check(log, &model);
+
+    world_close_log(&w, log, true); /* a clean stop and start */
+    open.clean = true;
+    log = world_open_log(&w, &open);
+    model_check(log, &model);
+    model_fill(&w, log, &model, 20);
+    model_check(log, &model);
+
+    world_close_log(&w, log, false); /* a kill: indexes of the last segment and epochs come from the data */
+    open.clean = false;
+    log = world_open_log(&w, &open);
+    model_check(log, &model);
+    model_fill(&w, log, &model, 20);
+    model_check(log, &model);
+
+    world_close_log(&w, log, false);
+    open.recovery_point = batch_last_offset(&model.heads[model.count - 3]) + 1;
+    log = world_open_log(&w, &open);
+    model_check(log, &model);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+/* A slice ends at the limit, at size_max, and at the end of the segment; never in the middle of a first batch that must be whole. */
+static void test_slices(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs, world_config, false);
+    struct log *log = world_open_log(&w, &open);
+    struct log_slice slice;
+    struct batch_head head;
+    struct err err;
+
+    assert_int_equal(log_read(log, 0, INT64_MAX, 100, true, &slice, &err), STATUS_OK);
+    assert_int_equal(slice.size, 0);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2, .value_size = 100}), STATUS_OK);
+    assert_int_equal(log_read(log, 3, INT64_MAX, 1 << 20, false, &slice, &err), STATUS_OK);
+    head = read_head(&slice);
+    assert_int_equal(head.base_offset, 2);
+    assert_int_equal(slice.size, 9 * batch_size(&head));
+    file_unref(slice.file);
+    assert_int_equal(log_read(log, 3, 6, 1 << 20, false, &slice, &err), STATUS_OK);
+    assert_int_equal(slice.size, 2 * batch_size(&head));
+    file_unref(slice.file);
+    assert_int_equal(log_read(log, 3, 6, 10, false, &slice, &err), STATUS_OK);
+    assert_int_equal(slice.size, 10);
+    file_unref(slice.file);
+    assert_int_equal(log_read(log, 3, 6, 10, true, &slice, &err), STATUS_OK);
+    assert_int_equal(slice.size, batch_size(&head));
+    file_unref(slice.file);
+    assert_int_equal(log_read(log, 20, INT64_MAX, 10, true, &slice, &err), STATUS_OK);
+    assert_int_equal(slice.size, 0);
+    assert_null(slice.file);
+    assert_int_equal(log_read(log, 21, INT64_MAX, 10, true, &slice, &err), STATUS_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(log_read(log, -1, INT64_MAX, 10, true, &slice, &err), STATUS_OFFSET_OUT_OF_RANGE);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+static int count_calls(void *context, enum fs_call call, const char *path)
+{
+    unsigned *calls = context;
+
+    calls[call]++;
+    return 0;
+}
+
+/* All appends of a turn are one write and one sync; what comes while those run is the next group. */
+static void test_group_commit(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs, world_config, false);
+    struct log *log = world_open_log(&w, &open);
+    unsigned calls[FS_CALL_LOCK + 1] = {0}, done = 0;
+    enum status worst = STATUS_OK;
+
+    assert_int_equal(world_put(&w, log, (struct batch_spec){0}), STATUS_OK);
+    fs_mem_set_fault(fs, count_calls, calls);
+    for (int i = 0; i < 100; i++)
+        world_queue(log, (struct batch_spec){.base_offset = log_end_offset(log)}, &done, &worst);
+    assert_int_equal(log_durable_offset(log), 1);
+    assert_int_equal(log_end_offset(log), 101);
+    world_idle(&w, log);
+    assert_int_equal(done, 100);
+    assert_int_equal(worst, STATUS_OK);
+    assert_int_equal(log_durable_offset(log), 101);
+    assert_int_equal(calls[FS_CALL_WRITE], 1);
+    assert_int_equal(calls[FS_CALL_SYNC], 1);
+    fs_mem_set_fault(fs, NULL, NULL);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+/* A consumer that follows the log reads without searching: no read calls at all. */
+static void test_tail_needs_no_search(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs, world_config, false);
+    struct log *log = world_open_log(&w, &open);
+    unsigned calls[FS_CALL_LOCK + 1] = {0};
+    struct log_slice slice;
+    struct err err;
+
+    assert_int_equal(world_put(&w, log, (struct batch_spec){0}), STATUS_OK);
+    fs_mem_set_fault(fs, count_calls, calls);
+    for (int i = 0; i < 20; i++) {
+        int64_t offset = log_end_offset(log);
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 3}), STATUS_OK);
+        assert_int_equal(log_read(log, offset, INT64_MAX, 1 << 20, true, &slice, &err), STATUS_OK);
+        assert_int_equal(slice.base_offset, offset);
+        file_unref(slice.file);
+    }
+    assert_int_equal(calls[FS_CALL_READ], 0);
+    fs_mem_set_fault(fs, NULL, NULL);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+static void test_rolls_by_time(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_config config = world_config;
+    struct log_open open;
+    struct log *log;
+    char **names;
+    size_t count, segments = 0;
+    struct err err;
+
+    config.segment_ms = 1000;
+    open = how_on(fs, config, false);
+    log = world_open_log(&w, &open);
+    for (int i = 0; i < 5; i++) /* 0, 600, 1200 | 1800, 2400 by the records' own time */
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.timestamp = i * 600}), STATUS_OK);
+    assert_int_equal(fs_list(fs, DIR_PATH, &names, &count, &err), STATUS_OK);
+    for (size_t i = 0; i < count; i++)
+        segments += strstr(names[i], ".log") != NULL;
+    assert_int_equal(segments, 3);
+    mem_free(names);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+static void test_epochs(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs, world_config, false);
+    struct log *log = world_open_log(&w, &open);
+    int32_t found;
+    int64_t end;
+
+    log_assign_epoch(log, 0);
+    log_epoch_end(log, 0, &found, &end);
+    assert_int_equal(found, 0);
+    assert_int_equal(end, 0);
+    assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 10, .epoch = 0}), STATUS_OK);
+    assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 10, .epoch = 3}), STATUS_OK);
+    for (int pass = 0; pass < 3; pass++) {
+        log_epoch_end(log, 0, &found, &end);
+        assert_int_equal(found, 0);
+        assert_int_equal(end, 10);
+        log_epoch_end(log, 2, &found, &end);
+        assert_int_equal(found, 0);
+        assert_int_equal(end, 10);
+        log_epoch_end(log, 3, &found, &end);
+        assert_int_equal(found, 3);
+        assert_int_equal(end, 20);
+        log_epoch_end(log, 4, &found, &end);
+        assert_int_equal(found, -1);
+        assert_int_equal(end, -1);
+        assert_int_equal(log_epoch_at(log, 9), 0);
+        assert_int_equal(log_epoch_at(log, 10), 3);
+        world_close_log(&w, log, pass == 0);
+        open.clean = pass == 0;
+        log = world_open_log(&w, &open);
+    }
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+static void test_delete_records_and_retention(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_config config = small_config();
+    struct log_open open = how_on(fs, config, false);
+    struct log *log = world_open_log(&w, &open);
+    static struct model model;
+    uint64_t size;
+
+    model.count = 0;
+    model_fill(&w, log, &model, 200);
+    size = log_size(log);
+    log_set_start(log, 100);
+    log_housekeep(log, WORLD_WALL);
+    world_idle(&w, log);
+    assert_true(log_size(log) < size);
+    assert_int_equal(log_start_offset(log), 100);
+    model_check(log, &model);
+
+    config.retention_bytes = 6000;
+    log_configure(log, &config);
+    log_housekeep(log, WORLD_WALL);
+    world_idle(&w, log);
+    assert_true(log_size(log) >= 6000 && log_size(log) < 6000 + 4000);
+    assert_true(log_start_offset(log) > 100);
+    model_check(log, &model);
+
+    config.retention_bytes = -1;
+    config.retention_ms = 3600000;
+    log_configure(log, &config);
+    log_housekeep(log, WORLD_WALL + 3600000);
+    world_idle(&w, log);
+    assert_true(log_size(log) > 0);
+    for (int i = 0; i < 2; i++) { /* the active segment is rolled, and goes the next time */
+        log_housekeep(log, WORLD_WALL + 3600000 + 1100);
+        world_idle(&w, log);
+    }
+    assert_int_equal(log_size(log), 0);
+    assert_int_equal(log_start_offset(log), log_end_offset(log));
+    log_housekeep(log, WORLD_WALL + 2 * 3600000);
+    world_close_log(&w, log, true);
+    open.clean = true;
+    open.log_start = -1;
+    log = world_open_log(&w, &open);
+    assert_int_equal(log_start_offset(log), log_end_offset(log));
+    assert_int_equal(log_end_offset(log), batch_last_offset(&model.heads[model.count - 1]) + 1);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+static void test_topic_id(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs, world_config, false);
+    struct log *log = world_open_log(&w, &open);
+    struct err err;
+
+    world_close_log(&w, log, true);
+    open.topic_id = (struct uuid){{9}};
+    assert_int_equal(log_open(&open, &log, &err), STATUS_INCONSISTENT_TOPIC_ID);
+    open.topic_id = (struct uuid){{0}};
+    log = world_open_log(&w, &open);
+    assert_true(uuid_equal(log_topic_id(log), how.topic_id));
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_read_back),
+        cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_group_commit),
+        cmocka_unit_test(test_tail_needs_no_search),
+        cmocka_unit_test(test_rolls_by_time),
+        cmocka_unit_test(test_epochs),
+        cmocka_unit_test(test_delete_records_and_retention),
+        cmocka_unit_test(test_topic_id),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
