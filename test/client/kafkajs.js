@@ -3,7 +3,7 @@
 const readline = require('readline')
 const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require('kafkajs')
 const snappy = require('kafkajs-snappy')
-const lz4 = require('lz4js')
+const lz4 = require('lz4-napi')
 const { ZstdCodec } = require('zstd-codec')
 
 const address = process.argv[2]
@@ -12,8 +12,8 @@ const codecs = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snapp
   lz4: CompressionTypes.LZ4, zstd: CompressionTypes.ZSTD }
 CompressionCodecs[CompressionTypes.Snappy] = snappy
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async encoder => Buffer.from(lz4.compress(encoder.buffer)),
-  decompress: async buffer => Buffer.from(lz4.decompress(buffer)) })
+  compress: encoder => lz4.compressFrame(encoder.buffer),
+  decompress: buffer => lz4.decompressFrame(buffer) })
 const zstd = new Promise(done => ZstdCodec.run(library => done(new library.Streaming())))
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async encoder => Buffer.from((await zstd).compress(encoder.buffer)),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """kcat for run.py: a process for each command, one that stays for a group member. Messages go in as files and come out
-with their lengths in front, so that any bytes pass. kcat has no timestamps to set and no topics to create."""
+with their lengths in front, so that any bytes pass. kcat cannot set timestamps; a topic it creates by asking for it."""
 import os
 import queue
 import subprocess
@@ -31,19 +31,26 @@ class Kcat:
         self.member = None
         self.records = queue.Queue()
 
+    def create(self, topic, partitions):
+        pattern = f'topic "{topic}" with {partitions} partitions:'
+        while pattern not in subprocess.run([*self.kcat, "-L", "-t", topic], capture_output=True, text=True, check=True).stdout:
+            pass
+
     def produce(self, topic, codec, records):
         with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "value")
             for item in records:
-                path = os.path.join(directory, "value")
-                with open(path, "wb") as file:
-                    file.write(decode(item["value"]) or b"")
+                key, value = decode(item["key"]), decode(item["value"])
                 options = [option for name, data in item["headers"] for option in ("-H", f"{name}={decode(data).decode()}")]
-                if item["key"] is not None:
-                    options += ["-k", decode(item["key"]).decode()]
-                if item["value"] is None:
-                    options += ["-Z"]
+                if value is None:    # which kcat sends for an empty line
+                    options += ["-Z", "-K", "|"]
+                elif key is not None:
+                    options += ["-k", key.decode()]
+                with open(path, "wb") as file:
+                    file.write(value or b"")
                 subprocess.run([*self.kcat, "-X", "message.max.bytes=4194304", "-X", "acks=all", "-P", "-t", topic, "-p",
-                                str(item["partition"]), "-z", codec, *options, path], check=True)
+                                str(item["partition"]), "-z", codec, *options, *[path] * (value is not None)],
+                               input=key + b"|" if value is None else b"", check=True)
 
     def read(self, topic, partition, count, offset=None, timestamp=None):
         start = str(offset) if timestamp is None else f"s@{timestamp}"
@@ -52,7 +59,7 @@ class Kcat:
             return list(iter(lambda: read_record(process.stdout), None))
 
     def join(self, topic, group):
-        self.member = subprocess.Popen([*self.kcat, "-X", "auto.offset.reset=earliest", "-f", FORMAT, "-u", "-G", group, topic],
+        self.member = subprocess.Popen([*self.kcat, "-X", "auto.offset.reset=earliest", "-E", "-f", FORMAT, "-u", "-G", group, topic],
                                        stdout=subprocess.PIPE)
         threading.Thread(target=self._receive, args=[self.member.stdout, self.records], daemon=True).start()
 

@@ -32,13 +32,20 @@ def run_case(name, function, *arguments):
 
 
 def check(got, want, what="value"):
-    if got != want:
-        raise AssertionError(f"{what}: got {_short(got)}, want {_short(want)}")
+    """Lists are told apart by their first different element, so that a failure can be read."""
+    if got == want:
+        return
+    if isinstance(got, list) and isinstance(want, list):
+        for index, pair in enumerate(zip(got, want)):
+            if pair[0] != pair[1]:
+                raise AssertionError(f"{what}: element {index} is {_short(pair[0])}, want {_short(pair[1])}")
+        raise AssertionError(f"{what}: {len(got)} elements, want {len(want)}")
+    raise AssertionError(f"{what}: got {_short(got)}, want {_short(want)}")
 
 
 def _short(value):
     text = repr(value)
-    return text if len(text) < 400 else f"{text[:300]}... ({len(text)} characters)"
+    return text if len(text) < 600 else f"{text[:500]}... ({len(text)} characters)"
 
 
 def arguments(description, against=False):

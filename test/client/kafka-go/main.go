@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,8 +52,7 @@ func recordOf(message kafka.Message) record {
 	milliseconds := message.Time.UnixMilli()
 	item := record{message.Partition, message.Offset, &milliseconds, message.Key, message.Value, [][2]string{}}
 	for _, header := range message.Headers {
-		data, _ := json.Marshal(header.Value)
-		item.Headers = append(item.Headers, [2]string{header.Key, string(data[1 : len(data)-1])})
+		item.Headers = append(item.Headers, [2]string{header.Key, base64.StdEncoding.EncodeToString(header.Value)})
 	}
 	return item
 }
@@ -69,6 +69,7 @@ func create(c command) error {
 
 func produce(c command) error {
 	writer := kafka.Writer{Addr: kafka.TCP(address), Topic: c.Topic, RequiredAcks: kafka.RequireAll, Compression: codecs[c.Codec],
+		Transport:  &kafka.Transport{}, // its own, for the shared one remembers brokers that were stopped
 		BatchBytes: 1 << 22, BatchTimeout: 5 * time.Millisecond, AllowAutoTopicCreation: true,
 		Balancer: kafka.BalancerFunc(func(message kafka.Message, _ ...int) int { return message.WriterData.(int) })}
 	messages := []kafka.Message{}
@@ -78,8 +79,8 @@ func produce(c command) error {
 			message.Time = time.UnixMilli(*item.Timestamp)
 		}
 		for _, header := range item.Headers {
-			var data []byte
-			if err := json.Unmarshal([]byte(`"`+header[1]+`"`), &data); err != nil {
+			data, err := base64.StdEncoding.DecodeString(header[1])
+			if err != nil {
 				return err
 			}
 			message.Headers = append(message.Headers, kafka.Header{Key: header[0], Value: data})
