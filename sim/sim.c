@@ -278,14 +278,17 @@ void sim_run(struct sim *sim, uint64_t us)
 
 /* --- life --- */
 
+/* As in rt/run.c: shard 0 first, the others' before anything that shard 0's start posts. */
 static void on_start(struct shard *shard, struct mail *mail)
 {
     struct sim_shard *s = LIST_ENTRY(mail, struct sim_shard, start);
     struct sim *sim = s->sim;
 
-    sim->options.on_start(shard, sim->options.context);
-    for (unsigned i = 1; i < sim->set->count && shard_id(shard) == 0 && !shard_stopped(shard); i++)
+    if (shard_stopped(shard))
+        return;
+    for (unsigned i = 1; i < sim->set->count && shard_id(shard) == 0; i++)
         shard_post(shard, sim->set->shards[i], &sim->shards[i].start);
+    sim->options.on_start(shard, sim->options.context);
 }
 
 static void shard_make(struct sim *sim, unsigned id)

@@ -2,7 +2,7 @@
  * See run.h: the driver (world.h) of the real world.
  *
  * Everything is made in the calling thread before any other starts, and freed after all have ended. on_start arrives as a shard's first
- * mail: shard 0's is in its mailbox from the beginning, the others' are posted when shard 0's has run.
+ * mail: shard 0's is in its mailbox from the beginning, the others' are on their way when shard 0's has run.
  */
 #include "rt/run.h"
 
@@ -73,9 +73,11 @@ static void on_start(struct shard *shard, struct mail *mail)
     struct runner *runner = LIST_ENTRY(mail, struct runner, start);
     struct run *run = runner->run;
 
-    run->options->on_start(shard, run->options->context);
-    for (unsigned i = 1; i < run->set.count && shard_id(shard) == 0 && !shard_stopped(shard); i++)
+    if (shard_stopped(shard))
+        return; /* shard 0's start failed */
+    for (unsigned i = 1; i < run->set.count && shard_id(shard) == 0; i++) /* leaves at the end of this turn, ahead of what the start posts */
         shard_post(shard, run->set.shards[i], &run->runners[i].start);
+    run->options->on_start(shard, run->options->context);
 }
 
 /* --- signals --- */
@@ -234,4 +236,11 @@ int64_t rt_wall_ms(void)
 
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void rt_host_name(char *name, size_t size)
+{
+    if (gethostname(name, size) < 0 || size == 0)
+        return;
+    name[size - 1] = 0;
 }

@@ -36,4 +36,7 @@ unsigned rt_cores(void);
 void rt_entropy(void *bytes, size_t size);
 int64_t rt_wall_ms(void);
 
+/* This machine's name, as gethostname tells it; cut at size. */
+void rt_host_name(char *name, size_t size);
+
 #endif
