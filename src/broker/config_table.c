@@ -4,7 +4,6 @@
  */
 #include "broker/config_table.h"
 
-#include <errno.h>
 #include <math.h>
 #include <strings.h>
 
@@ -144,16 +143,13 @@ static bool parse_double(struct str_view text, double *out)
 
 static bool parse_number(const struct config_row *row, struct str_view text, struct config_value *value)
 {
-    switch (row->type) {
-    case CONFIG_TYPE_SHORT:
+    if (row->type == CONFIG_TYPE_SHORT)
         return parse_integer(text, INT16_MIN, INT16_MAX, &value->i);
-    case CONFIG_TYPE_INT:
+    if (row->type == CONFIG_TYPE_INT)
         return parse_integer(text, INT32_MIN, INT32_MAX, &value->i);
-    case CONFIG_TYPE_LONG:
+    if (row->type == CONFIG_TYPE_LONG)
         return parse_integer(text, INT64_MIN, INT64_MAX, &value->i);
-    default:
-        return parse_double(text, &value->d);
-    }
+    return parse_double(text, &value->d);
 }
 
 struct str_view config_double_text(struct arena *arena, double d)

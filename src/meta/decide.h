@@ -6,7 +6,7 @@
  * durable and every shard has acted on it. No records: nothing to wait for. Everything lives in the arena; errors of single
  * items are in the response, where the schema has them; a call itself only fails with STATUS_NO_MEMORY.
  *
- * Checks, their order and their words are those of Kafka's ReplicationControlManager, ConfigurationControlManager and ControllerApis.
+ * The checks, their order and their words are those of Kafka's ReplicationControlManager, ConfigurationControlManager and ControllerApis.
  */
 #ifndef META_DECIDE_H
 #define META_DECIDE_H
@@ -47,7 +47,7 @@ struct decision {
     struct meta_records records; /* the result */
 };
 
-enum status decide_create_topics(struct decision *d, const struct create_topics_request *in, int16_t version, struct create_topics_response *out) MUST_CHECK;
+enum status decide_create_topics(struct decision *d, const struct create_topics_request *in, struct create_topics_response *out) MUST_CHECK;
 enum status decide_delete_topics(struct decision *d, const struct delete_topics_request *in, int16_t version, struct delete_topics_response *out) MUST_CHECK;
 enum status decide_create_partitions(struct decision *d, const struct create_partitions_request *in, struct create_partitions_response *out) MUST_CHECK;
 enum status decide_alter_configs(struct decision *d, const struct alter_configs_request *in, struct alter_configs_response *out) MUST_CHECK;
@@ -59,6 +59,12 @@ enum { PRODUCER_IDS = 1000 };
 enum status decide_producer_ids(struct decision *d, int32_t node_id, int64_t *first) MUST_CHECK;
 
 /* What a start adds to the log. */
+struct image_endpoint {
+    struct str_view name, host;
+    uint16_t port;
+    int16_t security_protocol; /* 0: PLAINTEXT */
+};
+
 struct decide_node {
     int32_t id;
     struct uuid incarnation, directory;
@@ -75,7 +81,7 @@ enum status decide_register_controller(struct decision *d, const struct decide_n
  * epoch (*broker_epoch). Partitions of ours without a leader are led again; their leader epoch grows. */
 enum status decide_register_broker(struct decision *d, const struct decide_node *node, int64_t offset, int64_t *broker_epoch) MUST_CHECK;
 
-/* NULL: a valid topic name; else Kafka's words, which a space and the name precede nowhere. */
+/* INVALID_TOPIC_EXCEPTION with Kafka's words when it cannot be a topic's name. */
 enum status topic_name_check(struct str_view name, struct arena *arena, struct str_view *message) MUST_CHECK;
 
 #endif

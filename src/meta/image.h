@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/map.h"
+#include "wire/record/register_broker_record.h"
 
 #define TOPIC_NAME_MAX 249
 
@@ -69,31 +70,10 @@ struct image_config { /* the overrides of one resource */
     size_t count;
 };
 
-struct image_endpoint {
-    struct str_view name, host;
-    uint16_t port;
-    int16_t security_protocol;
-};
-
-struct image_feature_range {
-    struct str_view name;
-    int16_t min, max;
-};
-
 struct image_broker {
-    struct image_broker *next; /* by id */
-    struct arena arena;        /* what the views point into */
-    int32_t id;
-    int64_t epoch;
-    struct uuid incarnation;
-    struct image_endpoint *endpoints;
-    size_t endpoints_count;
-    struct image_feature_range *features;
-    size_t features_count;
-    struct str_view rack; /* null: none */
-    bool fenced, in_controlled_shutdown;
-    struct uuid *log_dirs, *cordoned_log_dirs;
-    size_t log_dirs_count, cordoned_log_dirs_count;
+    struct image_broker *next; /* by id, ascending */
+    struct arena arena;        /* what the record points into */
+    struct register_broker_record record; /* as it was registered, with the changes since: wire/record/register_broker_record.h */
 };
 
 struct image_feature {

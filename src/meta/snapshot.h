@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Snapshots of the image, in Kafka's format (KIP-630): bytes to image and back. Files are the caller's.
+ * Snapshots of the image, in Kafka's format (KIP-630): bytes to image and back.
  *
  *   <metadata log's folder>/<20 digits: end offset>-<10 digits: epoch>.checkpoint
  *     control batch   SnapshotHeader, and with kraft.version 1 KRaftVersion and Voters (the state of the quorum)
@@ -35,6 +35,10 @@ enum status snapshot_encode(const struct image *image, int64_t wall_ms, uint8_t 
 /* A snapshot's bytes into a fresh image; image->offset and epoch are the snapshot's afterwards. STATUS_CORRUPT: not whole (the caller
  * may try an older one with another fresh image); else as image_apply_batch. */
 enum status snapshot_decode(struct bytes_view bytes, struct snapshot_id id, struct image *image, struct err *err) MUST_CHECK;
+
+/* The newest whole snapshot of the metadata log's folder `dir` into the fresh image. *found = false: there is none. Blocking. */
+struct fs;
+enum status snapshot_load(struct fs *fs, const char *dir, struct image *image, bool *found, struct snapshot_id *id, struct err *err) MUST_CHECK;
 
 /* The file of a directory that we format: metadata.version and the features of a Kafka 4.3 at their defaults. */
 enum status bootstrap_encode(int64_t wall_ms, struct arena *arena, struct bytes_view *bytes) MUST_CHECK;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * KRaft for a quorum of one, as a pure step machine: state and event in, effects out. The caller owns disk and time.
  *
- *   raft_init ──► raft_start ──► effects: write quorum-state (voted for itself), then again (leader), then append LeaderChange
- *                                 (both writes durable before the append; in one process one write of the last state is the same)
- *   append     ──► raft_appended(end)      raft_durable(end) ──► the high watermark: what is durable on the only voter is committed
+ *   raft_start   → the state to write durably, then LeaderChange to append
+ *   append       → raft_appended(end)
+ *   disk         → raft_durable(end) → the high watermark: what is durable on the only voter is committed
  *
  * Invariants (KIP-595): the epoch only grows, and grows durably before anything of it is appended; the epoch of the log is never above that of
- * quorum-state; the voters are this node alone, else raft_start refuses (STATUS_UNSUPPORTED_VERSION is for clusters, which are a later issue).
+ * quorum-state; the high watermark moves only once the epoch's own first record is durable. The only voter is this node: the configuration refuses others.
  *
  * The file quorum-state is one line of JSON, in two versions as kraft.version is:
  *   0  {"clusterId":"","leaderId":1,"leaderEpoch":1,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}

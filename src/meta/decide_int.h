@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the decide_*.c share.
+ */
+#ifndef META_DECIDE_INT_H
+#define META_DECIDE_INT_H
+
+#include "meta/decide.h"
+
+enum {
+    DECIDE_PARTITIONS_MAX = 10000, /* new partitions of one request, as in Kafka: one batch holds them */
+};
+
+/* The answer to one item. */
+struct verdict {
+    enum status status;
+    struct str_view message; /* null: none */
+};
+
+#define VERDICT_OK ((struct verdict){STATUS_OK, STR_NULL})
+
+struct verdict decide__refuse(struct decision *d, enum status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The verdict on what a resource's overrides would be. */
+struct verdict decide__check_configs(struct decision *d, enum config_resource type, struct str_view name,
+                                     const struct image_config_entry *entries, size_t count);
+
+/* One ConfigRecord; value null: removed. */
+void decide__put_config(struct decision *d, enum config_resource type, struct str_view name, struct str_view key, struct str_view value);
+
+/* Sorts entries by key; false: a key is there twice. */
+bool decide__sort_entries(struct image_config_entry *entries, size_t count);
+
+static inline enum status decide__done(const struct decision *d)
+{
+    return d->records.failed ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Decisions of a start, and producer ids: see decide.h.
+ */
+#include "base/assert.h"
+#include "meta/decide_int.h"
+#include "wire/record/begin_transaction_record.h"
+#include "wire/record/end_transaction_record.h"
+#include "wire/record/partition_change_record.h"
+#include "wire/record/producer_ids_record.h"
+#include "wire/record/register_broker_record.h"
+#include "wire/record/register_controller_record.h"
+
+enum {
+    METADATA_VERSION_CONTROLLERS = 15, /* 3.7-IV0: RegisterController is there */
+    METADATA_VERSION_DIRECTORIES = 17, /* 3.7-IV2: directory ids in registrations and partitions */
+};
+
+/* What this node could work with: finalized levels of a cluster that it joins must lie within. */
+static const struct {
+    struct str_view name;
+    int16_t min, max;
+} supported[] = {
+    {STR_LIT("eligible.leader.replicas.version"), 0, 1},
+    {STR_LIT("group.version"), 0, 1},
+    {STR_LIT("kraft.version"), 0, 1},
+    {STR_LIT("metadata.version"), 7, 30},
+    {STR_LIT("share.version"), 0, 1},
+    {STR_LIT("streams.version"), 0, 1},
+    {STR_LIT("transaction.version"), 0, 2},
+};
+enum { SUPPORTED = sizeof supported / sizeof supported[0] };
+
+static void put(struct decision *d, const struct message *message, int16_t version, const void *in)
+{
+    if (meta_records_put(&d->records, message, version, in) != STATUS_OK)
+        d->records.failed = true;
+}
+
+static void put_raw(struct decision *d, struct bytes_view record)
+{
+    uint8_t *to = meta_records_add(&d->records, record.size);
+
+    if (to)
+        memcpy(to, record.data, record.size);
+}
+
+enum status decide_bootstrap(struct decision *d, const struct meta_records *bootstrap)
+{
+    struct begin_transaction_record begin = {.name = STR_LIT("Bootstrap records")};
+    struct end_transaction_record end = {0};
+
+    if (image_feature_level(d->image, "metadata.version") > 0)
+        return STATUS_OK;
+    put(d, &begin_transaction_record_message, 0, &begin);
+    for (size_t i = 0; i < bootstrap->count; i++)
+        put_raw(d, bootstrap->values[i]);
+    /* With eligible leader replicas, min.insync.replicas belongs to the cluster and not to a broker (KIP-966). */
+    decide__put_config(d, RESOURCE_BROKER, STR_LIT(""), STR_LIT("min.insync.replicas"), STR_LIT("1"));
+    put(d, &end_transaction_record_message, 0, &end);
+    return decide__done(d);
+}
+
+enum status decide_register_controller(struct decision *d, const struct decide_node *node)
+{
+    struct register_controller_record record = {.controller_id = node->id, .incarnation_id = node->incarnation};
+    int16_t level = image_feature_level(d->image, "metadata.version");
+
+    if (level > 0 && level < METADATA_VERSION_CONTROLLERS)
+        return STATUS_OK;
+    record.end_points = arena_alloc(d->arena, node->controller_endpoints_count, sizeof *record.end_points);
+    record.features = arena_alloc(d->arena, SUPPORTED, sizeof *record.features);
+    if (!record.end_points || !record.features)
+        return STATUS_NO_MEMORY;
+    for (size_t i = 0; i < node->controller_endpoints_count; i++) {
+        const struct image_endpoint *e = &node->controller_endpoints[i];
+
+        record.end_points[record.end_points_count++] = (struct register_controller_record_end_point){
+            .name = e->name, .host = e->host, .port = e->port, .security_protocol = e->security_protocol};
+    }
+    for (size_t i = 0; i < SUPPORTED; i++)
+        record.features[record.features_count++] = (struct register_controller_record_feature){
+            .name = supported[i].name, .min_supported_version = supported[i].min, .max_supported_version = supported[i].max};
+    put(d, &register_controller_record_message, 0, &record);
+    return decide__done(d);
+}
+
+static enum status put_registration(struct decision *d, const struct decide_node *node, int64_t epoch)
+{
+    struct register_broker_record record;
+    struct uuid *directory = arena_alloc(d->arena, 1, sizeof *directory);
+    int16_t level = image_feature_level(d->image, "metadata.version");
+
+    register_broker_record_init(&record);
+    record.broker_id = node->id;
+    record.incarnation_id = node->incarnation;
+    record.broker_epoch = epoch;
+    record.rack = node->rack;
+    record.fenced = false;
+    record.end_points = arena_alloc(d->arena, node->broker_endpoints_count, sizeof *record.end_points);
+    record.features = arena_alloc(d->arena, SUPPORTED, sizeof *record.features);
+    if (!record.end_points || !record.features || !directory)
+        return STATUS_NO_MEMORY;
+    for (size_t i = 0; i < node->broker_endpoints_count; i++) {
+        const struct image_endpoint *e = &node->broker_endpoints[i];
+
+        record.end_points[record.end_points_count++] = (struct register_broker_record_end_point){
+            .name = e->name, .host = e->host, .port = e->port, .security_protocol = e->security_protocol};
+    }
+    for (size_t i = 0; i < SUPPORTED; i++)
+        record.features[record.features_count++] = (struct register_broker_record_feature){
+            .name = supported[i].name, .min_supported_version = supported[i].min, .max_supported_version = supported[i].max};
+    *directory = node->directory;
+    if (level == 0 || level >= METADATA_VERSION_DIRECTORIES) {
+        record.log_dirs = directory;
+        record.log_dirs_count = 1;
+    }
+    put(d, &register_broker_record_message, record.log_dirs_count ? 3 : 1, &record);
+    return decide__done(d);
+}
+
+static bool contains(struct image_nodes nodes, int32_t id)
+{
+    for (int32_t i = 0; i < nodes.count; i++) {
+        if (nodes.ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+/* A partition of ours that nobody leads, or an absent broker, is led by us again; the clean way only: we are in sync or eligible. */
+static void lead_again(struct decision *d, const struct image_topic *topic, int32_t index, int32_t id)
+{
+    const struct image_partition *p = &topic->partitions[index];
+    const struct image_broker *leader = p->leader == id ? NULL : image_broker(d->image, p->leader);
+    struct partition_change_record record;
+    bool in_sync;
+
+    if (p->leader == id || (leader && !leader->record.fenced) || !contains(image_replicas(p), id))
+        return;
+    in_sync = contains(image_isr(p), id);
+    if (!in_sync && !contains(image_elr(p), id) && !(p->isr_count == 0 && contains(image_last_known_elr(p), id)))
+        return;
+    partition_change_record_init(&record);
+    record.partition_id = index;
+    record.topic_id = topic->id;
+    record.leader = id;
+    if (!in_sync) {
+        record.isr = &id;
+        record.isr_count = 1;
+    }
+    put(d, &partition_change_record_message, 1, &record);
+}
+
+enum status decide_register_broker(struct decision *d, const struct decide_node *node, int64_t offset, int64_t *broker_epoch)
+{
+    enum status status;
+
+    *broker_epoch = offset + (int64_t)d->records.count;
+    status = put_registration(d, node, *broker_epoch);
+    for (const struct image_topic *topic = image_topic_first(d->image); topic && status == STATUS_OK; topic = image_topic_next(d->image, topic)) {
+        for (int32_t i = 0; i < topic->count; i++) {
+            if (topic->partitions[i].nodes)
+                lead_again(d, topic, i, node->id);
+        }
+        status = decide__done(d);
+    }
+    return status;
+}
+
+enum status decide_producer_ids(struct decision *d, int32_t node_id, int64_t *first)
+{
+    const struct image_broker *broker = image_broker(d->image, node_id);
+    struct producer_ids_record record = {.broker_id = node_id, .broker_epoch = broker ? broker->record.broker_epoch : -1};
+
+    ASSERT(d->image->next_producer_id <= INT64_MAX - PRODUCER_IDS);
+    *first = d->image->next_producer_id;
+    record.next_producer_id = *first + PRODUCER_IDS;
+    put(d, &producer_ids_record_message, 0, &record);
+    return decide__done(d);
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See image.h: the image's objects and how they are found. What a record does to them is in apply.c.
+ */
+#include "meta/image_int.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+void image_init(struct image *image, uint64_t seed, void (*changed)(void *, const struct image *, const struct image_change *), void *context)
+{
+    *image = (struct image){.offset = -1, .producer_ids_broker = -1, .producer_ids_broker_epoch = -1, .changed = changed, .context = context};
+    map_init(&image->topics_by_name, seed);
+    map_init(&image->topics_by_id, seed);
+    map_init(&image->configs, seed);
+    map_init(&image->carried, seed);
+}
+
+void image__topic_free(struct image_topic *topic)
+{
+    for (int32_t i = 0; i < topic->count; i++)
+        mem_free(topic->partitions[i].nodes);
+    mem_free(topic->partitions);
+    mem_free((void *)(uintptr_t)topic->name.data);
+    mem_free(topic);
+}
+
+void image__config_free(struct image_config *config)
+{
+    for (size_t i = 0; i < config->count; i++)
+        mem_free((void *)(uintptr_t)config->entries[i].key.data);
+    mem_free(config->entries);
+    mem_free((void *)(uintptr_t)config->node.key.data);
+    mem_free(config);
+}
+
+void image__carried_free(struct image_carried *carried)
+{
+    mem_free((void *)(uintptr_t)carried->node.key.data);
+    mem_free((void *)(uintptr_t)carried->record.data);
+    mem_free(carried);
+}
+
+void image__broker_free(struct image_broker *broker)
+{
+    arena_free(&broker->arena);
+    mem_free(broker);
+}
+
+void image__pending_free(struct image_pending *pending)
+{
+    if (!pending)
+        return;
+    for (size_t i = 0; i < pending->count; i++)
+        mem_free((void *)(uintptr_t)pending->records[i].data);
+    mem_free(pending->records);
+    mem_free(pending);
+}
+
+static void maps_free(struct image *image)
+{
+    for (struct map_node *node = map_first(&image->topics_by_name), *next; node; node = next) {
+        next = map_next(&image->topics_by_name, node);
+        image__topic_free(MAP_ENTRY(node, struct image_topic, by_name));
+    }
+    for (struct map_node *node = map_first(&image->configs), *next; node; node = next) {
+        next = map_next(&image->configs, node);
+        image__config_free(MAP_ENTRY(node, struct image_config, node));
+    }
+    for (struct map_node *node = map_first(&image->carried), *next; node; node = next) {
+        next = map_next(&image->carried, node);
+        image__carried_free(MAP_ENTRY(node, struct image_carried, node));
+    }
+    map_free(&image->topics_by_name);
+    map_free(&image->topics_by_id);
+    map_free(&image->configs);
+    map_free(&image->carried);
+}
+
+void image_free(struct image *image)
+{
+    maps_free(image);
+    while (image->brokers) {
+        struct image_broker *broker = image->brokers;
+
+        image->brokers = broker->next;
+        image__broker_free(broker);
+    }
+    for (size_t i = 0; i < image->features_count; i++)
+        mem_free((void *)(uintptr_t)image->features[i].name.data);
+    mem_free(image->features);
+    mem_free((void *)(uintptr_t)image->voters.data);
+    image__pending_free(image->pending);
+    *image = (struct image){.offset = -1};
+}
+
+/* ---- partitions ---- */
+
+static struct image_nodes nodes_at(const struct image_partition *p, int32_t from, uint16_t count)
+{
+    return (struct image_nodes){p->nodes + from, count};
+}
+
+struct image_nodes image_replicas(const struct image_partition *p)
+{
+    return nodes_at(p, 0, p->replicas_count);
+}
+
+struct image_nodes image_isr(const struct image_partition *p)
+{
+    return nodes_at(p, p->replicas_count, p->isr_count);
+}
+
+struct image_nodes image_removing(const struct image_partition *p)
+{
+    return nodes_at(p, p->replicas_count + p->isr_count, p->removing_count);
+}
+
+struct image_nodes image_adding(const struct image_partition *p)
+{
+    return nodes_at(p, p->replicas_count + p->isr_count + p->removing_count, p->adding_count);
+}
+
+struct image_nodes image_elr(const struct image_partition *p)
+{
+    return nodes_at(p, p->replicas_count + p->isr_count + p->removing_count + p->adding_count, p->elr_count);
+}
+
+struct image_nodes image_last_known_elr(const struct image_partition *p)
+{
+    return nodes_at(p, p->replicas_count + p->isr_count + p->removing_count + p->adding_count + p->elr_count, p->last_known_elr_count);
+}
+
+struct uuid image_directory(const struct image_partition *p, unsigned replica)
+{
+    struct image_nodes last = image_last_known_elr(p);
+    struct uuid id;
+
+    ASSERT(replica < p->replicas_count);
+    memcpy(&id, (const uint8_t *)(last.ids + last.count) + replica * sizeof id, sizeof id);
+    return id;
+}
+
+/* ---- look-ups ---- */
+
+struct image_topic *image_topic(const struct image *image, struct str_view name)
+{
+    struct map_node *node = map_get(&image->topics_by_name, name.data, name.size);
+
+    return node ? MAP_ENTRY(node, struct image_topic, by_name) : NULL;
+}
+
+struct image_topic *image_topic_by_id(const struct image *image, struct uuid id)
+{
+    struct map_node *node = map_get(&image->topics_by_id, id.b, sizeof id.b);
+
+    return node ? MAP_ENTRY(node, struct image_topic, by_id) : NULL;
+}
+
+const struct image_partition *image_partition(const struct image_topic *topic, int32_t index)
+{
+    return topic && index >= 0 && index < topic->count && topic->partitions[index].nodes ? &topic->partitions[index] : NULL;
+}
+
+const struct image_broker *image_broker(const struct image *image, int32_t id)
+{
+    const struct image_broker *broker = image->brokers;
+
+    while (broker && broker->record.broker_id < id)
+        broker = broker->next;
+    return broker && broker->record.broker_id == id ? broker : NULL;
+}
+
+static struct image_topic *topic_of(struct map_node *node)
+{
+    return node ? MAP_ENTRY(node, struct image_topic, by_name) : NULL;
+}
+
+struct image_topic *image_topic_first(const struct image *image)
+{
+    return topic_of(map_first(&image->topics_by_name));
+}
+
+struct image_topic *image_topic_next(const struct image *image, const struct image_topic *topic)
+{
+    return topic_of(map_next(&image->topics_by_name, &topic->by_name));
+}
+
+static int order_topics(const void *a, const void *b)
+{
+    struct image_topic *const *left = a, *const *right = b;
+
+    return str_order((*left)->name, (*right)->name);
+}
+
+struct image_topic **image_topics_sorted(const struct image *image, struct arena *arena, size_t *count)
+{
+    struct image_topic **topics = arena_alloc(arena, image->topics_by_name.count, sizeof *topics);
+
+    *count = 0;
+    if (!topics)
+        return NULL;
+    for (struct image_topic *topic = image_topic_first(image); topic; topic = image_topic_next(image, topic))
+        topics[(*count)++] = topic;
+    qsort(topics, *count, sizeof *topics, order_topics);
+    return topics;
+}
+
+size_t image__config_key(enum config_resource type, struct str_view name, uint8_t key[static IMAGE_CONFIG_KEY_MAX])
+{
+    ASSERT(name.size < IMAGE_CONFIG_KEY_MAX);
+    key[0] = (uint8_t)type;
+    if (name.size)
+        memcpy(key + 1, name.data, name.size);
+    return name.size + 1;
+}
+
+const struct image_config *image_config(const struct image *image, enum config_resource type, struct str_view name)
+{
+    uint8_t key[IMAGE_CONFIG_KEY_MAX];
+    struct map_node *node;
+
+    if (name.size >= IMAGE_CONFIG_KEY_MAX)
+        return NULL;
+    node = map_get(&image->configs, key, image__config_key(type, name, key));
+    return node ? MAP_ENTRY(node, struct image_config, node) : NULL;
+}
+
+bool image__config_find(const struct image_config *config, struct str_view key, size_t *at)
+{
+    size_t low = 0, high = config->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_order(key, config->entries[middle].key);
+
+        if (order == 0) {
+            *at = middle;
+            return true;
+        }
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    *at = low;
+    return false;
+}
+
+struct str_view image_config_value(const struct image_config *config, struct str_view key)
+{
+    size_t at;
+
+    return config && image__config_find(config, key, &at) ? config->entries[at].value : STR_NULL;
+}
+
+int16_t image_feature_level(const struct image *image, const char *name)
+{
+    for (size_t i = 0; i < image->features_count; i++) {
+        if (str_is(image->features[i].name, name))
+            return image->features[i].level;
+    }
+    return 0;
+}
