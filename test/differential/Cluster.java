@@ -24,7 +24,7 @@ final class Cluster {
             s.call(v, metadata(v)));
         scenes.each(ApiKeys.METADATA, 1, "metadata/all-topics-hold-mine", (s, v) -> {
             String topic = s.topic("", 1);
-            var reply = s.main().call(v, new MetadataRequestData().setTopics(null).setAllowAutoTopicCreation(v >= 4));
+            var reply = s.main().call(v, new MetadataRequestData().setTopics(null).setAllowAutoTopicCreation(true));
             s.tell("count", reply.json().path("topics").findParents("name").stream()
                 .filter(t -> t.path("name").asText().equals(topic)).findFirst().orElseThrow());
         });

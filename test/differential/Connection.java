@@ -47,11 +47,17 @@ final class Connection implements AutoCloseable {
     private final String clientId;
     private final Queue<Sent> sent = new ArrayDeque<>();
     private int correlation;
+    private int deadlineMs = DEADLINE_MS;
 
     Connection(InetSocketAddress broker, String clientId) throws IOException {
         this.clientId = clientId;
         socket.setTcpNoDelay(true);
         socket.connect(broker, DEADLINE_MS);
+    }
+
+    /** For what Kafka does not answer. */
+    void impatient() {
+        deadlineMs = DEADLINE_MS / 10;
     }
 
     void send(short version, ApiMessage body) throws IOException {
@@ -119,7 +125,7 @@ final class Connection implements AutoCloseable {
     }
 
     private ByteBuffer readFrame() throws IOException {
-        socket.setSoTimeout(DEADLINE_MS);
+        socket.setSoTimeout(deadlineMs);
         DataInputStream in = new DataInputStream(socket.getInputStream());
         byte[] frame = new byte[in.readInt()];
         in.readFully(frame);

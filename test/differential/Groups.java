@@ -2,9 +2,11 @@
  * Classic groups: members that join, share, leave and are refused; their offsets; what is told about them. (Row 7 of the
  * compatibility traps: the same states and codes, an Empty group before it is Dead, metadata of offsets kept.)
  */
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.message.ConsumerProtocolSubscription;
 import org.apache.kafka.common.message.DeleteGroupsRequestData;
 import org.apache.kafka.common.message.DescribeGroupsRequestData;
 import org.apache.kafka.common.message.HeartbeatRequestData;
@@ -58,6 +60,15 @@ final class Groups {
             s.call("session too long", v, join(v, group, "", "range").setSessionTimeoutMs(Integer.MAX_VALUE));
             s.call("session negative", v, join(v, group, "", "range").setSessionTimeoutMs(-1));
             s.call("unknown member of an unknown group", v, join(v, group, "nobody", "range"));
+        });
+        scenes.each(ApiKeys.JOIN_GROUP, "join-group/not-of-consumers", (s, v) -> {
+            String group = s.group("");
+            JoinGroupRequestData request = join(v, group, "", "default").setProtocolType("connect");
+            request.protocols().iterator().next().setMetadata(new byte[] {1, 2, 3});
+            JoinGroupResponseData joined = s.call(v, request);
+            if (v >= 4 && joined != null)
+                s.call("with the id given", v, request.setMemberId(joined.memberId()));
+            s.call("describe", ApiKeys.DESCRIBE_GROUPS.latestVersion(), describe(group));
         });
         scenes.each(ApiKeys.JOIN_GROUP, "join-group/inconsistent", (s, v) -> {
             String group = s.group("");
@@ -343,7 +354,7 @@ final class Groups {
         final String[] protocols;
         String id = "";
         int generation, sessionMs = 30_000;
-        byte[] metadata = {0, 1};
+        byte[] metadata = subscription("");
 
         Member(Scenes.Scene scene, String group, String clientId, String... protocols) throws Exception {
             this.scene = scene;
@@ -358,11 +369,8 @@ final class Groups {
             return this;
         }
 
-        /** Consumer protocol v0: the topics that it wants, no user data. */
         Member subscribed(String topic) {
-            byte[] name = topic.getBytes();
-            metadata = java.nio.ByteBuffer.allocate(12 + name.length).putShort((short) 0).putInt(1).putShort((short) name.length).put(name)
-                .putInt(-1).array();
+            metadata = subscription("", topic);
             return this;
         }
 
@@ -405,8 +413,15 @@ final class Groups {
         if (version >= 1)
             request.setRebalanceTimeoutMs(30_000);
         for (String protocol : protocols)
-            request.protocols().mustAdd(new JoinGroupRequestProtocol().setName(protocol).setMetadata(protocol.getBytes()));
+            request.protocols().mustAdd(new JoinGroupRequestProtocol().setName(protocol).setMetadata(subscription(protocol)));
         return request;
+    }
+
+    /** What consumers say when they join, in v0: the topics that they want, and bytes of their own. */
+    private static byte[] subscription(String userData, String... topics) {
+        byte[] body = Connection.bytes(new ConsumerProtocolSubscription().setTopics(List.of(topics))
+            .setUserData(ByteBuffer.wrap(userData.getBytes())), (short) 0);
+        return ByteBuffer.allocate(2 + body.length).putShort((short) 0).put(body).array();
     }
 
     private static SyncGroupRequestData sync(String group, int generation, String member, String... assigned) {

@@ -24,11 +24,12 @@ final class Normal {
     private static final Set<String> WORDS = Set.of("errorMessage", "batchIndexErrorMessage");
     /** Grow with whatever else the broker does. */
     private static final Set<String> COUNTERS = Set.of("finalizedFeaturesEpoch", "totalBytes", "usableBytes", "logEndOffset");
+    private static final String QUORUM = "currentVoters"; /* is beside a high watermark that is a counter, too */
     private static final Set<String> TIMES = Set.of("logAppendTimeMs", "timestamp", "maxTimestamp", "lastTimestamp",
         "lastFetchTimestamp", "lastCaughtUpTimestamp");
     private static final long SOON_MS = 3_600_000;
     private static final Pattern DRAWN_NAME = Pattern.compile("(.*-)([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})");
-    private static final List<String> KEYS = List.of("name", "topicName", "resourceName", "topic", "groupId", "partitionIndex", "partition",
+    private static final List<String> KEYS = List.of("name", "topicName", "resourceName", "topic", "groupId", "partitionIndex", "partition", "index",
         "apiKey", "nodeId", "brokerId", "memberId", "configName");
     private static final String ZERO_UUID = "AAAAAAAAAAAAAAAAAAAAAA";
 
@@ -43,15 +44,19 @@ final class Normal {
         if (node instanceof ObjectNode object) {
             ObjectNode made = object.objectNode();
             object.properties().forEach(entry -> made.set(entry.getKey(), normal(entry.getKey(), entry.getValue())));
+            if (made.has(QUORUM))
+                made.put("highWatermark", "(number)");
             if (isPlaceSetting(made))
                 made.put("value", "(local)").putArray("synonyms");
             return made;
         }
         if (node instanceof ArrayNode array) {
-            List<JsonNode> made = new ArrayList<>();
-            array.forEach(element -> made.add(normal(field, element)));
-            made.sort(Comparator.comparing(Normal::sortKey));
-            return array.arrayNode().addAll(made);
+            List<JsonNode> sorted = new ArrayList<>();
+            array.forEach(sorted::add);
+            sorted.sort(Comparator.comparing(Normal::sortKey));
+            ArrayNode made = array.arrayNode();
+            sorted.forEach(element -> made.add(normal(field, element)));
+            return made;
         }
         return leaf(field, node);
     }

@@ -82,7 +82,10 @@ final class Producing {
             s.call(v, request);
         });
 
-        bad(scenes, "null-records", null);
+        scenes.each(ApiKeys.PRODUCE, "produce/batch-null-records", (s, v) -> {
+            s.main().impatient();
+            s.call(v, request(s, v, s.topic("", 1), 0, null));
+        });
         bad(scenes, "empty-records", MemoryRecords.EMPTY);
         bad(scenes, "bad-crc", broken(b -> b.putInt(CRC, 0x12345678)));
         bad(scenes, "flipped-bit-of-a-value", broken(b -> b.put(b.limit() - 3, (byte) (b.get(b.limit() - 3) ^ 1))));

@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -25,6 +26,10 @@ import org.apache.kafka.common.message.FindCoordinatorRequestData;
 import org.apache.kafka.common.message.FindCoordinatorResponseData;
 import org.apache.kafka.common.message.HeartbeatRequestData;
 import org.apache.kafka.common.message.HeartbeatResponseData;
+import org.apache.kafka.common.message.ListOffsetsRequestData;
+import org.apache.kafka.common.message.ListOffsetsRequestData.ListOffsetsPartition;
+import org.apache.kafka.common.message.ListOffsetsRequestData.ListOffsetsTopic;
+import org.apache.kafka.common.message.ListOffsetsResponseData;
 import org.apache.kafka.common.message.MetadataRequestData;
 import org.apache.kafka.common.message.MetadataRequestData.MetadataRequestTopic;
 import org.apache.kafka.common.message.MetadataResponseData;
@@ -157,8 +162,21 @@ final class Scenes {
         void awaitTopic(String topic) throws Exception {
             until("topic " + topic, () -> {
                 var found = metadata(topic);
-                return found.errorCode() == 0 && found.partitions().stream().allMatch(p -> p.errorCode() == 0 && p.leaderId() >= 0);
+                return found.errorCode() == 0 && found.partitions().stream().allMatch(p -> p.errorCode() == 0 && p.leaderId() >= 0)
+                    && found.partitions().stream().allMatch(p -> serves(topic, p.partitionIndex()));
             });
+        }
+
+        /** Kafka tells of a leader a little before there is one. */
+        private boolean serves(String topic, int partition) {
+            ListOffsetsRequestData request = new ListOffsetsRequestData().setReplicaId(-1).setTopics(List.of(new ListOffsetsTopic().setName(topic)
+                .setPartitions(List.of(new ListOffsetsPartition().setPartitionIndex(partition).setTimestamp(-1)))));
+            try {
+                ListOffsetsResponseData reply = quietly(request);
+                return reply.topics().get(0).partitions().get(0).errorCode() == 0;
+            } catch (IOException failed) {
+                throw new UncheckedIOException(failed);
+            }
         }
 
         void awaitNoTopic(String topic) throws Exception {

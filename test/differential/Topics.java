@@ -2,6 +2,7 @@
  * The life of a topic: created, grown, shortened, deleted, and every way in which that is refused. (Row 8 of the
  * compatibility traps: a topic created anew under an old name has another id.)
  */
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import org.apache.kafka.common.Uuid;
@@ -193,7 +194,7 @@ final class Topics {
     private static CreatePartitionsRequestData grow(String topic, int count, List<Integer>... assignments) {
         CreatePartitionsTopic wanted = new CreatePartitionsTopic().setName(topic).setCount(count).setAssignments(null);
         if (assignments.length > 0)
-            wanted.setAssignments(List.of(assignments).stream().map(a -> new CreatePartitionsAssignment().setBrokerIds(a)).toList());
+            wanted.setAssignments(Arrays.stream(assignments).map(a -> new CreatePartitionsAssignment().setBrokerIds(a)).toList());
         CreatePartitionsRequestData request = new CreatePartitionsRequestData().setTimeoutMs(30_000);
         request.topics().mustAdd(wanted);
         return request;
