@@ -28,7 +28,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 import suite
-from broker import BUILD, DEADLINE_S, DEPS, KINDS, java, scratch, until
+from broker import DEADLINE_S, DEPS, KINDS, java, scratch, until
+from tools import Tools
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]    # by their number in a batch's attributes
 PARTITIONS = 3
@@ -139,10 +140,10 @@ def codecs_on_disk(broker, topic, partition):
 class Scenario:
     """One client's cases, against one broker that it restarts on the way."""
 
-    def __init__(self, client, broker, directory):
+    def __init__(self, client, broker, log):
         self.client = client
         self.broker = broker
-        self.log = directory / f"{client.name}.client.log"
+        self.log = log
 
     def cases(self):
         yield from ((f"bytes-{codec}", lambda codec=codec: self.bytes(codec)) for codec in CODECS)
@@ -276,25 +277,26 @@ class Member:
         self.thread.join()
 
 
-def run_client(client, options):
-    def chosen(case):
-        return options.chosen(f"{client.name}/{case}")
-
-    directory = scratch(f"client-{client.name}")
-    broker = KINDS[options.against](directory / "data", {"message.max.bytes": 1 << 22})
-    cases = [case for case in Scenario(client, broker, directory).cases() if chosen(case[0])]
-    if cases:
+def run_client(name, cases, settings, options):
+    """The chosen ones of cases(broker, log) against a broker that only they use."""
+    directory = scratch(f"client-{name}")
+    broker = KINDS[options.against](directory / "data", settings)
+    chosen = [case for case in cases(broker, directory / "client.log") if options.chosen(f"{name}/{case[0]}")]
+    if chosen:
         start = time.monotonic()
         with broker:
-            for name, function in cases:
-                suite.run_case(f"{client.name}/{name}", function)
-        print(f"{client.name}: {time.monotonic() - start:.1f} s")
+            for case, function in chosen:
+                suite.run_case(f"{name}/{case}", function)
+        print(f"{name}: {time.monotonic() - start:.1f} s")
 
 
 def main():
     options = suite.arguments(__doc__, against=True)
+    tasks = [("java-tools", lambda broker, log: Tools(broker, log).cases(), {})]
+    for client in CLIENTS:
+        tasks.append((client.name, lambda broker, log, client=client: Scenario(client, broker, log).cases(), {"message.max.bytes": 1 << 22}))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for each in [pool.submit(run_client, client, options) for client in CLIENTS]:
+        for each in [pool.submit(run_client, *task, options) for task in tasks]:
             each.result()
     suite.finish()
 
