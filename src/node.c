@@ -10,8 +10,6 @@
 #include "base/mem.h"
 #include "net/net.h"
 
-struct node;
-
 struct node_leg {
     struct mail mail, done;
     struct node *node;
@@ -27,7 +25,7 @@ struct node {
     unsigned out;
     void (*step)(struct node *node, struct node_leg *leg); /* on each shard; ends with node_leg_finish */
     void (*then)(struct node *node);                       /* on shard 0 */
-    bool ready, stopping, stop_asked, clean;
+    bool ready, stopping, stop_asked;
 };
 
 enum status node_open(const struct broker_options *options, const struct node_hooks *hooks, struct node **out, struct err *err)
@@ -53,7 +51,7 @@ enum status node_open(const struct broker_options *options, const struct node_ho
 
 enum status node_close(struct node *node, struct err *err)
 {
-    enum status s = broker_close(node->broker, node->clean, err);
+    enum status s = broker_close(node->broker, err);
 
     mem_free(node);
     return s;
@@ -171,7 +169,6 @@ static void node_metadata_stopped(struct shard *here, struct mail *mail)
 {
     struct node *node = LIST_ENTRY(mail, struct node, metadata_stopped);
 
-    node->clean = true;
     node->hooks.stopped(node, node->hooks.context);
 }
 

@@ -26,7 +26,7 @@ void node_start_shard(struct node *node, struct shard *shard);
 /* On shard 0, once; also before it is ready. */
 void node_stop(struct node *node);
 
-/* When no shard runs any more. Frees the node. */
+/* After `stopped`, when no shard runs any more. Frees the node. */
 enum status node_close(struct node *node, struct err *err) MUST_CHECK;
 
 const struct listener *node_listeners(const struct node *node, size_t *count);

@@ -72,6 +72,11 @@ struct broker_shard {
     struct checkpoints *checkpoints;   /* on shard 0, else NULL */
     struct timer housekeeping;
     struct metadata_receipt *receipt;  /* of the batch that is being applied */
+    struct checkpoint_rows {           /* of the stop: where each partition ended (checkpoints.h) */
+        struct checkpoint_row *rows;
+        size_t count, capacity;
+    } rows;
+    bool unsaved;                      /* of the stop: not everything could be saved */
     struct node *node;                 /* whose part this is (node.h); for its steps only */
 };
 

@@ -18,10 +18,6 @@ struct checkpoint_row {
     int32_t index;
     int64_t recovery, start, high_watermark;
 };
-struct checkpoint_rows {
-    struct checkpoint_row *rows;
-    size_t count, capacity;
-};
 bool checkpoint_rows_add(struct checkpoint_rows *rows, const struct broker_partition *bp) __attribute__((warn_unused_result));
 void checkpoint_rows_free(struct checkpoint_rows *rows);
 /* Blocking. */

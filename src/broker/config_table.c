@@ -68,7 +68,7 @@ const char *config_row_nearest(const struct config_row *rows, unsigned count, st
     return nearest;
 }
 
-static struct str_view trimmed(struct str_view text)
+struct str_view config_trimmed(struct str_view text)
 {
     while (text.size && (uint8_t)text.data[0] <= ' ')
         text = (struct str_view){text.data + 1, text.size - 1};
@@ -85,7 +85,7 @@ struct str_view config_list_next(struct str_view *list)
 
     list->data += comma ? size + 1 : size;
     list->size -= comma ? size + 1 : size;
-    return trimmed(item);
+    return config_trimmed(item);
 }
 
 /* Why a value is refused; .data NULL: it is not. */
@@ -329,7 +329,7 @@ static bool parse(const struct config_row *row, struct str_view text, struct con
 enum status config_value_parse(const struct config_row *row, struct str_view text, struct config_value *value, struct arena *arena, struct str_view *message)
 {
     struct refusal r = {.arena = arena, .row = row};
-    struct str_view inner = trimmed(text);
+    struct str_view inner = config_trimmed(text);
     const char *why = NULL;
 
     *value = (struct config_value){.null = !text.data};

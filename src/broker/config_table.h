@@ -76,6 +76,9 @@ struct config_value { /* parsed */
 /* STATUS_INVALID_CONFIG with Kafka's words ("Invalid value ... for configuration ...: ...") in the arena. `text` null: null. */
 enum status config_value_parse(const struct config_row *row, struct str_view text, struct config_value *value, struct arena *arena, struct str_view *message) MUST_CHECK;
 
+/* Without blanks around it. */
+struct str_view config_trimmed(struct str_view text);
+
 /* The next element of a comma-separated list, without blanks around it; *list gets the rest. */
 struct str_view config_list_next(struct str_view *list);
 

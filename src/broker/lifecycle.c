@@ -313,11 +313,30 @@ void broker_stop_groups(struct broker_shard *b)
             groups_partition_closing(b->groups, bp->key.index);
 }
 
+/* Everything of this shard is idle: what it holds is saved and freed, but for the store that the metadata log still needs. */
+static void broker_close_shard(struct broker_shard *b)
+{
+    timer_cancel(b->shard, &b->housekeeping);
+    groups_free(b->groups);
+    for (struct broker_partition *bp = broker_partition_next(b, NULL), *next; bp; bp = next) {
+        next = broker_partition_next(b, bp);
+        if (bp->partition) {
+            b->unsaved |= !checkpoint_rows_add(&b->rows, bp);
+            b->unsaved |= !partition_close(bp->partition, true);
+        }
+        broker_forget_partition(b, bp);
+    }
+    map_free(&b->partitions);
+    fetch_sessions_free(b->sessions);
+    if (shard_id(b->shard) != 0)
+        store_free(b->store);
+}
+
 static void broker_stop_less(struct broker_shard *b, struct broker_stop *stop)
 {
     if (--stop->pending)
         return;
-    timer_cancel(b->shard, &b->housekeeping);
+    broker_close_shard(b);
     shard_post(b->shard, b->shard, stop->done);
     mem_free(stop->each);
     mem_free(stop);
@@ -353,22 +372,37 @@ void broker_stop_shard(struct broker_shard *b, struct mail *done)
     broker_stop_less(b, stop);
 }
 
-static void broker_checkpoints_stopped(struct shard *here, struct mail *mail);
-
 struct stop_metadata {
     struct mail mail;
     struct broker *broker;
     struct mail *done;
 };
 
-static void broker_checkpoints_stopped(struct shard *here, struct mail *mail)
+static void broker_metadata_stopped(struct shard *here, struct mail *mail)
 {
     struct stop_metadata *stop = LIST_ENTRY(mail, struct stop_metadata, mail);
     struct broker *broker = stop->broker;
-    struct mail *done = stop->done;
+    struct broker_shard *b = broker->by_shard[0];
+    struct err err;
 
+    if (metadata_close(broker->metadata, true, &err)) {
+        log_line(LOG_ERROR, "metadata log does not close", "reason=%s", err.text);
+        b->unsaved = true;
+    }
+    broker->metadata = NULL;
+    producer_ids_free(b->producer_ids);
+    checkpoints_free(b->checkpoints);
+    store_free(b->store);
+    shard_post(here, here, stop->done);
     mem_free(stop);
-    metadata_stop(broker->metadata, done);
+}
+
+static void broker_checkpoints_stopped(struct shard *here, struct mail *mail)
+{
+    struct stop_metadata *stop = LIST_ENTRY(mail, struct stop_metadata, mail);
+
+    stop->mail.run = broker_metadata_stopped;
+    metadata_stop(stop->broker->metadata, &stop->mail);
 }
 
 void broker_stop_metadata(struct broker *broker, struct mail *done)
@@ -380,53 +414,32 @@ void broker_stop_metadata(struct broker *broker, struct mail *done)
     checkpoints_stop(broker->by_shard[0]->checkpoints, &stop->mail);
 }
 
-/* Closes what the shard holds; its rows say where each partition ends. False: not everything could be saved. */
-static bool broker_close_shard(struct broker_shard *b, bool clean, struct checkpoint_rows *rows)
+static enum status broker_mark_clean(struct broker *broker, struct err *err)
 {
-    bool saved = true;
+    struct checkpoint_rows *sets = mem_alloc(broker->shards, sizeof *sets);
+    enum status s = STATUS_OK;
 
-    if (b->groups)
-        groups_free(b->groups);
-    for (struct broker_partition *bp = broker_partition_next(b, NULL), *next; bp; bp = next) {
-        next = broker_partition_next(b, bp);
-        if (bp->partition) {
-            saved &= checkpoint_rows_add(rows, bp);
-            saved &= partition_close(bp->partition, clean);
-        }
-        broker_forget_partition(b, bp);
+    for (unsigned i = 0; sets && i < broker->shards; i++) {
+        sets[i] = broker->by_shard[i]->rows;
+        if (broker->by_shard[i]->unsaved)
+            s = err_set(err, STATUS_IO, "not everything could be saved: the next start checks the logs");
     }
-    map_free(&b->partitions);
-    if (b->sessions)
-        fetch_sessions_free(b->sessions);
-    if (b->producer_ids)
-        producer_ids_free(b->producer_ids);
-    if (b->checkpoints)
-        checkpoints_free(b->checkpoints);
-    if (b->store)
-        store_free(b->store);
-    return saved;
+    if (!sets)
+        s = err_set(err, STATUS_NO_MEMORY, "no memory for the checkpoints");
+    if (s == STATUS_OK)
+        s = checkpoint_rows_write(broker->dir, sets, broker->shards, err);
+    if (s == STATUS_OK)
+        s = log_dir_mark_clean(broker->dir, err);
+    mem_free(sets);
+    return s;
 }
 
-enum status broker_close(struct broker *broker, bool clean, struct err *err)
+enum status broker_close(struct broker *broker, struct err *err)
 {
-    struct checkpoint_rows *rows = mem_alloc(broker->shards, sizeof *rows);
-    enum status s = STATUS_OK;
-    bool saved = rows != NULL;
+    enum status s = broker_mark_clean(broker, err);
 
-    for (unsigned i = 0; saved && i < broker->shards; i++)
-        saved &= !broker->by_shard[i]->shard || broker_close_shard(broker->by_shard[i], clean, &rows[i]);
-    if (broker->metadata && metadata_close(broker->metadata, clean, err))
-        saved = false;
-    if (clean && saved) {
-        s = checkpoint_rows_write(broker->dir, rows, broker->shards, err);
-        if (s == STATUS_OK)
-            s = log_dir_mark_clean(broker->dir, err);
-    }
-    for (unsigned i = 0; rows && i < broker->shards; i++)
-        checkpoint_rows_free(&rows[i]);
-    mem_free(rows);
-    if (clean && !saved)
-        s = err_set(err, STATUS_IO, "not everything could be saved: the next start checks the logs");
+    for (unsigned i = 0; i < broker->shards; i++)
+        checkpoint_rows_free(&broker->by_shard[i]->rows);
     broker_free(broker);
     return s;
 }

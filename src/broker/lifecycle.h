@@ -5,7 +5,8 @@
  *   broker_start_shard    on each shard, first thing: its partitions are opened
  *   broker_lead           on shard 0: leads the metadata quorum, registers the node; `ready` when every shard has seen that
  *   broker_stop_shard     on each shard, when no connection is left: partitions stop and close
- *   broker_stop_metadata  on shard 0, after all shards; then broker_close, blocking, when no shard runs any more
+ *   broker_stop_metadata  on shard 0, after all shards
+ *   broker_close          blocking, when no shard runs any more: the directory is marked clean
  */
 #ifndef BROKER_LIFECYCLE_H
 #define BROKER_LIFECYCLE_H
@@ -29,7 +30,7 @@ void broker_stop_groups(struct broker_shard *b); /* before the connections end: 
 void broker_stop_shard(struct broker_shard *b, struct mail *done);
 void broker_stop_metadata(struct broker *broker, struct mail *done);
 
-/* `clean`: everything was stopped as above; checkpoints are written and the directory is marked clean. */
-enum status broker_close(struct broker *broker, bool clean, struct err *err) MUST_CHECK;
+/* Frees it in any case. */
+enum status broker_close(struct broker *broker, struct err *err) MUST_CHECK;
 
 #endif

@@ -6,7 +6,6 @@
 #include "broker/broker.h"
 #include "wire/api/create_topics.h"
 
-enum { TOPICS_MAKE_VERSION = 7 }; /* of CreateTopics, as which the decision is asked */
 
 bool topic_is_internal(struct str_view name)
 {
@@ -65,7 +64,7 @@ static void topics_make_decide(struct request *r)
         if (str_is(make->names[i], OFFSETS_TOPIC))
             enough = topics_make_offsets(r, b->broker->config, &in.topics[i]);
     }
-    if (!enough || decide_create_topics(&d, &in, TOPICS_MAKE_VERSION, &out)) {
+    if (!enough || decide_create_topics(&d, &in, &out)) {
         request_close(r, "no memory");
         return;
     }
