@@ -137,20 +137,16 @@ static bool path_next(const char **path, const char **name, size_t *size)
 static struct node *find(struct mem_fs *mem, const char *path, struct node **parent, const char **name, size_t *name_size)
 {
     struct node *at = mem->root;
+    const char *next;
+    size_t next_size;
 
     *parent = NULL;
     *name_size = 0;
-    while (path_next(&path, name, name_size)) {
-        const char *rest = path, *next;
-        size_t next_size;
-        struct node *child = at->directory ? node_child(at, *name, *name_size) : NULL;
-        *parent = at->directory ? at : NULL;
-        if (!child) {
-            if (path_next(&rest, &next, &next_size))
-                *parent = NULL;
-            return NULL;
-        }
-        at = child;
+    while (path_next(&path, &next, &next_size)) {
+        *parent = at && at->directory ? at : NULL;
+        *name = next;
+        *name_size = next_size;
+        at = *parent ? node_child(*parent, next, next_size) : NULL;
     }
     return at;
 }
