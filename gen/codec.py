@@ -127,12 +127,13 @@ class Code:
         return "\n".join(lines) + "\n};\n"
 
     def header(self):
-        full = "struct " + self.name
-        out = [self.declaration(s) for s in self.message.structs]
-        out.append("".join(f"void {c_struct(self.message, s)}_init({self.struct(s)} *out);\n" for s in self.message.structs))
+        full, structs = "struct " + self.name, self.message.structs
+        out = [self.declaration(s) for s in structs]
+        out.append("".join(f"void {c_struct(self.message, s)}_init({self.struct(s)} *out);\n" for s in structs))
         out.append(f"""extern const struct message {self.name}_message;
 
-static inline MUST_CHECK enum status {self.name}_decode(struct reader *r, int16_t version, struct arena *arena, {full} *out)
+static inline MUST_CHECK enum status {self.name}_decode(struct reader *r, int16_t version, struct arena *arena,
+                                                        {full} *out)
 {{
     return message_decode(&{self.name}_message, r, version, arena, out);
 }}
@@ -177,11 +178,12 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         return "{" + comma.join(values) + "}" if values else None
 
     def init(self, struct):
-        value = self.initializer(struct, ",\n        ") or "{0}"
-        return f"void {c_struct(self.message, struct)}_init({self.struct(struct)} *out)\n{{\n    *out = ({self.struct(struct)}){value};\n}}\n"
+        name, value = self.struct(struct), self.initializer(struct, ",\n        ") or "{0}"
+        return f"void {c_struct(self.message, struct)}_init({name} *out)\n{{\n    *out = ({name}){value};\n}}\n"
 
     def default_object(self, struct):
-        return f"static const {self.struct(struct)} {self.function('default', struct)} = {self.initializer(struct) or '{0}'};\n"
+        value = self.initializer(struct) or "{0}"
+        return f"static const {self.struct(struct)} {self.function('default', struct)} = {value};\n"
 
     def default_objects(self):
         """The structs that a null-able field refers to when it is neither there nor null."""
@@ -193,7 +195,9 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         """The C condition that the field is not its default."""
         value = f"{at}->{c_field(item)}"
         if item.array:
-            return f"{value}_count >= 0" if item.default == "null" else f"{value}_count {'!=' if item.nullable != NONE else '>'} 0"
+            if item.default == "null":
+                return f"{value}_count >= 0"
+            return f"{value}_count != 0" if item.nullable != NONE else f"{value}_count > 0"
         if item.struct:
             differs = self.function("differs", item.struct)
             if not optional(item):
@@ -261,17 +265,17 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         lines = [f"{indent}for (struct decoder_tags t = decode_tags(d, &out->unknown_tags); decode_tag(d, &t);)"]
         word = "if"
         for item in tagged(struct):
-            condition = " && ".join(filter(None, [f"t.tag == {item.tag}", within(item.versions, self.tag_versions(struct), "d")]))
+            condition = " && ".join(filter(None, [f"t.tag == {item.tag}", self.tag_condition(item, struct, "d")]))
             lines += [f"{indent}    {word} ({condition})", f"{indent}        {self.decode_field(item)}"]
             word = "else if"
         return lines + [f"{indent}    else", f"{indent}        decode_unknown(d, &t);"]
 
-    def tag_versions(self, struct):
-        """The versions in which the struct has a tagged section, as far as its fields need to ask."""
-        return max(struct.versions[0], self.message.flexible), struct.versions[1]
+    def tag_condition(self, item, struct, subject):
+        """As within(), asked where the version is known to be flexible."""
+        return within(item.versions, (max(struct.versions[0], self.message.flexible), struct.versions[1]), subject)
 
     def tagged_section(self, struct, subject, some, none):
-        """The lines for the section: some(indent) with its known fields, or the line `none` where it has no known field."""
+        """The lines for the section: some(indent) where the struct knows tags, else the line `none`."""
         always = self.message.flexible <= self.message.versions[0]
         if not self.flexible:
             return []
@@ -288,11 +292,13 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         for item in struct.fields:
             if item.tag < 0:
                 lines += self.guarded(item, struct, "d", self.decode_field(item))
-        lines += self.tagged_section(struct, "d", lambda indent: self.decode_tags(struct, indent), "decode_no_tags(d, &out->unknown_tags);")
-        return self.walker("decode", struct, f"struct decoder *d, void *at", f"    {self.struct(struct)} *out = at;", lines)
+        known = lambda indent: self.decode_tags(struct, indent)
+        lines += self.tagged_section(struct, "d", known, "decode_no_tags(d, &out->unknown_tags);")
+        return self.walker("decode", struct, "struct decoder *d, void *at", f"{self.struct(struct)} *out = at;", lines)
 
     def walker(self, verb, struct, parameters, local, lines):
-        return f"static void {self.function(verb, struct)}({parameters})\n{{\n{local}\n\n" + "\n".join(lines) + "\n}\n"
+        body = "\n".join([f"    {local}", "", *lines])
+        return f"static void {self.function(verb, struct)}({parameters})\n{{\n{body}\n}}\n"
 
     # ---- encoding ----
 
@@ -300,7 +306,8 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         at = f"in->{c_field(item)}"
         null = nullable(item, "e")
         if item.array and item.struct:
-            return f"encode_list({encoder}, {at}, {at}_count, {null}, sizeof *{at}, {self.function('encode', item.struct)});"
+            encode = self.function("encode", item.struct)
+            return f"encode_list({encoder}, {at}, {at}_count, {null}, sizeof *{at}, {encode});"
         if item.array:
             return f"encode_{C_TYPES[item.type][3]}({encoder}, {at}, {at}_count, {null});"
         if optional(item):
@@ -316,7 +323,7 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         items = tagged(struct)
         lines = []
         for item in items:
-            condition = " && ".join(filter(None, [within(item.versions, self.tag_versions(struct), "e"), self.differs(item, "in")]))
+            condition = " && ".join(filter(None, [self.tag_condition(item, struct, "e"), self.differs(item, "in")]))
             lines.append(f"{indent}const bool tag_{item.tag} = {condition};")
         known = " + ".join(f"tag_{item.tag}" for item in items)
         lines += [f"{indent}const struct wire_tag *unknown = encode_tags(e, in->unknown_tags, {known});", ""]
@@ -339,8 +346,10 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         for item in struct.fields:
             if item.tag < 0:
                 lines += self.guarded(item, struct, "e", self.encode_field(item, "e"))
-        lines += self.tagged_section(struct, "e", lambda indent: self.encode_tags(struct, indent), "encode_no_tags(e, in->unknown_tags);")
-        return self.walker("encode", struct, "struct encoder *e, const void *at", f"    const {self.struct(struct)} *in = at;", lines)
+        known = lambda indent: self.encode_tags(struct, indent)
+        lines += self.tagged_section(struct, "e", known, "encode_no_tags(e, in->unknown_tags);")
+        local = f"const {self.struct(struct)} *in = at;"
+        return self.walker("encode", struct, "struct encoder *e, const void *at", local, lines)
 
     # ---- printing ----
 
@@ -351,7 +360,8 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         if item.array:
             return f"print_{C_TYPES[item.type][3]}(p, {name}, {at}, {at}_count);"
         if item.struct:
-            return f"print_struct(p, {name}, {at if optional(item) else '&' + at}, {self.function('print', item.struct)});"
+            value = at if optional(item) else "&" + at
+            return f"print_struct(p, {name}, {value}, {self.function('print', item.struct)});"
         if item.type == "bytes":
             return f"print_bytes(p, {name}, {at}.data, {at}.size);"
         if item.type == "records":
@@ -364,7 +374,8 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
             lines += self.guarded(item, struct, "p", self.print_field(item))
         if self.flexible:
             lines.append("    print_tags(p, in->unknown_tags);")
-        return self.walker("print", struct, "struct printer *p, const void *at", f"    const {self.struct(struct)} *in = at;", lines)
+        local = f"const {self.struct(struct)} *in = at;"
+        return self.walker("print", struct, "struct printer *p, const void *at", local, lines)
 
     # ---- all of it ----
 
@@ -396,24 +407,33 @@ def save(path, text):
         path.write_text(text, encoding="utf-8")
 
 
+TITLE = "/* SPDX-License-Identifier: Apache-2.0\n * Made from schema/{} by gen/codec.py. */\n"
+
+
 def write_code(directory, out):
+    room = directory.name
     for path in schema.files(directory):
         parsed = schema.parse(path)
         codes = [Code(m) for m in messages(parsed)]
         if not codes:
             continue
-        room = directory.name
-        guard = f"WIRE_{room}_{path.name}_H".upper()
-        title = f"/* SPDX-License-Identifier: Apache-2.0\n * Made from schema/{room}/{path.name} by gen/codec.py. */\n"
-        upper, (first, last) = path.name.upper(), parsed.versions
+        name, title = path.name, TITLE.format(f"{room}/{path.name}")
+        upper, (first, last) = name.upper(), parsed.versions
         key = f"{upper}_API_KEY = {parsed.key}, " if parsed.key >= 0 else ""
         versions = f"enum {{ {key}{upper}_VERSION_MIN = {first}, {upper}_VERSION_MAX = {last} }};\n"
-        header = "\n".join(code.header() for code in codes)
-        save(out / (path.name + ".h"),
-             f'{title}#ifndef {guard}\n#define {guard}\n\n#include "wire/message.h"\n\n{versions}\n{header}\n#endif\n')
+        guard = f"WIRE_{room}_{name}_H".upper()
+        header = [versions, *(code.header() for code in codes)]
+        save(out / f"{name}.h", f'{title}#ifndef {guard}\n#define {guard}\n\n#include "wire/message.h"\n\n'
+             + "\n".join(header) + "\n#endif\n")
         source = "\n".join(code.source() for code in codes)
-        save(out / (path.name + ".c"),
-             f'{title}#include "wire/{room}/{path.name}.h"\n\n#include "wire/codec.h"\n\n{source}')
+        save(out / f"{name}.c", f'{title}#include "wire/{room}/{name}.h"\n\n#include "wire/codec.h"\n\n{source}')
+
+
+def api_row(api):
+    listeners = " | ".join(f"API_ON_{word.upper()}" for word in api.listeners if word != "-") or "0"
+    request, response = [f"&{snake(m.name)}_message" for m in messages(api)] or ["NULL", "NULL"]
+    numbers = f"{api.key}, {api.versions[0]}, {api.versions[1]}, {api.flexible}, {api.unstable}"
+    return f'    {{"{api.name}", {numbers}, {listeners}, {request}, {response}}},\n'
 
 
 def write_tables(root, out):
@@ -421,32 +441,14 @@ def write_tables(root, out):
     if [api.key for api in apis] != list(range(len(apis))):
         sys.exit("schema/api: the keys are not 0, 1, 2, ...")
     keys = "".join(f"    API_{snake(api.name).upper()} = {api.key},\n" for api in apis)
-    save(out / "api_keys.h", f"""/* SPDX-License-Identifier: Apache-2.0
- * Made from schema/api by gen/codec.py. */
-#ifndef WIRE_API_KEYS_H
-#define WIRE_API_KEYS_H
-
-enum api_key {{
-{keys}    API_COUNT = {len(apis)}, /* keys are dense */
-}};
-
-#endif
-""")
-    rows, all_messages = [], []
-    for api in apis:
-        listeners = " | ".join(f"API_ON_{word.upper()}" for word in api.listeners if word != "-") or "0"
-        ends = [f"&{snake(m.name)}_message" for m in messages(api)] or ["NULL", "NULL"]
-        rows.append(f'    {{"{api.name}", {api.key}, {api.versions[0]}, {api.versions[1]}, {api.flexible}, {api.unstable}, '
-                    f"{listeners}, {', '.join(ends)}}},\n")
-    for room in ("api", "record", "header"):
-        for path in schema.files(root / room):
-            all_messages += messages(schema.parse(path))
-    all_messages.sort(key=lambda m: m.name)
-    names = [snake(m.name) + "_message" for m in all_messages]
+    save(out / "api_keys.h", TITLE.format("api") + "#ifndef WIRE_API_KEYS_H\n#define WIRE_API_KEYS_H\n\n"
+         f"enum api_key {{\n{keys}    API_COUNT = {len(apis)}, /* keys are dense */\n}};\n\n#endif\n")
+    parsed = [schema.parse(path) for room in ("api", "record", "header") for path in schema.files(root / room)]
+    names = [snake(m.name) + "_message" for m in sorted(sum(map(messages, parsed), []), key=lambda m: m.name)]
     save(out / "tables.c", "".join([
-        "/* SPDX-License-Identifier: Apache-2.0\n * Made from schema/ by gen/codec.py: see apis.h. */\n#include \"wire/apis.h\"\n\n",
-        "".join(f"extern const struct message {name};\n" for name in names),
-        "\nconst struct api api_table[API_COUNT] = {\n", *rows, "};\n",
+        TITLE.format("api, schema/record and schema/header"), '#include "wire/apis.h"\n\n',
+        *(f"extern const struct message {name};\n" for name in names),
+        "\nconst struct api api_table[API_COUNT] = {\n", *map(api_row, apis), "};\n",
         "\nconst struct message *const message_table[] = {\n", *(f"    &{name},\n" for name in names), "};\n",
         f"const size_t message_table_size = {len(names)};\n"]))
 

@@ -64,9 +64,9 @@ def snake(name):
 
 
 def singular(name):
-    for end, other in (("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("xes", "x"), ("ss", "ss"), ("us", "us"), ("s", "")):
+    for end, one in (("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("xes", "x"), ("ss", "ss"), ("us", "us"), ("s", "")):
         if name.endswith(end):
-            return name[: -len(end)] + other
+            return name[: -len(end)] + one
     return name
 
 
@@ -137,7 +137,7 @@ def parse_fields(lines, depth, struct, path, inline, shared):
 
 
 def name_structs(inline, shared):
-    """A struct has its field's name; where two fields of a message share one, as much of the path as tells them apart."""
+    """A struct has its field's name; where two fields share one, as much of the path as tells them apart."""
     paths = [path for path, _ in inline] + [[name] for name in map(snake, shared)]
     for path, struct in inline:
         size = 1
