@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "rt/fs_mem.h"
 #include "rt/io.h"
+#include "rt/log.h"
 #include "sim/sim.h"
 #include "store/dir.h"
 #include "store/log.h"
@@ -66,16 +67,24 @@ struct batch_spec {
     int16_t attributes;
 };
 
+/* Memory for the test itself, also while one allocation is to fail. */
+static inline void *world_alloc(size_t size)
+{
+    void *block = mem_alloc(size, 1);
+
+    block = block ? block : mem_alloc(size, 1);
+    assert_non_null(block);
+    return block;
+}
+
 /* A batch in memory of its own: mem_free(batch.data). */
 static inline struct bytes_view world_batch(struct batch_spec spec)
 {
     int32_t count = spec.count ? spec.count : 1;
     size_t capacity = BATCH_OVERHEAD + (size_t)count * (spec.value_size + 64);
-    uint8_t *buffer = mem_alloc(capacity, 1), *value = mem_alloc(spec.value_size + 1, 1);
+    uint8_t *buffer = world_alloc(capacity), *value = world_alloc(spec.value_size + 1);
     struct batch_builder b;
 
-    assert_non_null(buffer);
-    assert_non_null(value);
     memset(value, 'v', spec.value_size);
     batch_builder_init(&b, buffer, capacity, spec.attributes);
     for (int32_t i = 0; i < count; i++) {
@@ -111,10 +120,9 @@ static inline void world_appended(struct shard *here, struct log_append *done)
 /* Queues one batch; `done` counts its completion. */
 static inline void world_queue(struct log *log, struct batch_spec spec, unsigned *done, enum status *worst)
 {
-    struct world_append *a = mem_alloc(1, sizeof *a);
+    struct world_append *a = world_alloc(sizeof *a);
     struct batch_head head;
 
-    assert_non_null(a);
     a->batch = world_batch(spec);
     a->done = done;
     a->worst = worst;

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Logs under faults: tails torn at every byte, every single call and every single allocation failing. What was acknowledged is there
+ * afterwards, what is broken is not served, and nothing is acknowledged once a write has failed.
+ */
+#include <errno.h>
+
+#include "world.h"
+
+#define DIR_PATH "/data/t-0"
+#define LOG_PATH DIR_PATH "/00000000000000000000.log"
+
+static struct log_open how_on(struct fs *fs)
+{
+    return (struct log_open){.fs = fs, .dir = DIR_PATH, .topic_id = {{1}}, .config = world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+}
+
+/* --- torn tails ------------------------------------------------------------------------------------------------------------ */
+
+enum { TORN_BATCHES = 4 };
+
+struct bytes {
+    uint8_t data[4096];
+    size_t size, batch[TORN_BATCHES + 1]; /* where each begins */
+};
+
+static void bytes_make(struct bytes *bytes)
+{
+    bytes->size = 0;
+    for (int i = 0; i < TORN_BATCHES; i++) {
+        struct bytes_view batch = world_batch((struct batch_spec){.base_offset = i * 3, .count = 3, .value_size = 20, .timestamp = WORLD_WALL});
+        bytes->batch[i] = bytes->size;
+        memcpy(bytes->data + bytes->size, batch.data, batch.size);
+        bytes->size += batch.size;
+        mem_free((void *)(uintptr_t)batch.data);
+    }
+    bytes->batch[TORN_BATCHES] = bytes->size;
+}
+
+/* Opens a log whose only segment has this content; on success checks its end, appends, closes and opens again. */
+static enum status open_with(const uint8_t *data, size_t size, int64_t recovery_point, int64_t *end)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs);
+    struct log *log;
+    struct err err;
+    enum status status;
+
+    assert_int_equal(fs_mkdir(fs, DIR_PATH, &err), STATUS_OK);
+    assert_int_equal(fs_write_file(fs, LOG_PATH, data, size, &err), STATUS_OK);
+    open.recovery_point = recovery_point;
+    status = log_open(&open, &log, &err);
+    if (!status) {
+        *end = log_end_offset(log);
+        log_attach(log, w.store);
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2}), STATUS_OK);
+        world_close_log(&w, log, false);
+        log = world_open_log(&w, &open);
+        assert_int_equal(log_end_offset(log), *end + 2);
+        world_close_log(&w, log, true);
+    }
+    world_end(&w);
+    fs_free(fs);
+    return status;
+}
+
+static void test_cut_anywhere(void **state)
+{
+    struct bytes bytes;
+    int64_t end;
+
+    bytes_make(&bytes);
+    for (size_t size = bytes.batch[2]; size <= bytes.size; size++) {
+        assert_int_equal(open_with(bytes.data, size, -1, &end), STATUS_OK);
+        assert_int_equal(end, size >= bytes.batch[4] ? 12 : size >= bytes.batch[3] ? 9 : 6);
+    }
+}
+
+static void test_garbage_behind(void **state)
+{
+    struct bytes bytes;
+    int64_t end;
+
+    bytes_make(&bytes);
+    for (size_t extra = 1; extra < 200; extra += 7) {
+        memset(bytes.data + bytes.size, 0, extra);
+        assert_int_equal(open_with(bytes.data, bytes.size + extra, -1, &end), STATUS_OK);
+        assert_int_equal(end, 12);
+        memset(bytes.data + bytes.size, 0xff, extra);
+        assert_int_equal(open_with(bytes.data, bytes.size + extra, 12, &end), STATUS_OK);
+        assert_int_equal(end, 12);
+    }
+}
+
+/* A flipped bit that the checksum covers: in the last batch it is a torn tail, before it corruption; below the recovery point a broken head is. */
+static void test_flipped_anywhere(void **state)
+{
+    struct bytes bytes;
+    int64_t end;
+
+    bytes_make(&bytes);
+    for (size_t at = bytes.batch[2]; at < bytes.size; at++) {
+        size_t in_batch = at - bytes.batch[at >= bytes.batch[3] ? 3 : 2];
+        bool last = at >= bytes.batch[3];
+        if (in_batch < 8 || (in_batch >= 12 && in_batch < 16))
+            continue; /* base offset and leader epoch lie outside the checksum */
+        bytes.data[at] ^= 0x10;
+        assert_int_equal(open_with(bytes.data, bytes.size, -1, &end), last ? STATUS_OK : STATUS_CORRUPT);
+        if (last)
+            assert_int_equal(end, 9);
+        if (in_batch == 16)
+            assert_int_equal(open_with(bytes.data, bytes.size, 12, &end), STATUS_CORRUPT);
+        bytes.data[at] ^= 0x10;
+    }
+}
+
+/* --- each call fails once -------------------------------------------------------------------------------------------------- */
+
+struct fault {
+    unsigned calls, at; /* the at-th call fails; 0: none */
+    int error;
+};
+
+static int fault_at(void *context, enum fs_call call, const char *path)
+{
+    struct fault *fault = context;
+
+    return ++fault->calls == fault->at ? fault->error : 0;
+}
+
+enum { STORY_TURNS = 12, STORY_PER_TURN = 5 };
+
+struct story {
+    int64_t acknowledged; /* the offset behind the last append that completed with STATUS_OK */
+    bool failed;
+    bool clean;
+};
+
+struct story_append {
+    struct log_append append;
+    struct story *story;
+    struct bytes_view batch;
+};
+
+static void story_done(struct shard *here, struct log_append *done)
+{
+    struct story_append *a = (struct story_append *)(void *)done;
+
+    if (done->status) {
+        a->story->failed = true;
+    } else {
+        assert_false(a->story->failed); /* never again after a failure */
+        assert_int_equal(a->story->acknowledged, done->base_offset);
+        a->story->acknowledged = done->last_offset + 1;
+    }
+    mem_free((void *)(uintptr_t)a->batch.data);
+    mem_free(a);
+}
+
+static void story_append(struct story *story, struct log *log)
+{
+    struct story_append *a = world_alloc(sizeof *a);
+
+    a->story = story;
+    a->batch = world_batch((struct batch_spec){.base_offset = log_end_offset(log), .value_size = 300, .epoch = (int32_t)(log_end_offset(log) / 20), .timestamp = WORLD_WALL});
+    a->append = (struct log_append){.done = story_done, .bytes = a->batch, .base_offset = log_end_offset(log), .last_offset = log_end_offset(log), .max_timestamp = WORLD_WALL};
+    log_append(log, &a->append);
+}
+
+static void make_snapshot(void *context, int64_t offset, struct bytes_view *content)
+{
+    content->data = mem_copy(&offset, sizeof offset);
+    content->size = sizeof offset;
+}
+
+/* Opens, appends through several segments, deletes, closes. Whatever fails, it ends in order. */
+static struct story tell(struct fs *fs)
+{
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs);
+    struct story story = {0};
+    struct log *log;
+    struct err err;
+
+    open.config.segment_bytes = 4000;
+    open.config.index_interval_bytes = 700;
+    if (!log_open(&open, &log, &err)) {
+        log_attach(log, w.store);
+        log_on_snapshot(log, make_snapshot, NULL);
+        for (int turn = 0; turn < STORY_TURNS; turn++) {
+            for (int i = 0; i < STORY_PER_TURN; i++)
+                story_append(&story, log);
+            world_idle(&w, log);
+            if (turn == STORY_TURNS / 2 && log_durable_offset(log) >= 20)
+                log_set_start(log, 20);
+            log_housekeep(log, WORLD_WALL + turn * 30000);
+            world_idle(&w, log);
+        }
+        story.clean = !log_close(log, true, &err);
+    }
+    world_end(&w);
+    return story;
+}
+
+/* Without faults now: everything acknowledged is there. */
+static void check_story(struct fs *fs, const struct story *story)
+{
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs);
+    struct log *log;
+
+    open.clean = story->clean;
+    open.config.segment_bytes = 4000;
+    open.config.index_interval_bytes = 700;
+    log = world_open_log(&w, &open);
+    assert_true(log_end_offset(log) >= story->acknowledged);
+    for (int64_t offset = log_start_offset(log); offset < story->acknowledged; offset++) {
+        struct log_slice slice;
+        struct err err;
+        assert_int_equal(log_read(log, offset, INT64_MAX, 1, true, &slice, &err), STATUS_OK);
+        assert_int_equal(slice.base_offset, offset);
+        file_unref(slice.file);
+    }
+    world_close_log(&w, log, true);
+    world_end(&w);
+}
+
+static void fail_each_call(int error)
+{
+    struct fault none = {0};
+    struct fs *fs = fs_mem_new();
+    struct story story;
+    unsigned calls;
+
+    fs_mem_set_fault(fs, fault_at, &none);
+    story = tell(fs);
+    assert_false(story.failed);
+    assert_true(story.clean);
+    assert_int_equal(story.acknowledged, STORY_TURNS * STORY_PER_TURN);
+    calls = none.calls;
+    fs_free(fs);
+    assert_true(calls > 100);
+    for (unsigned n = 1; n <= calls; n++) {
+        struct fault fault = {.at = n, .error = error};
+        fs = fs_mem_new();
+        fs_mem_set_fault(fs, fault_at, &fault);
+        story = tell(fs);
+        fs_mem_set_fault(fs, NULL, NULL);
+        check_story(fs, &story);
+        fs_free(fs);
+    }
+}
+
+static void test_io_error_at_each_call(void **state)
+{
+    fail_each_call(EIO);
+}
+
+static void test_no_space_at_each_call(void **state)
+{
+    fail_each_call(ENOSPC);
+}
+
+static void test_each_allocation(void **state)
+{
+    bool whole = false;
+
+    for (unsigned n = 1; !whole; n++) {
+        struct fs *fs = fs_mem_new();
+        struct story story;
+        mem_fail_at(0);
+        mem_fail_at(n + 40); /* past the world's own beginning */
+        story = tell(fs);
+        mem_fail_at(0);
+        whole = n > 3000;
+        check_story(fs, &story);
+        fs_free(fs);
+    }
+}
+
+/* --- a directory fails as a whole ------------------------------------------------------------------------------------------ */
+
+static char offline_dir[64];
+
+static void note_offline(struct shard *here, const char *log_dir, const struct err *why)
+{
+    assert_int_equal(offline_dir[0], 0); /* once */
+    snprintf(offline_dir, sizeof offline_dir, "%s", log_dir);
+}
+
+static int fail_sync(void *context, enum fs_call call, const char *path)
+{
+    return call == FS_CALL_SYNC ? EIO : 0;
+}
+
+static void test_directory_goes_offline(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs), other = how_on(fs), elsewhere = how_on(fs);
+    struct log *a, *b, *c;
+    struct err err;
+
+    other.dir = "/data/t-1";
+    elsewhere.dir = "/more/t-2";
+    a = world_open_log(&w, &open);
+    b = world_open_log(&w, &other);
+    c = world_open_log(&w, &elsewhere);
+    offline_dir[0] = 0;
+    store_on_offline(w.store, note_offline);
+    assert_int_equal(world_put(&w, a, (struct batch_spec){0}), STATUS_OK);
+    fs_mem_set_fault(fs, fail_sync, NULL);
+    assert_int_equal(world_put(&w, a, (struct batch_spec){0}), STATUS_KAFKA_STORAGE_ERROR);
+    fs_mem_set_fault(fs, NULL, NULL);
+    assert_string_equal(offline_dir, "/data");
+    assert_true(store_dir_offline(w.store, "/data"));
+    assert_false(store_dir_offline(w.store, "/more"));
+    assert_int_equal(world_put(&w, a, (struct batch_spec){0}), STATUS_KAFKA_STORAGE_ERROR);
+    assert_int_equal(world_put(&w, b, (struct batch_spec){0}), STATUS_KAFKA_STORAGE_ERROR);
+    assert_int_equal(world_put(&w, c, (struct batch_spec){0}), STATUS_OK);
+    assert_int_equal(log_durable_offset(a), 1);
+    store_fail_dir(w.store, "/more");
+    assert_int_equal(world_put(&w, c, (struct batch_spec){0}), STATUS_KAFKA_STORAGE_ERROR);
+    assert_int_not_equal(log_close(a, true, &err), STATUS_OK);
+    assert_int_not_equal(log_close(b, true, &err), STATUS_OK);
+    assert_int_not_equal(log_close(c, true, &err), STATUS_OK);
+    world_end(&w);
+    fs_free(fs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_garbage_behind),
+        cmocka_unit_test(test_flipped_anywhere),
+        cmocka_unit_test(test_io_error_at_each_call),
+        cmocka_unit_test(test_no_space_at_each_call),
+        cmocka_unit_test(test_each_allocation),
+        cmocka_unit_test(test_directory_goes_offline),
+    };
+
+    log_set_level(LOG_FATAL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
