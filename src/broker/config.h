@@ -103,8 +103,11 @@ struct config_described {
     struct config_synonym *synonyms; /* the first is the value itself */
     size_t synonyms_count;
 };
-/* Row `index` of the table of `type` for the resource `name`. STATUS_NO_MEMORY. */
-enum status config_describe(const struct config *config, const struct image *image, enum config_resource type, struct str_view name,
+/* The keys that a resource of this type has. */
+const struct config_row *config_rows(enum config_resource type, unsigned *count);
+/* Row `index` of those, for a resource whose overrides are `own` (NULL: none; they need not be in the image). A broker: this one with NULL, the
+ * cluster-wide default with that one's overrides. STATUS_NO_MEMORY. */
+enum status config_describe(const struct config *config, const struct image *image, enum config_resource type, const struct image_config *own,
                             size_t index, struct arena *arena, struct config_described *out) MUST_CHECK;
 
 /* The rules that the controller decides by (meta/decide.h); `config` is their context. */
