@@ -540,6 +540,8 @@ struct bytes_view sim_client_received(const struct sim_client *client)
 {
     const struct pipe *pipe = &client_end(client)->connection->pipes[1];
 
+    if (!pipe->bytes)
+        return (struct bytes_view){NULL, 0};
     return (struct bytes_view){pipe->bytes + pipe->start, pipe->arrived - pipe->start};
 }
 

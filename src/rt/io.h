@@ -85,7 +85,7 @@ void io_close(struct io *io, struct io_socket *socket, struct io_op *op);
 
 /* Work that blocks (files, mostly), run off the loop by a small pool of threads (in the simulator: at a later virtual time).
  * `work` may call only fs.h and pure functions, on memory that the job lends it until `done` runs on the shard that submitted it. Jobs
- * of one shard with the same non-NULL `lane` run one after the other in order; others in any order, at the same time. */
+ * of one shard with the same non-NULL `lane` run one after the other in order, and so do their `done`s; others in any order, at the same time. */
 struct io_job {
     void (*work)(struct io_job *job);
     void (*done)(struct shard *here, struct io_job *job);

@@ -40,19 +40,24 @@ void jobs_submit(struct jobs *jobs, struct io_job *job)
         pthread_cond_signal(&jobs->more);
 }
 
+/* Called and left with the lock held. A job with a lane is told to be finished under it, so that the next of the lane, even one that
+ * is submitted this moment, cannot be told before. Once it was told the job is gone. */
 static void jobs_run(struct jobs *jobs, struct io_job *job)
 {
     struct io_job *next;
 
     pthread_mutex_unlock(&jobs->lock);
     job->work(job);
+    if (!job->lane) {
+        jobs->finished(jobs->io, job);
+        pthread_mutex_lock(&jobs->lock);
+        return;
+    }
     pthread_mutex_lock(&jobs->lock);
     next = lanes_pass(&jobs->lanes, job);
-    pthread_mutex_unlock(&jobs->lock);
-    jobs->finished(jobs->io, job); /* the job is gone; the next of its lane, which starts only now, finishes after it */
-    pthread_mutex_lock(&jobs->lock);
     if (next)
         list_push_back(&jobs->queue, &next->link);
+    jobs->finished(jobs->io, job);
 }
 
 static void *jobs_worker(void *context)

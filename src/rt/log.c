@@ -105,7 +105,7 @@ static const char *text_convert(struct text *text, const char *format, va_list *
         break;
     }
     default:
-        ASSERT(!"a conversion that log.h does not name");
+        ASSERT(false && "a conversion that log.h does not name");
     }
     return format + 1;
 }

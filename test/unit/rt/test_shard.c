@@ -184,7 +184,7 @@ static uint64_t started_ms, last_ms;
 
 static void on_cancelled(struct shard *here, struct timer *timer)
 {
-    ASSERT(!"cancelled");
+    ASSERT(false && "cancelled");
 }
 
 static void on_rearmed(struct shard *here, struct timer *timer)

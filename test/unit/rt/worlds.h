@@ -25,7 +25,7 @@ struct scenario {
 
 static inline void no_signal(struct shard *shard, int signal, void *context)
 {
-    ASSERT(!"a signal");
+    ASSERT(false && "a signal");
 }
 
 static inline bool world_stopped(void *context)
