@@ -212,7 +212,9 @@ void partition_append(struct partition *p, struct partition_append *append)
     append->base_offset = append->append_time_ms = -1;
     append->start_offset = log_start_offset(p->log);
     list_init(&append->link);
-    status = p->stopped ? STATUS_NOT_LEADER_OR_FOLLOWER : take(p, append);
+    status = partition__usable(p);
+    if (!status)
+        status = take(p, append);
     if (!status)
         return;
     append->status = status;

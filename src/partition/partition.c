@@ -161,6 +161,13 @@ bool partition_close(struct partition *p, bool clean)
 
 /* --- what it is ------------------------------------------------------------------------------------------------------------ */
 
+enum status partition__usable(const struct partition *p)
+{
+    if (p->stopped)
+        return STATUS_NOT_LEADER_OR_FOLLOWER;
+    return log_offline(p->log) ? STATUS_KAFKA_STORAGE_ERROR : STATUS_OK;
+}
+
 int64_t partition_start_offset(const struct partition *p)
 {
     return log_start_offset(p->log);
@@ -227,10 +234,12 @@ size_t partition_producers(struct partition *p, struct partition_producer *out, 
 
 enum status partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark)
 {
+    enum status status = partition__usable(p);
+
     shard_assert(p->shard);
     *low_watermark = -1;
-    if (p->stopped)
-        return STATUS_NOT_LEADER_OR_FOLLOWER;
+    if (status)
+        return status;
     if (!p->config.log.deletes)
         return STATUS_POLICY_VIOLATION;
     if (offset == -1)

@@ -20,6 +20,8 @@ struct partition {
     struct mail answer;
 };
 
+/* partition.c */
+enum status partition__usable(const struct partition *p) MUST_CHECK; /* it was not stopped, and its disk has not failed */
 /* read.c */
 void partition__wake(struct partition *p); /* those who wait for what is there now */
 

@@ -10,10 +10,10 @@
 
 static enum status check_epoch(const struct partition *p, int32_t current)
 {
-    if (p->stopped)
-        return STATUS_NOT_LEADER_OR_FOLLOWER;
-    if (current < 0 || current == p->leader_epoch)
-        return STATUS_OK;
+    enum status status = partition__usable(p);
+
+    if (status || current < 0 || current == p->leader_epoch)
+        return status;
     return current < p->leader_epoch ? STATUS_FENCED_LEADER_EPOCH : STATUS_UNKNOWN_LEADER_EPOCH;
 }
 

@@ -40,6 +40,11 @@ const char *log_directory(const struct log *log)
     return log->dir;
 }
 
+bool log_offline(const struct log *log)
+{
+    return store__offline(log->home);
+}
+
 void log_configure(struct log *log, const struct log_config *config)
 {
     log->config = *config;

@@ -78,6 +78,7 @@ int64_t log_durable_offset(const struct log *log);
 int64_t log_end_offset(const struct log *log);
 int64_t log_recovery_point(const struct log *log); /* everything below it is synced: for the checkpoint */
 const char *log_directory(const struct log *log);
+bool log_offline(const struct log *log); /* its log directory has failed */
 uint64_t log_size(const struct log *log); /* bytes of all segments */
 struct uuid log_topic_id(const struct log *log);
 
