@@ -3,9 +3,10 @@
 """Runs the test suites of the table below, two at a time, and ends with the line `N passed, N failed`.
 
 A suite is a program that prints `PASS name` or `FAIL name: reason` for each case. Its whole output is kept in
-build/test-logs/SUITE.log. A suite that is missing, that reports no case, or that exits non-zero without a failed case, is itself
-one failure. `test/run.py NAME...` runs only the suites named; `--list` names them.
+build/test-logs/SUITE.log. A suite that is missing, that reports no case, or that exits non-zero without a failed case,
+is itself one failure. `test/run.py NAME...` runs only the suites named; `--list` names them.
 """
+
 import concurrent.futures
 import pathlib
 import re
@@ -50,8 +51,14 @@ def run_suite(name, command):
             if not (ROOT / program).exists():
                 failures.append(f"{program} does not exist")
             else:
-                status = subprocess.run([sys.executable, program, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out,
-                                        stderr=subprocess.STDOUT, timeout=TIMEOUT_S).returncode
+                status = subprocess.run(
+                    [sys.executable, program, *arguments],
+                    cwd=ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    timeout=TIMEOUT_S,
+                ).returncode
                 out.seek(0)
                 if name in CHECKS:
                     passed = int(status == 0)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python side of an adapter: reads commands from standard input, answers on standard output, a JSON object a line.
-The commands are those of run.py: each is a method of the adapter. Records cross as objects whose bytes are in base64."""
+"""The Python side of an adapter: reads commands from standard input, answers on standard output, a JSON object a
+line. The commands are those of run.py: each is a method of the adapter. Records cross as objects whose bytes are in
+base64."""
+
 import base64
 import json
 import sys
 import traceback
 
-POLL_S = 0.25    # how long a poll waits for a first record
+POLL_S = 0.25  # how long a poll waits for a first record
 
 
 def decode(text):
@@ -18,8 +20,14 @@ def encode(data):
 
 
 def record(partition, offset, timestamp, key, value, headers):
-    return {"partition": partition, "offset": offset, "timestamp": timestamp, "key": encode(key), "value": encode(value),
-            "headers": [[name, encode(data)] for name, data in headers or []]}
+    return {
+        "partition": partition,
+        "offset": offset,
+        "timestamp": timestamp,
+        "key": encode(key),
+        "value": encode(value),
+        "headers": [[name, encode(data)] for name, data in headers or []],
+    }
 
 
 def headers_of(item):
@@ -32,7 +40,7 @@ def serve(adapter):
         command = json.loads(line)
         try:
             answer = {"records": getattr(adapter, command.pop("do"))(**command) or []}
-        except Exception as error:    # the runner decides what an error means
+        except Exception as error:  # the runner decides what an error means
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """aiokafka for run.py. Its loop runs in a thread of its own, so that heartbeats go on between two commands."""
+
 import asyncio
 import sys
 import threading
@@ -11,8 +12,11 @@ from adapter import POLL_S, decode, headers_of, record, serve
 
 
 def records_of(message_sets):
-    return [record(message.partition, message.offset, message.timestamp, message.key, message.value, message.headers)
-            for messages in message_sets.values() for message in messages]
+    return [
+        record(message.partition, message.offset, message.timestamp, message.key, message.value, message.headers)
+        for messages in message_sets.values()
+        for message in messages
+    ]
 
 
 class Aio:
@@ -27,11 +31,24 @@ class Aio:
         await admin.close()
 
     async def produce(self, topic, codec, records):
-        async with aiokafka.AIOKafkaProducer(bootstrap_servers=self.address, enable_idempotence=True, linger_ms=5,
-                                             compression_type=None if codec == "none" else codec,
-                                             max_request_size=1 << 22) as producer:
-            sent = [await producer.send(topic, decode(item["value"]), decode(item["key"]), item["partition"], item["timestamp"],
-                                        headers_of(item)) for item in records]
+        async with aiokafka.AIOKafkaProducer(
+            bootstrap_servers=self.address,
+            enable_idempotence=True,
+            linger_ms=5,
+            compression_type=None if codec == "none" else codec,
+            max_request_size=1 << 22,
+        ) as producer:
+            sent = [
+                await producer.send(
+                    topic,
+                    decode(item["value"]),
+                    decode(item["key"]),
+                    item["partition"],
+                    item["timestamp"],
+                    headers_of(item),
+                )
+                for item in records
+            ]
             await asyncio.gather(*sent)
 
     async def read(self, topic, partition, count, offset=None, timestamp=None):
@@ -47,9 +64,14 @@ class Aio:
         return records
 
     async def join(self, topic, group):
-        self.consumer = aiokafka.AIOKafkaConsumer(topic, bootstrap_servers=self.address, group_id=group,
-                                                  enable_auto_commit=False, auto_offset_reset="earliest",
-                                                  heartbeat_interval_ms=300)
+        self.consumer = aiokafka.AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=self.address,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            heartbeat_interval_ms=300,
+        )
         await self.consumer.start()
 
     async def poll(self):

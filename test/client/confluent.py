@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """confluent-kafka, over its own librdkafka, for run.py."""
+
 import sys
 
 import confluent_kafka
@@ -11,8 +12,9 @@ from adapter import POLL_S, decode, headers_of, record, serve
 def record_of(message):
     if message.error():
         raise confluent_kafka.KafkaException(message.error())
-    return record(message.partition(), message.offset(), message.timestamp()[1], message.key(), message.value(),
-                  message.headers())
+    return record(
+        message.partition(), message.offset(), message.timestamp()[1], message.key(), message.value(), message.headers()
+    )
 
 
 class Confluent:
@@ -27,11 +29,19 @@ class Confluent:
 
     def produce(self, topic, codec, records):
         failures = []
-        producer = confluent_kafka.Producer({**self.address, "compression.type": codec, "enable.idempotence": True,
-                                             "message.max.bytes": 1 << 22})
+        producer = confluent_kafka.Producer(
+            {**self.address, "compression.type": codec, "enable.idempotence": True, "message.max.bytes": 1 << 22}
+        )
         for item in records:
-            producer.produce(topic, decode(item["value"]), decode(item["key"]), item["partition"], timestamp=item["timestamp"],
-                             headers=headers_of(item), on_delivery=lambda error, _: error and failures.append(error))
+            producer.produce(
+                topic,
+                decode(item["value"]),
+                decode(item["key"]),
+                item["partition"],
+                timestamp=item["timestamp"],
+                headers=headers_of(item),
+                on_delivery=lambda error, _: error and failures.append(error),
+            )
         producer.flush()
         if failures:
             raise confluent_kafka.KafkaException(failures[0])
@@ -40,7 +50,7 @@ class Confluent:
         consumer = confluent_kafka.Consumer({**self.address, "group.id": "none", "enable.auto.commit": False})
         place = confluent_kafka.TopicPartition(topic, partition, timestamp if timestamp is not None else offset)
         if timestamp is not None:
-            place, = consumer.offsets_for_times([place])
+            (place,) = consumer.offsets_for_times([place])
         consumer.assign([place])
         records = []
         while len(records) < count:
@@ -49,8 +59,15 @@ class Confluent:
         return records
 
     def join(self, topic, group):
-        self.consumer = confluent_kafka.Consumer({**self.address, "group.id": group, "enable.auto.commit": False,
-                                                  "auto.offset.reset": "earliest", "heartbeat.interval.ms": 300})
+        self.consumer = confluent_kafka.Consumer(
+            {
+                **self.address,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "heartbeat.interval.ms": 300,
+            }
+        )
         self.consumer.subscribe([topic])
 
     def poll(self):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """kafka-python, 2.0.2 and 3.x, for run.py."""
+
 import sys
 
-try:    # 2.0.2 carries a six whose lazy modules ended with Python 3.12
+try:  # 2.0.2 carries a six whose lazy modules ended with Python 3.12
     import six
+
     sys.modules["kafka.vendor.six.moves"] = six.moves
 except ImportError:
     pass
@@ -15,8 +17,11 @@ from adapter import POLL_S, decode, headers_of, record, serve
 
 
 def records_of(message_sets):
-    return [record(message.partition, message.offset, message.timestamp, message.key, message.value, message.headers)
-            for messages in message_sets.values() for message in messages]
+    return [
+        record(message.partition, message.offset, message.timestamp, message.key, message.value, message.headers)
+        for messages in message_sets.values()
+        for message in messages
+    ]
 
 
 class KafkaPython:
@@ -30,10 +35,24 @@ class KafkaPython:
         admin.close()
 
     def produce(self, topic, codec, records):
-        producer = kafka.KafkaProducer(bootstrap_servers=self.address, acks="all", max_request_size=1 << 22, linger_ms=5,
-                                       compression_type=None if codec == "none" else codec)
-        sent = [producer.send(topic, decode(item["value"]), decode(item["key"]), headers_of(item), item["partition"],
-                              item["timestamp"]) for item in records]
+        producer = kafka.KafkaProducer(
+            bootstrap_servers=self.address,
+            acks="all",
+            max_request_size=1 << 22,
+            linger_ms=5,
+            compression_type=None if codec == "none" else codec,
+        )
+        sent = [
+            producer.send(
+                topic,
+                decode(item["value"]),
+                decode(item["key"]),
+                headers_of(item),
+                item["partition"],
+                item["timestamp"],
+            )
+            for item in records
+        ]
         for future in sent:
             future.get(60)
         producer.close()
@@ -42,7 +61,9 @@ class KafkaPython:
         consumer = kafka.KafkaConsumer(bootstrap_servers=self.address, group_id=None)
         place = kafka.TopicPartition(topic, partition)
         consumer.assign([place])
-        consumer.seek(place, consumer.offsets_for_times({place: timestamp})[place].offset if timestamp is not None else offset)
+        consumer.seek(
+            place, consumer.offsets_for_times({place: timestamp})[place].offset if timestamp is not None else offset
+        )
         records = []
         while len(records) < count:
             records += records_of(consumer.poll(timeout_ms=int(POLL_S * 1000)))
@@ -50,8 +71,14 @@ class KafkaPython:
         return records
 
     def join(self, topic, group):
-        self.consumer = kafka.KafkaConsumer(topic, bootstrap_servers=self.address, group_id=group, enable_auto_commit=False,
-                                            auto_offset_reset="earliest", heartbeat_interval_ms=300)
+        self.consumer = kafka.KafkaConsumer(
+            topic,
+            bootstrap_servers=self.address,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            heartbeat_interval_ms=300,
+        )
 
     def poll(self):
         return records_of(self.consumer.poll(timeout_ms=int(POLL_S * 1000)))

@@ -19,13 +19,15 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async encoder => Buffer.from((await zstd).compress(encoder.buffer)),
   decompress: async buffer => Buffer.from((await zstd).decompress(buffer)) })
 
-const kafka = new Kafka({ brokers: [address], logLevel: logLevel.ERROR, logCreator: () => entry => console.error(JSON.stringify(entry)) })
+const kafka = new Kafka({ brokers: [address], logLevel: logLevel.ERROR,
+  logCreator: () => entry => console.error(JSON.stringify(entry)) })
 const decode = text => text === null ? null : Buffer.from(text, 'base64')
 const encode = data => data === null || data === undefined ? null : data.toString('base64')
 
 let member, received = [], arrived = () => {}
 
-const recordOf = (partition, message) => ({ partition, offset: Number(message.offset), timestamp: Number(message.timestamp),
+const recordOf = (partition, message) => ({
+  partition, offset: Number(message.offset), timestamp: Number(message.timestamp),
   key: encode(message.key), value: encode(message.value),
   headers: Object.entries(message.headers || {}).flatMap(([name, data]) => [data].flat().map(each => [name, encode(each)])) })
 
@@ -62,14 +64,19 @@ const commands = {
     if (timestamp !== undefined)
       offset = await withClient(kafka.admin(), async admin =>
         (await admin.fetchTopicOffsetsByTimestamp(topic, timestamp)).find(each => each.partition === partition).offset)
-    return withClient(kafka.consumer({ groupId: `read-${topic}-${process.pid}-${Date.now()}` }), consumer => new Promise((done, fail) => {
+    const own = kafka.consumer({ groupId: `read-${topic}-${process.pid}-${Date.now()}` })
+    return withClient(own, consumer => new Promise((done, fail) => {
       const records = []
+      const eachMessage = async each => {
+        if (each.partition === partition && Number(each.message.offset) >= Number(offset))
+          records.push(recordOf(partition, each.message))
+        if (records.length === count)
+          done(records)
+      }
       consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error))
-      consumer.subscribe({ topic, fromBeginning: true }).then(() => consumer.run({ autoCommit: false,
-        eachMessage: async each => {
-          if (each.partition === partition && Number(each.message.offset) >= Number(offset) && records.push(recordOf(partition, each.message)) === count)
-            done(records)
-        } })).then(() => consumer.seek({ topic, partition, offset: String(offset) }), fail)
+      consumer.subscribe({ topic, fromBeginning: true })
+        .then(() => consumer.run({ autoCommit: false, eachMessage }))
+        .then(() => consumer.seek({ topic, partition, offset: String(offset) }), fail)
     }))
   },
 

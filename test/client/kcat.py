@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kcat for run.py: a process for each command, one that stays for a group member. Messages go in as files and come out
 with their lengths in front, so that any bytes pass. kcat cannot set timestamps; a topic it creates by asking for it."""
+
 import os
 import queue
 import subprocess
@@ -22,7 +23,9 @@ def read_record(stream):
     key, value = (None if int(size) < 0 else stream.read(int(size)) for size in (key_size, value_size))
     stream.read(1)
     pairs = [pair.split("=", 1) for pair in headers.split(",") if pair]
-    return record(int(partition), int(offset), int(timestamp), key, value, [(name, data.encode()) for name, data in pairs])
+    return record(
+        int(partition), int(offset), int(timestamp), key, value, [(name, data.encode()) for name, data in pairs]
+    )
 
 
 class Kcat:
@@ -33,7 +36,10 @@ class Kcat:
 
     def create(self, topic, partitions):
         pattern = f'topic "{topic}" with {partitions} partitions:'
-        while pattern not in subprocess.run([*self.kcat, "-L", "-t", topic], capture_output=True, text=True, check=True).stdout:
+        while (
+            pattern
+            not in subprocess.run([*self.kcat, "-L", "-t", topic], capture_output=True, text=True, check=True).stdout
+        ):
             pass
 
     def produce(self, topic, codec, records):
@@ -41,26 +47,49 @@ class Kcat:
             path = os.path.join(directory, "value")
             for item in records:
                 key, value = decode(item["key"]), decode(item["value"])
-                options = [option for name, data in item["headers"] for option in ("-H", f"{name}={decode(data).decode()}")]
-                if value is None:    # which kcat sends for an empty line
+                options = [
+                    option for name, data in item["headers"] for option in ("-H", f"{name}={decode(data).decode()}")
+                ]
+                if value is None:  # which kcat sends for an empty line
                     options += ["-Z", "-K", "|"]
                 elif key is not None:
                     options += ["-k", key.decode()]
                 with open(path, "wb") as file:
                     file.write(value or b"")
-                subprocess.run([*self.kcat, "-X", "message.max.bytes=4194304", "-X", "acks=all", "-P", "-t", topic, "-p",
-                                str(item["partition"]), "-z", codec, *options, *[path] * (value is not None)],
-                               input=key + b"|" if value is None else b"", check=True)
+                subprocess.run(
+                    [
+                        *self.kcat,
+                        "-X",
+                        "message.max.bytes=4194304",
+                        "-X",
+                        "acks=all",
+                        "-P",
+                        "-t",
+                        topic,
+                        "-p",
+                        str(item["partition"]),
+                        "-z",
+                        codec,
+                        *options,
+                        *[path] * (value is not None),
+                    ],
+                    input=key + b"|" if value is None else b"",
+                    check=True,
+                )
 
     def read(self, topic, partition, count, offset=None, timestamp=None):
         start = str(offset) if timestamp is None else f"s@{timestamp}"
-        with subprocess.Popen([*self.kcat, "-C", "-t", topic, "-p", str(partition), "-o", start, "-c", str(count), "-f", FORMAT],
-                              stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            [*self.kcat, "-C", "-t", topic, "-p", str(partition), "-o", start, "-c", str(count), "-f", FORMAT],
+            stdout=subprocess.PIPE,
+        ) as process:
             return list(iter(lambda: read_record(process.stdout), None))
 
     def join(self, topic, group):
-        self.member = subprocess.Popen([*self.kcat, "-X", "auto.offset.reset=earliest", "-E", "-f", FORMAT, "-u", "-G", group, topic],
-                                       stdout=subprocess.PIPE)
+        self.member = subprocess.Popen(
+            [*self.kcat, "-X", "auto.offset.reset=earliest", "-E", "-f", FORMAT, "-u", "-G", group, topic],
+            stdout=subprocess.PIPE,
+        )
         threading.Thread(target=self._receive, args=[self.member.stdout, self.records], daemon=True).start()
 
     def _receive(self, stream, records):

@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafka's clients, unmodified, against a broker: one scenario for all, spoken to each through a thin adapter.
 
-An adapter is a program that holds one client. It reads commands from standard input and answers each on standard output, a
-JSON object a line: {"do": ..., ...} and {"records": [...]} or {"error": "..."}. The commands:
+An adapter is a program that holds one client. It reads commands from standard input and answers each on standard
+output, a JSON object a line: {"do": ..., ...} and {"records": [...]} or {"error": "..."}. The commands:
 
     create topic partitions               read topic partition count, from an offset or a timestamp
     produce topic codec records           join topic group, then poll, commit and leave as a member
 
-The Java tools, which have command lines of their own, are in tools.py. `run.py --against kafka` holds the scenario itself
-against Apache Kafka; `run.py 'kafkajs/*'` runs one client's cases.
+The Java tools, which have command lines of their own, are in tools.py. `run.py --against kafka` holds the scenario
+itself against Apache Kafka; `run.py 'kafkajs/*'` runs one client's cases.
 """
+
 import base64
 import collections
 import concurrent.futures
@@ -31,7 +32,7 @@ import suite
 from broker import DEADLINE_S, DEPS, KINDS, java, scratch, until
 from tools import Tools
 
-CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]    # by their number in a batch's attributes
+CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]  # by their number in a batch's attributes
 PARTITIONS = 3
 EPOCH_MS = 1_700_000_000_000
 
@@ -56,8 +57,13 @@ class Adapter:
     def __init__(self, client, address, log):
         self.client = client
         with open(log, "ab") as errors:
-            self.process = subprocess.Popen([*map(str, client.command), address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=errors, env={**os.environ, **{k: str(v) for k, v in client.environment.items()}})
+            self.process = subprocess.Popen(
+                [*map(str, client.command), address],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, **{k: str(v) for k, v in client.environment.items()}},
+            )
 
     def ask(self, do, **command):
         timer = threading.Timer(DEADLINE_S, self.process.kill)
@@ -90,8 +96,13 @@ class Adapter:
 
 def record(index, key=None, value=None, headers=(), partition=0):
     encode = lambda data: None if data is None else base64.b64encode(data).decode()
-    return {"partition": partition, "timestamp": EPOCH_MS + index * 1000, "key": encode(key), "value": encode(value),
-            "headers": [[name, encode(data)] for name, data in headers]}
+    return {
+        "partition": partition,
+        "timestamp": EPOCH_MS + index * 1000,
+        "key": encode(key),
+        "value": encode(value),
+        "headers": [[name, encode(data)] for name, data in headers],
+    }
 
 
 def assorted_records(client):
@@ -117,10 +128,12 @@ def stamped(client, records):
 
 def comparable(client, records):
     """The records with long values made short, to be compared and printed."""
+
     def short(data):
         if data is None or len(data) < 100:
             return data or (None if "null" in client.lacks else data)
         return data[:20] + "..." + hashlib.sha256(data.encode()).hexdigest()[:10]
+
     return [{**item, "key": short(item["key"]), "value": short(item["value"])} for item in records]
 
 
@@ -130,7 +143,7 @@ def codecs_on_disk(broker, topic, partition):
     found, position = set(), 0
     while position + 61 <= len(data):
         length, attributes = struct.unpack_from(">8xi4x1x4xh", data, position)
-        if length <= 0:    # the rest is preallocated
+        if length <= 0:  # the rest is preallocated
             break
         found.add(CODECS[attributes & 7])
         position += 12 + length
@@ -179,7 +192,7 @@ class Scenario:
                 adapter.ask("produce", topic="timestamp", codec="none", records=[item])
             everything = adapter.ask("read", topic="timestamp", partition=1, count=20, offset=0)
             target = everything[12]["timestamp"] - ("timestamp" not in self.client.lacks)
-            expected = everything[next(i for i, item in enumerate(everything) if item["timestamp"] >= target):]
+            expected = everything[next(i for i, item in enumerate(everything) if item["timestamp"] >= target) :]
             got = adapter.ask("read", topic="timestamp", partition=1, count=len(expected), timestamp=target)
         suite.check(got, expected, "records since the timestamp")
 
@@ -187,8 +200,10 @@ class Scenario:
         """Committed offsets outlive the broker's restart, for a member that stays and for one that comes later."""
         with self.adapter() as adapter, self.adapter() as producer:
             producer.ask("create", topic="resume", partitions=PARTITIONS)
-            rounds = [[record(number, value=b"%d-%d" % (number, each), partition=each % PARTITIONS) for each in range(30)]
-                      for number in range(3)]
+            rounds = [
+                [record(number, value=b"%d-%d" % (number, each), partition=each % PARTITIONS) for each in range(30)]
+                for number in range(3)
+            ]
 
             def produce(number):
                 producer.ask("produce", topic="resume", codec="none", records=stamped(self.client, rounds[number]))
@@ -196,9 +211,13 @@ class Scenario:
             def receive(number):
                 """Takes what the member gets until this round is complete, which must be all that it gets."""
                 got, wanted = [], sorted(item["value"] for item in rounds[number])
-                until(lambda: got.extend(item["value"] for item in adapter.ask("poll")) or len(got) >= len(wanted),
-                      f"all records of round {number}")
-                suite.check(sorted(map(base64.b64decode, got)), sorted(map(base64.b64decode, wanted)), f"round {number}")
+                until(
+                    lambda: got.extend(item["value"] for item in adapter.ask("poll")) or len(got) >= len(wanted),
+                    f"all records of round {number}",
+                )
+                suite.check(
+                    sorted(map(base64.b64decode, got)), sorted(map(base64.b64decode, wanted)), f"round {number}"
+                )
                 adapter.ask("commit")
 
             produce(0)
@@ -225,15 +244,30 @@ class Scenario:
                 nonlocal number
                 number += 1
                 values = {base64.b64encode(b"%d-%d" % (number, partition)).decode() for partition in range(PARTITIONS)}
-                producer.ask("produce", topic="rebalance", codec="none", records=stamped(self.client, [
-                    record(number, value=b"%d-%d" % (number, partition), partition=partition) for partition in range(PARTITIONS)]))
-                until(lambda: values <= set().union(*(member.values() for member in members)), f"all records of round {number}")
+                producer.ask(
+                    "produce",
+                    topic="rebalance",
+                    codec="none",
+                    records=stamped(
+                        self.client,
+                        [
+                            record(number, value=b"%d-%d" % (number, partition), partition=partition)
+                            for partition in range(PARTITIONS)
+                        ],
+                    ),
+                )
+                until(
+                    lambda: values <= set().union(*(member.values() for member in members)),
+                    f"all records of round {number}",
+                )
                 return [[value for value in member.values() if value in values] for member in members]
 
             def shared_by(*members):
                 """Rounds until one goes to all of these members, each record to only one."""
-                until(lambda: all(shares := round_of(members)) and sum(map(len, shares)) == PARTITIONS,
-                      f"the partitions shared by {[member.name for member in members]}")
+                until(
+                    lambda: all(shares := round_of(members)) and sum(map(len, shares)) == PARTITIONS,
+                    f"the partitions shared by {[member.name for member in members]}",
+                )
 
             with first:
                 shared_by(first)
@@ -265,7 +299,7 @@ class Member:
                 while not self.stopping.is_set():
                     self.received += [item["value"] for item in self.adapter.ask("poll")]
                 self.adapter.ask("leave")
-        except Exception as error:    # values() raises it where the case sees it
+        except Exception as error:  # values() raises it where the case sees it
             self.error = error
 
     def __enter__(self):
@@ -294,7 +328,13 @@ def main():
     options = suite.arguments(__doc__, against=True)
     tasks = [("java-tools", lambda broker, log: Tools(broker, log).cases(), {})]
     for client in CLIENTS:
-        tasks.append((client.name, lambda broker, log, client=client: Scenario(client, broker, log).cases(), {"message.max.bytes": 1 << 22}))
+        tasks.append(
+            (
+                client.name,
+                lambda broker, log, client=client: Scenario(client, broker, log).cases(),
+                {"message.max.bytes": 1 << 22},
+            )
+        )
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for each in [pool.submit(run_client, *task, options) for task in tasks]:
             each.result()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command-line tools of Apache Kafka 4.3.1 against a broker: each case is what an operator types, and the lines to expect."""
+"""The command-line tools of Apache Kafka 4.3.1 against a broker: each case is what an operator types, and the lines
+to expect."""
+
 import json
 import re
 import subprocess
@@ -22,16 +24,28 @@ class Tools:
         self.log = log
 
     def cases(self):
-        for case in (self.console, self.verifiable, self.performance, self.topic, self.group, self.config, self.offsets):
+        for case in (
+            self.console,
+            self.verifiable,
+            self.performance,
+            self.topic,
+            self.group,
+            self.config,
+            self.offsets,
+        ):
             yield case.__name__, case
 
     def run(self, tool, arguments, stdin="", status=0):
         """Runs a tool to its end and returns what it printed."""
         command = java(tool, "--bootstrap-server", self.broker.address, *arguments.split())
         with open(self.log, "a") as errors:
-            done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=DEADLINE_S)
+            done = subprocess.run(
+                command, input=stdin, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=DEADLINE_S
+            )
         if done.returncode != status:
-            raise AssertionError(f"{tool} {arguments}: exit status {done.returncode}: {done.stdout[-1000:]} (see {self.log})")
+            raise AssertionError(
+                f"{tool} {arguments}: exit status {done.returncode}: {done.stdout[-1000:]} (see {self.log})"
+            )
         return done.stdout
 
     def topics(self, arguments, **more):
@@ -47,24 +61,44 @@ class Tools:
         return self.run(TOOLS + "GetOffsetShell", arguments).split()
 
     def send(self, topic, count):
-        self.run(TOOLS + "ConsoleProducer", f"--topic {topic}", stdin="".join(f"line {number}\n" for number in range(count)))
+        self.run(
+            TOOLS + "ConsoleProducer", f"--topic {topic}", stdin="".join(f"line {number}\n" for number in range(count))
+        )
 
     def console(self):
         lines = ["a:1,b:2\tkey\tvalue", "NULL\tNULL\tneither key nor headers", "h:x\ttombstone\tNULL", "c:\tempty\t"]
-        self.run(TOOLS + "ConsoleProducer", "--topic console --compression-codec zstd --reader-property parse.key=true "
-                 "--reader-property parse.headers=true --reader-property null.marker=NULL", "".join(f"{line}\n" for line in lines))
-        got = self.run(TOOLS + "consumer.ConsoleConsumer", "--topic console --from-beginning --max-messages 4 --formatter-property "
-                       "print.key=true --formatter-property print.headers=true --formatter-property null.literal=NULL "
-                       "--formatter-property headers.separator=,")
-        suite.check(sorted(got.splitlines()), sorted(line.replace("NULL\tNULL", "NO_HEADERS\tNULL") for line in lines), "lines")
+        self.run(
+            TOOLS + "ConsoleProducer",
+            "--topic console --compression-codec zstd --reader-property parse.key=true "
+            "--reader-property parse.headers=true --reader-property null.marker=NULL",
+            "".join(f"{line}\n" for line in lines),
+        )
+        got = self.run(
+            TOOLS + "consumer.ConsoleConsumer",
+            "--topic console --from-beginning --max-messages 4 --formatter-property "
+            "print.key=true --formatter-property print.headers=true --formatter-property null.literal=NULL "
+            "--formatter-property headers.separator=,",
+        )
+        suite.check(
+            sorted(got.splitlines()), sorted(line.replace("NULL\tNULL", "NO_HEADERS\tNULL") for line in lines), "lines"
+        )
 
     def verifiable(self):
         self.topics("--create --topic verifiable --partitions 3")
         sent = self._events("VerifiableProducer", "--topic verifiable --max-messages 2000 --acks -1")
-        suite.check((sent["tool_data"][0]["sent"], sent["tool_data"][0]["acked"]), (2000, 2000), "messages sent and acknowledged")
-        got = self._events("VerifiableConsumer", "--topic verifiable --group-id verifiable --max-messages 2000 --verbose")
-        suite.check(sorted((each["partition"], each["offset"], each["value"]) for each in got["record_data"]),
-                    sorted((each["partition"], each["offset"], each["value"]) for each in sent["producer_send_success"]), "records")
+        suite.check(
+            (sent["tool_data"][0]["sent"], sent["tool_data"][0]["acked"]),
+            (2000, 2000),
+            "messages sent and acknowledged",
+        )
+        got = self._events(
+            "VerifiableConsumer", "--topic verifiable --group-id verifiable --max-messages 2000 --verbose"
+        )
+        suite.check(
+            sorted((each["partition"], each["offset"], each["value"]) for each in got["record_data"]),
+            sorted((each["partition"], each["offset"], each["value"]) for each in sent["producer_send_success"]),
+            "records",
+        )
         suite.check({each["success"] for each in got["offsets_committed"]}, {True}, "commits")
 
     def _events(self, tool, arguments):
@@ -76,17 +110,27 @@ class Tools:
 
     def performance(self):
         self.topics("--create --topic performance --partitions 6")
-        expect(self.run(TOOLS + "ProducerPerformance", "--topic performance --num-records 200000 --record-size 100 --throughput -1 "
-                        "--command-property acks=all"), r"^200000 records sent")
+        expect(
+            self.run(
+                TOOLS + "ProducerPerformance",
+                "--topic performance --num-records 200000 --record-size 100 --throughput -1 "
+                "--command-property acks=all",
+            ),
+            r"^200000 records sent",
+        )
         consumed = self.run(TOOLS + "ConsumerPerformance", "--topic performance --num-records 200000").splitlines()
         suite.check(consumed[-1].split(", ")[4], "200000", "messages consumed")
 
     def topic(self):
-        expect(self.topics("--create --topic first --partitions 2 --config retention.ms=1000000"), "^Created topic first.$")
+        expect(
+            self.topics("--create --topic first --partitions 2 --config retention.ms=1000000"), "^Created topic first.$"
+        )
         self.topics("--create --topic first", status=1)
-        expect(self.topics("--describe --topic first"),
-               r"^Topic: first\tTopicId: \S{22}\tPartitionCount: 2\tReplicationFactor: 1\tConfigs: .*retention.ms=1000000",
-               r"^\tTopic: first\tPartition: 1\tLeader: 1\tReplicas: 1\tIsr: 1")
+        expect(
+            self.topics("--describe --topic first"),
+            r"^Topic: first\tTopicId: \S{22}\tPartitionCount: 2\tReplicationFactor: 1\tConfigs: .*retention.ms=1000000",
+            r"^\tTopic: first\tPartition: 1\tLeader: 1\tReplicas: 1\tIsr: 1",
+        )
         self.topics("--alter --topic first --partitions 5")
         expect(self.topics("--describe --topic first"), "PartitionCount: 5", "Partition: 4\tLeader: 1")
         expect(self.topics("--list"), "^first$")
@@ -113,15 +157,25 @@ class Tools:
         alter = "--entity-type topics --entity-name config --alter "
         self.configs(alter + "--add-config max.message.bytes=2000000,cleanup.policy=[compact,delete]")
         described = self.configs("--entity-type topics --entity-name config --describe")
-        expect(described, r"^  cleanup.policy=compact,delete sensitive=false synonyms=\{DYNAMIC_TOPIC_CONFIG:cleanup.policy=compact,delete, "
-               r"DEFAULT_CONFIG:log.cleanup.policy=delete\}", r"^  max.message.bytes=2000000 ")
+        expect(
+            described,
+            r"^  cleanup.policy=compact,delete sensitive=false "
+            r"synonyms=\{DYNAMIC_TOPIC_CONFIG:cleanup.policy=compact,delete, DEFAULT_CONFIG:log.cleanup.policy=delete\}",
+            r"^  max.message.bytes=2000000 ",
+        )
         self.configs(alter + "--delete-config max.message.bytes")
         described = self.configs("--entity-type topics --entity-name config --describe --all")
-        expect(described, r"^  max.message.bytes=1048588 sensitive=false synonyms=\{DEFAULT_CONFIG:message.max.bytes=1048588\}")
+        expect(
+            described,
+            r"^  max.message.bytes=1048588 sensitive=false synonyms=\{DEFAULT_CONFIG:message.max.bytes=1048588\}",
+        )
         self.configs("--entity-type brokers --entity-default --alter --add-config log.cleaner.threads=2")
-        expect(self.configs("--entity-type brokers --entity-name 1 --describe --all"),
-               r"^  log.cleaner.threads=2 sensitive=false synonyms=\{DYNAMIC_DEFAULT_BROKER_CONFIG:log.cleaner.threads=2, "
-               r"DEFAULT_CONFIG:log.cleaner.threads=1\}", r"^  num.partitions=3 sensitive=false synonyms=\{STATIC_BROKER_CONFIG")
+        expect(
+            self.configs("--entity-type brokers --entity-name 1 --describe --all"),
+            r"^  log.cleaner.threads=2 sensitive=false synonyms=\{DYNAMIC_DEFAULT_BROKER_CONFIG:log.cleaner.threads=2, "
+            r"DEFAULT_CONFIG:log.cleaner.threads=1\}",
+            r"^  num.partitions=3 sensitive=false synonyms=\{STATIC_BROKER_CONFIG",
+        )
 
     def offsets(self):
         self.topics("--create --topic offsets --partitions 1")
@@ -129,4 +183,8 @@ class Tools:
         suite.check(self.offsets_of("--topic offsets"), ["offsets:0:5"], "latest")
         suite.check(self.offsets_of("--topic-partitions offsets:0 --time earliest"), ["offsets:0:0"], "earliest")
         suite.check(self.offsets_of("--topic offsets --time 0"), ["offsets:0:0"], "since the epoch")
-        suite.check(self.offsets_of("--topic offsets --time max-timestamp")[0].rpartition(":")[0], "offsets:0", "largest timestamp")
+        suite.check(
+            self.offsets_of("--topic offsets --time max-timestamp")[0].rpartition(":")[0],
+            "offsets:0",
+            "largest timestamp",
+        )

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Brokers under test: Barnabas, and Apache Kafka 4.3.1 to hold it against.
 
-A broker owns a data directory and a port. Both outlive it: after stop() or kill(), start() goes on with the same data at
-the same address, as clients expect. start() returns when the broker serves; nothing here sleeps to wait for that.
+A broker owns a data directory and a port. Both outlive it: after stop() or kill(), start() goes on with the same data
+at the same address, as clients expect. start() returns when the broker serves; nothing here sleeps to wait for that.
 
     with Barnabas(directory) as broker:
         ... broker.address ...
         broker.restart()
 """
+
 import contextlib
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -21,7 +23,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 DEPS = ROOT / ".deps"
-DEADLINE_S = 120    # generous: it is only ever reached by a failure
+DEADLINE_S = 120  # generous: it is only ever reached by a failure
 
 # What every broker under test runs with, so that tests are quick and answers comparable.
 SETTINGS = {
@@ -54,8 +56,16 @@ def free_port():
 
 def java(main, *arguments, libs="kafka", heap="256m"):
     """The command line that runs a Java class from the jars in .deps."""
-    return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{DEPS / libs / 'libs'}/*", main,
-            *map(str, arguments)]
+    return [
+        "java",
+        f"-Xmx{heap}",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        f"{DEPS / libs / 'libs'}/*",
+        main,
+        *map(str, arguments),
+    ]
 
 
 class Broker:
@@ -114,7 +124,9 @@ class Broker:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout or log, stderr=log)
 
     def _dead(self):
-        return RuntimeError(f"broker ended with status {self.process.wait(DEADLINE_S)} before it served:\n{self.log_tail()}")
+        return RuntimeError(
+            f"broker ended with status {self.process.wait(DEADLINE_S)} before it served:\n{self.log_tail()}"
+        )
 
     def __enter__(self):
         return self.start()
@@ -137,13 +149,21 @@ class Barnabas(Broker):
     def _spawn(self):
         settings = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port}", **self.settings}
         self.process = self._popen(
-            [self.binary, "serve", "--data", self.data, *(f"--set={key}={value}" for key, value in settings.items()), *self.arguments],
-            subprocess.PIPE)
-        marker = b"PLAINTEXT://127.0.0.1:"
+            [
+                self.binary,
+                "serve",
+                "--data",
+                self.data,
+                *(f"--set={key}={value}" for key, value in settings.items()),
+                *self.arguments,
+            ],
+            subprocess.PIPE,
+        )
         line = self._line()
-        if marker not in line:
+        address = re.search(rb"PLAINTEXT://127\.0\.0\.1:(\d+)", line)
+        if not address:
             raise RuntimeError(f"no address in the ready line {line!r}:\n{self.log_tail()}")
-        self.port = int("".join(filter(str.isdigit, line.split(marker)[1].decode().split()[0].split(",")[0])))
+        self.port = int(address[1])
 
     def _line(self):
         line, end = b"", time.monotonic() + DEADLINE_S
@@ -158,23 +178,33 @@ class Barnabas(Broker):
 
 
 class Kafka(Broker):
-    CLEAN = (0, 143, -signal.SIGTERM)    # a JVM that ran its shutdown hooks says 143
+    CLEAN = (0, 143, -signal.SIGTERM)  # a JVM that ran its shutdown hooks says 143
 
     def _spawn(self):
         self.port = self.port or free_port()
         controller = free_port()
         properties = self.data.with_name(self.data.name + ".properties")
-        properties.write_text("".join(f"{key}={value}\n" for key, value in {
-            "process.roles": "broker,controller",
-            "node.id": 1,
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "log.dirs": self.data,
-            **self.settings}.items()))
+        properties.write_text(
+            "".join(
+                f"{key}={value}\n"
+                for key, value in {
+                    "process.roles": "broker,controller",
+                    "node.id": 1,
+                    "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+                    "controller.listener.names": "CONTROLLER",
+                    "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
+                    "log.dirs": self.data,
+                    **self.settings,
+                }.items()
+            )
+        )
         if not (self.data / "meta.properties").exists():
-            subprocess.run(java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", properties),
-                           check=True, capture_output=True, timeout=DEADLINE_S)
+            subprocess.run(
+                java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", properties),
+                check=True,
+                capture_output=True,
+                timeout=DEADLINE_S,
+            )
         self.process = self._popen(java("kafka.Kafka", properties, heap="512m"), None)
         until(self._serves, f"Kafka at {self.address}")
 

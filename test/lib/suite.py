@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of a suite: a program that prints `PASS name` or `FAIL name: reason` for each case and exits non-zero if any
-failed. test/run.py counts those lines; everything else that a suite prints is for its log."""
+"""The shape of a suite: a program that prints `PASS name` or `FAIL name: reason` for each case and exits non-zero if
+any failed. test/run.py counts those lines; everything else that a suite prints is for its log."""
+
 import argparse
 import fnmatch
 import sys
@@ -24,7 +25,7 @@ def report(name, failure=None):
 def run_case(name, function, *arguments):
     try:
         function(*arguments)
-    except Exception as error:    # whatever it is, it is this case's failure, and the others still run
+    except Exception as error:  # whatever it is, it is this case's failure, and the others still run
         traceback.print_exc()
         report(name, f"{type(error).__name__}: {error}")
     else:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The tests that Meson knows, as a suite: in build/, which gcc made; with --clang in build-clang/, made here by clang with
-the address and undefined-behaviour sanitizers and the fuzz targets, which proves that clang builds the project too."""
+"""The tests that Meson knows, as a suite: in build/, which gcc made; with --clang in build-clang/, made here by clang
+with the address and undefined-behaviour sanitizers and the fuzz targets, which proves that clang builds the project."""
+
 import json
 import os
 import pathlib
@@ -13,8 +14,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def build_with_clang(directory):
     if not (directory / "build.ninja").exists():
-        subprocess.run(["meson", "setup", directory, "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"],
-                       cwd=ROOT, env={**os.environ, "CC": "clang-14"}, check=True)
+        subprocess.run(
+            ["meson", "setup", directory, "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"],
+            cwd=ROOT,
+            env={**os.environ, "CC": "clang-14"},
+            check=True,
+        )
     subprocess.run(["ninja", "-C", directory], check=True)
 
 

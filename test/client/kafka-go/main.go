@@ -45,7 +45,8 @@ var (
 	address  string
 	member   *kafka.Reader
 	received []kafka.Message // those that a commit would cover
-	codecs   = map[string]kafka.Compression{"none": 0, "gzip": compress.Gzip, "snappy": compress.Snappy, "lz4": compress.Lz4, "zstd": compress.Zstd}
+	codecs   = map[string]kafka.Compression{
+		"none": 0, "gzip": compress.Gzip, "snappy": compress.Snappy, "lz4": compress.Lz4, "zstd": compress.Zstd}
 )
 
 func recordOf(message kafka.Message) record {
@@ -68,9 +69,10 @@ func create(c command) error {
 }
 
 func produce(c command) error {
-	writer := kafka.Writer{Addr: kafka.TCP(address), Topic: c.Topic, RequiredAcks: kafka.RequireAll, Compression: codecs[c.Codec],
-		Transport:  &kafka.Transport{}, // its own, for the shared one remembers brokers that were stopped
-		BatchBytes: 1 << 22, BatchTimeout: 5 * time.Millisecond, AllowAutoTopicCreation: true,
+	writer := kafka.Writer{Addr: kafka.TCP(address), Topic: c.Topic, RequiredAcks: kafka.RequireAll,
+		Compression: codecs[c.Codec],
+		Transport:   &kafka.Transport{}, // its own, for the shared one remembers brokers that were stopped
+		BatchBytes:  1 << 22, BatchTimeout: 5 * time.Millisecond, AllowAutoTopicCreation: true,
 		Balancer: kafka.BalancerFunc(func(message kafka.Message, _ ...int) int { return message.WriterData.(int) })}
 	messages := []kafka.Message{}
 	for _, item := range c.Records {
@@ -94,7 +96,8 @@ func produce(c command) error {
 }
 
 func read(c command) (records []record, err error) {
-	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{address}, Topic: c.Topic, Partition: c.Partition, MaxBytes: 1 << 22, MaxWait: poll})
+	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{address}, Topic: c.Topic, Partition: c.Partition,
+		MaxBytes: 1 << 22, MaxWait: poll})
 	defer reader.Close()
 	if c.Timestamp != nil {
 		err = reader.SetOffsetAt(context.Background(), time.UnixMilli(*c.Timestamp))
@@ -112,8 +115,9 @@ func read(c command) (records []record, err error) {
 
 func join(c command) error {
 	received = nil
-	member = kafka.NewReader(kafka.ReaderConfig{Brokers: []string{address}, GroupID: c.Group, Topic: c.Topic, StartOffset: kafka.FirstOffset,
-		HeartbeatInterval: 300 * time.Millisecond, MaxBytes: 1 << 22, MaxWait: poll, RebalanceTimeout: 10 * time.Second})
+	member = kafka.NewReader(kafka.ReaderConfig{Brokers: []string{address}, GroupID: c.Group, Topic: c.Topic,
+		StartOffset: kafka.FirstOffset, HeartbeatInterval: 300 * time.Millisecond, MaxBytes: 1 << 22, MaxWait: poll,
+		RebalanceTimeout: 10 * time.Second})
 	return nil
 }
 
