@@ -22,10 +22,11 @@ struct group *coord__group(const struct coord *c, struct str_view id)
 struct group *coord__group_new(struct coord *c, struct str_view id, int64_t wall_ms)
 {
     struct group *g = mem_alloc(1, sizeof *g + id.size);
-    char *text = (char *)(g + 1);
+    char *text;
 
     if (!g)
         return NULL;
+    text = (char *)(g + 1);
     if (id.size)
         memcpy(text, id.data, id.size);
     *g = (struct group){.coord = c, .id = {text, id.size}, .state_wall_ms = wall_ms};

@@ -6,10 +6,11 @@
 struct member_id *coord__id_new(struct group *g, struct str_view text)
 {
     struct member_id *id = mem_alloc(1, sizeof *id + text.size);
-    char *bytes = (char *)(id + 1);
+    char *bytes;
 
     if (!id)
         return NULL;
+    bytes = (char *)(id + 1);
     if (text.size)
         memcpy(bytes, text.data, text.size);
     *id = (struct member_id){.group = g, .text = {bytes, text.size}};

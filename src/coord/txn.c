@@ -15,10 +15,11 @@ void coord__txn_offset_free(struct txn_offset *t)
 enum status coord__txn_offset_add(struct group *g, int64_t producer_id, struct str_view topic, int32_t partition, const struct offset_value *value)
 {
     struct txn_offset *t = mem_alloc(1, sizeof *t + topic.size);
-    char *text = (char *)(t + 1);
+    char *text;
 
     if (!t)
         return STATUS_NO_MEMORY;
+    text = (char *)(t + 1);
     if (topic.size)
         memcpy(text, topic.data, topic.size);
     *t = (struct txn_offset){.producer_id = producer_id, .group = g, .topic = {text, topic.size}, .partition = partition, .value = *value};
