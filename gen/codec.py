@@ -252,7 +252,8 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         if item.array:
             return f"{at} = decode_{C_TYPES[item.type][3]}(d, {null}, &{at}_count);"
         if optional(item):
-            return f"{at} = decode_optional(d, sizeof *{at}, {self.function('decode', item.struct)});"
+            in_tag = "true" if item.tag >= 0 else "false"
+            return f"{at} = decode_optional(d, {in_tag}, sizeof *{at}, {self.function('decode', item.struct)});"
         if item.struct:
             return f"{self.function('decode', item.struct)}(d, &{at});"
         if item.type in schema.SIZED:
@@ -311,7 +312,8 @@ static inline size_t {self.name}_print(const {full} *in, int16_t version, char *
         if item.array:
             return f"encode_{C_TYPES[item.type][3]}({encoder}, {at}, {at}_count, {null});"
         if optional(item):
-            return f"encode_optional({encoder}, {at}, {self.function('encode', item.struct)});"
+            in_tag = "true" if item.tag >= 0 else "false"
+            return f"encode_optional({encoder}, {at}, {in_tag}, {self.function('encode', item.struct)});"
         if item.struct:
             return f"{self.function('encode', item.struct)}({encoder}, &{at});"
         if item.type in schema.SIZED:

@@ -20,10 +20,10 @@ void *decode_memory(struct decoder *d, int32_t count, size_t size)
     return memory;
 }
 
-void *decode_optional(struct decoder *d, size_t size, decode_fn *decode)
+void *decode_optional(struct decoder *d, bool tagged, size_t size, decode_fn *decode)
 {
-    bool there = reader_i8(d->r) >= 0 && !d->r->bad;
-    void *item = there ? decode_memory(d, 1, size) : NULL;
+    bool there = tagged ? reader_uvarint(d->r) > 0 : reader_i8(d->r) >= 0;
+    void *item = there && !d->r->bad ? decode_memory(d, 1, size) : NULL;
 
     if (item)
         decode(d, item);
@@ -130,9 +130,9 @@ void encode_records(struct encoder *e, const struct wire_records *v, bool nullab
         writer_splice(e->w, node, v->source, v->size);
 }
 
-void encode_optional(struct encoder *e, const void *item, encode_fn *encode)
+void encode_optional(struct encoder *e, const void *item, bool tagged, encode_fn *encode)
 {
-    encode_i8(e, item ? 1 : -1);
+    encode_i8(e, item ? 1 : tagged ? 0 : -1);
     if (item)
         encode(e, item);
 }

@@ -97,8 +97,8 @@ int64_t *decode_i64s(struct decoder *d, bool nullable, int32_t *count);
 struct uuid *decode_uuids(struct decoder *d, bool nullable, int32_t *count);
 struct str_view *decode_strs(struct decoder *d, bool nullable, int32_t *count);
 
-/* A nullable struct: one byte, negative for null, in front of it. */
-void *decode_optional(struct decoder *d, size_t size, decode_fn *decode);
+/* A struct that may be null: an int8 in front of it, -1 for null and 1 for there; of a tagged one a varint, 0 or 1. */
+void *decode_optional(struct decoder *d, bool tagged, size_t size, decode_fn *decode);
 
 /* The tagged section: for (... ; decode_tag(d, &t);) handle t.tag or decode_unknown(d, &t). */
 struct decoder_tags {
@@ -231,7 +231,7 @@ void encode_i32s(struct encoder *e, const int32_t *items, int32_t count, bool nu
 void encode_i64s(struct encoder *e, const int64_t *items, int32_t count, bool nullable);
 void encode_uuids(struct encoder *e, const struct uuid *items, int32_t count, bool nullable);
 void encode_strs(struct encoder *e, const struct str_view *items, int32_t count, bool nullable);
-void encode_optional(struct encoder *e, const void *item, encode_fn *encode); /* NULL: null */
+void encode_optional(struct encoder *e, const void *item, bool tagged, encode_fn *encode); /* NULL: null */
 
 /* The tagged section: encode_tags with the number of known fields that differ from their defaults; for each of them in
  * ascending order encode_tag and its value; encode_tags_end. The unknown ones go between, where their tags belong. */

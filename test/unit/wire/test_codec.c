@@ -9,6 +9,7 @@
 #include "wire/api/metadata.h"
 #include "wire/api/produce.h"
 #include "wire/header/request_header.h"
+#include "wire/record/consumer_group_member_metadata_value.h"
 #include "wire/record/offset_commit_value.h"
 
 static struct arena arena;
@@ -110,6 +111,25 @@ static void reads_and_writes_a_struct_that_may_be_null(void **state)
     assert_null(null.cursor);
     assert_encodes(&describe_topic_partitions_request_message, 0, &there, BYTES(with));
     assert_encodes(&describe_topic_partitions_request_message, 0, &null, BYTES(without));
+}
+
+static void prefixes_a_tagged_struct_that_may_be_null(void **state)
+{
+    /* Left out it is a struct with its defaults; null travels as tag 0 with one byte (KIP-848's members have none). */
+    static const char fields[] = "\1\1\1\1\1\1\377\377\377\377\1\0";
+    static const char null[] = "\1\1\1\1\1\1\377\377\377\377\1\1\0\1\0";
+    static const char with[] = "\1\1\1\1\1\1\377\377\377\377\1\1\0\7\1\0\0\0\7\1\0";
+    const struct message *m = &consumer_group_member_metadata_value_message;
+    struct consumer_group_member_metadata_value value;
+
+    consumer_group_member_metadata_value_init(&value);
+    assert_encodes(m, 0, &value, BYTES(fields));
+    assert_int_equal(decode(m, 0, BYTES(null), &arena, &value), STATUS_OK);
+    assert_null(value.classic_member_metadata);
+    assert_encodes(m, 0, &value, BYTES(null));
+    assert_int_equal(decode(m, 0, BYTES(with), &arena, &value), STATUS_OK);
+    assert_int_equal(value.classic_member_metadata->session_timeout_ms, 7);
+    assert_encodes(m, 0, &value, BYTES(with));
 }
 
 static void refuses_versions_that_do_not_exist(void **state)
@@ -316,6 +336,7 @@ int main(void)
         TEST(refuses_null_where_there_is_none),
         TEST(writes_null_as_empty_where_there_is_none),
         TEST(reads_and_writes_a_struct_that_may_be_null),
+        TEST(prefixes_a_tagged_struct_that_may_be_null),
         TEST(refuses_versions_that_do_not_exist),
         TEST(refuses_what_is_cut_off_or_too_long),
         TEST(reads_tags_in_order_only),
