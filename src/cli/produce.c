@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "cli/cli_int.h"
 #include "cli/commands.h"
+#include "rt/run.h"
 
 enum {
     RECORD_MAX = 100 << 20, /* what the client can hold beside others; brokers refuse far less */
@@ -44,7 +45,7 @@ static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, vo
     }
     p->failed++;
     if (p->told != message->err)
-        cli__explain(client, message->err, rd_kafka_message_errstr(message), "a record of %zu bytes was not produced", message->len);
+        cli__explain(client, message->err, NULL, "a record of %zu bytes was not produced", message->len);
     p->told = message->err;
 }
 
@@ -229,19 +230,29 @@ static bool connect_producer(struct produce *p)
     return true;
 }
 
-static void finish(struct produce *p)
+/* Waits for every record's end; after a signal, no longer than --timeout. What has none then has failed. */
+static void await_delivery(struct produce *p)
 {
-    char records[CLI_NUMBER_SIZE], bytes[CLI_NUMBER_SIZE], failed[CLI_NUMBER_SIZE];
+    int64_t until_ms = INT64_MAX;
 
-    while (rd_kafka_outq_len(p->client.kafka) > 0 && !p->client.fatal) {
+    while (rd_kafka_outq_len(p->client.kafka) > 0 && !p->client.fatal && rt_wall_ms() < until_ms) {
+        if (cli__interrupted() && until_ms == INT64_MAX)
+            until_ms = rt_wall_ms() + p->client.timeout_ms;
         rd_kafka_flush(p->client.kafka, POLL_MS);
         cli__progress("producing", p->produced, p->produced_bytes);
     }
-    if (p->client.fatal) {
+    if (p->client.fatal)
         cli__explain(&p->client, p->client.fatal, p->client.reason, "the producer had to stop");
-        rd_kafka_purge(p->client.kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        rd_kafka_flush(p->client.kafka, p->client.timeout_ms);
-    }
+    if (rd_kafka_outq_len(p->client.kafka) == 0)
+        return;
+    rd_kafka_purge(p->client.kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_flush(p->client.kafka, p->client.timeout_ms);
+}
+
+static void print_counts(const struct produce *p)
+{
+    char records[CLI_NUMBER_SIZE], bytes[CLI_NUMBER_SIZE], failed[CLI_NUMBER_SIZE];
+
     cli__progress_clear();
     fprintf(stderr, "produced %s record%s, %s bytes", cli__number(p->produced, records), p->produced == 1 ? "" : "s",
             cli__number(p->produced_bytes, bytes));
@@ -262,7 +273,8 @@ static enum cli_exit produce(const struct cli_args *args)
     cli__catch_signals();
     if (make_headers(&p) && connect_producer(&p)) {
         ok = send_all(&p);
-        finish(&p);
+        await_delivery(&p);
+        print_counts(&p);
         ok = ok && p.failed == 0 && !p.client.fatal;
     }
     if (p.headers)

@@ -5,7 +5,6 @@
 #include <limits.h>
 
 #include "base/mem.h"
-#include "cli/cli.h"
 #include "cli/cli_int.h"
 #include "cli/commands.h"
 
