@@ -8,23 +8,6 @@
 #include "wire/api/incremental_alter_configs.h"
 #include "wire/record/config_record.h"
 
-static int order_entries(const void *a, const void *b)
-{
-    const struct image_config_entry *left = a, *right = b;
-
-    return str_order(left->key, right->key);
-}
-
-bool decide__sort_entries(struct image_config_entry *entries, size_t count)
-{
-    qsort(entries, count, sizeof *entries, order_entries);
-    for (size_t i = 1; i < count; i++) {
-        if (str_equal(entries[i - 1].key, entries[i].key))
-            return false;
-    }
-    return true;
-}
-
 struct verdict decide__check_configs(struct decision *d, enum config_resource type, struct str_view name,
                                      const struct image_config_entry *entries, size_t count)
 {
@@ -75,7 +58,7 @@ static struct image_config_entry *merged(struct decision *d, const struct image_
         if (!replaced)
             entries[(*count)++] = before->entries[i];
     }
-    (void)decide__sort_entries(entries, *count);
+    (void)image_entries_sort(entries, *count);
     return entries;
 }
 

@@ -27,9 +27,6 @@ struct verdict decide__check_configs(struct decision *d, enum config_resource ty
 /* One ConfigRecord; value null: removed. */
 void decide__put_config(struct decision *d, enum config_resource type, struct str_view name, struct str_view key, struct str_view value);
 
-/* Sorts entries by key; false: a key is there twice. */
-bool decide__sort_entries(struct image_config_entry *entries, size_t count);
-
 static inline enum status decide__done(const struct decision *d)
 {
     return d->records.failed ? STATUS_NO_MEMORY : STATUS_OK;

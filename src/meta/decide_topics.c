@@ -301,7 +301,7 @@ static struct verdict check_topic_configs(struct decision *d, const struct creat
             return decide__refuse(d, STATUS_INVALID_CONFIG, "Null value not supported for topic configs: " STR_FMT, STR_ARG(topic->configs[i].name));
         all[i] = (struct image_config_entry){topic->configs[i].name, topic->configs[i].value};
     }
-    if (topic->configs_count > 0 && !decide__sort_entries(all, (size_t)topic->configs_count))
+    if (topic->configs_count > 0 && !image_entries_sort(all, (size_t)topic->configs_count))
         return decide__refuse(d, STATUS_INVALID_REQUEST, "Error due to duplicate config keys");
     return topic->configs_count > 0 ? decide__check_configs(d, RESOURCE_TOPIC, topic->name, all, (size_t)topic->configs_count) : VERDICT_OK;
 }

@@ -253,6 +253,23 @@ struct str_view image_config_value(const struct image_config *config, struct str
     return config && image__config_find(config, key, &at) ? config->entries[at].value : STR_NULL;
 }
 
+static int order_entries(const void *a, const void *b)
+{
+    const struct image_config_entry *left = a, *right = b;
+
+    return str_order(left->key, right->key);
+}
+
+bool image_entries_sort(struct image_config_entry *entries, size_t count)
+{
+    qsort(entries, count, sizeof *entries, order_entries);
+    for (size_t i = 1; i < count; i++) {
+        if (str_equal(entries[i - 1].key, entries[i].key))
+            return false;
+    }
+    return true;
+}
+
 int16_t image_feature_level(const struct image *image, const char *name)
 {
     for (size_t i = 0; i < image->features_count; i++) {

@@ -148,6 +148,8 @@ struct image_topic **image_topics_sorted(const struct image *image, struct arena
 
 const struct image_config *image_config(const struct image *image, enum config_resource type, struct str_view name); /* NULL: no override */
 struct str_view image_config_value(const struct image_config *config, struct str_view key); /* null: none; config may be NULL */
+/* By key, as `entries` of an image_config stand; false: a key is there twice. */
+bool image_entries_sort(struct image_config_entry *entries, size_t count);
 int16_t image_feature_level(const struct image *image, const char *name); /* 0: not finalized */
 
 #endif
