@@ -114,7 +114,7 @@ static bool send_record(struct produce *p, struct bytes_view key, struct bytes_v
 
         error = rd_kafka_producev(
             p->client.kafka, RD_KAFKA_V_TOPIC(args->arguments[0]), RD_KAFKA_V_PARTITION(partition),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY((const void *)key.data, key.size),
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY((void *)(uintptr_t)key.data, key.size),
             RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.size), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         if (error && headers)
             rd_kafka_headers_destroy(headers);
