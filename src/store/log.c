@@ -250,8 +250,8 @@ static enum status search_batch(struct timestamp_search *search, struct bytes_vi
     arena_init(&arena, (size_t)DECOMPRESSED_MAX);
     cursor = record_cursor_new(&arena, batch, DECOMPRESSED_MAX);
     if (!cursor)
-        return err_set(err, STATUS_NO_MEMORY, "no memory for the records of a batch");
-    while (search->offset < 0 && !(status = record_next(cursor, &record, &more)) && more) {
+        status = STATUS_NO_MEMORY;
+    while (cursor && search->offset < 0 && !(status = record_next(cursor, &record, &more)) && more) {
         if (record.timestamp < search->timestamp || record.offset < search->from)
             continue;
         search->offset = record.offset;
@@ -261,7 +261,7 @@ static enum status search_batch(struct timestamp_search *search, struct bytes_vi
     record_cursor_free(cursor);
     arena_free(&arena);
     if (status)
-        return err_set(err, STATUS_CORRUPT, "records at offset %lld do not decode", (long long)head->base_offset);
+        return err_set(err, STATUS_CORRUPT, "the records at offset %lld do not read: %s", (long long)head->base_offset, status_name(status));
     return STATUS_OK;
 }
 
