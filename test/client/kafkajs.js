@@ -73,7 +73,7 @@ const commands = {
         if (records.length === count)
           done(records)
       }
-      consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error))
+      consumer.on(consumer.events.CRASH, ({ payload }) => payload.restart || fail(payload.error))
       consumer.subscribe({ topic, fromBeginning: true })
         .then(() => consumer.run({ autoCommit: false, eachMessage }))
         .then(() => consumer.seek({ topic, partition, offset: String(offset) }), fail)
