@@ -17,7 +17,7 @@ enum {
     TYPE_SHARE = 2,
 };
 
-/* What Kafka's clients of versions 1 to 3 are told beside the code. */
+/* What clients are told beside the code: always in versions 1 to 3, later of a request that makes no sense. */
 static struct str_view message_of_status(enum status status)
 {
     if (status == STATUS_OK)
@@ -50,7 +50,7 @@ static void find_one(const struct request *r, struct str_view key, struct find_c
     find_coordinator_response_coordinator_init(out);
     out->key = key;
     out->error_code = status_wire(status);
-    out->error_message = STR_LIT("");
+    out->error_message = status == STATUS_INVALID_REQUEST ? message_of_status(status) : STR_LIT("");
     out->node_id = status ? -1 : broker_at(r->here)->broker->node_id;
     out->host = status ? STR_LIT("") : str_from(r->listener->advertised_host);
     out->port = status ? -1 : r->listener->advertised_port;

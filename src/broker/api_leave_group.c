@@ -36,18 +36,17 @@ void api_leave_group(struct request *r)
 {
     struct leave_group_request *in = r->in;
     struct leave_group_response *out = REQUEST_ALLOC(r, struct leave_group_response, 1);
+    struct leave_group_request_member *one = REQUEST_ALLOC(r, struct leave_group_request_member, 1);
 
-    if (r->version < BATCHED_SINCE) {
-        in->members = REQUEST_ALLOC(r, struct leave_group_request_member, 1);
-        in->members_count = 1;
-    }
-    if (!out || !in->members) {
+    if (!out || !one) {
         request_close(r, "no memory");
         return;
     }
     if (r->version < BATCHED_SINCE) {
-        leave_group_request_member_init(in->members);
-        in->members->member_id = in->member_id;
+        leave_group_request_member_init(one);
+        one->member_id = in->member_id;
+        in->members = one;
+        in->members_count = 1;
     }
     leave_group_response_init(out);
     groups_tour(r, &leave_verb, out, &in->group_id, 1);

@@ -64,15 +64,15 @@ static void fetch_identify_topics(const struct image *image, struct offset_fetch
 static bool fetch_as_group(struct request *r, struct offset_fetch_request *in)
 {
     struct offset_fetch_request_group *group = REQUEST_ALLOC(r, struct offset_fetch_request_group, 1);
-    struct offset_fetch_request_group_topic *topics = in->topics ? REQUEST_ALLOC(r, struct offset_fetch_request_group_topic, in->topics_count) : NULL;
+    struct offset_fetch_request_group_topic *topics = REQUEST_ALLOC(r, struct offset_fetch_request_group_topic, in->topics_count < 0 ? 0 : in->topics_count);
 
-    if (!group || (in->topics && !topics))
+    if (!group || !topics)
         return false;
     offset_fetch_request_group_init(group);
     group->group_id = in->group_id;
     group->topics = topics;
     group->topics_count = in->topics_count;
-    for (int32_t t = 0; topics && t < in->topics_count; t++) {
+    for (int32_t t = 0; t < in->topics_count; t++) {
         offset_fetch_request_group_topic_init(&topics[t]);
         topics[t].name = in->topics[t].name;
         topics[t].partition_indexes = in->topics[t].partition_indexes;
@@ -154,7 +154,7 @@ static void fetch_reply(struct tour *tour)
         return;
     }
     for (int32_t i = 0; r->version >= TOPIC_ID_SINCE && i < in->groups_count; i++) {
-        if (!in->groups[i].topics)
+        if (in->groups[i].topics_count < 0)
             fetch_identify_topics(broker_at(r->here)->image, &out->groups[i]);
     }
     request_reply(r, out);

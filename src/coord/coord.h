@@ -105,7 +105,7 @@ void coord_leave(struct coord *c, struct coord_step *step, const struct leave_gr
 void coord_offset_commit(struct coord *c, struct coord_step *step, const struct offset_commit_request *in, int16_t version, struct coord_call *call);
 void coord_offset_delete(struct coord *c, struct coord_step *step, const struct offset_delete_request *in, struct coord_call *call);
 
-/* One group of an OffsetFetch, in the form of version 8 and later. in->topics null: all offsets. A topic of `in` with a null name is one whose
+/* One group of an OffsetFetch, in the form of version 8 and later. No list of topics (count -1): all offsets. A topic of `in` with a null name is one whose
  * id nobody knows. On failure `out` has the error. */
 void coord_offset_fetch(struct coord *c, const struct offset_fetch_request_group *in, int16_t version, bool require_stable, struct arena *arena,
                         struct offset_fetch_response_group *out);

@@ -205,6 +205,7 @@ void coord__txn_offsets_remove(struct group *g, struct str_view topic, int32_t p
 
 /* text.c: Java counts a string in UTF-16 units, and so do its limits and hashes. */
 int32_t coord__utf16_size(struct str_view text);
+uint32_t coord__java_hash(struct str_view text); /* String.hashCode */
 
 /* records.c: false: no memory, and no record is left behind. */
 bool coord__record_group(struct coord_step *step, const struct group *g);

@@ -222,8 +222,21 @@ bool coord__protocol_common(const struct group *g, struct str_view name)
     return true;
 }
 
-/* Each member votes for the first protocol of its list that all support; the most votes win, then the first member's order. The
- * votes are counted in the first member's list, since what all support is in it. */
+/* Where java.util.HashMap has a string among a few: the order in which Kafka comes across protocols with equal votes. */
+static uint32_t bucket(struct str_view name)
+{
+    uint32_t hash = coord__java_hash(name);
+
+    return (hash ^ hash >> 16) & 15;
+}
+
+static bool preferred(const struct member_protocol *a, const struct member_protocol *b)
+{
+    return a->votes != b->votes ? a->votes > b->votes : bucket(a->name) < bucket(b->name);
+}
+
+/* Each member votes for the first protocol of its list that all support; the most votes win. They are counted in the first member's
+ * list, since what all support is in it. */
 struct str_view coord__protocol_choose(struct group *g)
 {
     struct member *first = LIST_ENTRY(g->members.next, struct member, link);
@@ -246,7 +259,7 @@ struct str_view coord__protocol_choose(struct group *g)
         }
     }
     for (int32_t i = 0; i < first->protocols_count; i++) {
-        if (!best || first->protocols[i].votes > best->votes)
+        if (!best || preferred(&first->protocols[i], best))
             best = &first->protocols[i];
     }
     ASSERT(best && best->votes > 0);

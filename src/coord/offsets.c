@@ -409,7 +409,7 @@ void coord_offset_fetch(struct coord *c, const struct offset_fetch_request_group
 
     offset_fetch_response_group_init(out);
     out->group_id = in->group_id;
-    if (in->topics ? fetch_asked(&f, in, out) : fetch_all(&f, out))
+    if (in->topics_count < 0 ? fetch_all(&f, out) : fetch_asked(&f, in, out))
         return;
     /* Consumers before 3.9 know no COORDINATOR_NOT_AVAILABLE here, and would not retry. */
     out->topics_count = 0;

@@ -32,13 +32,12 @@ int32_t coord__utf16_size(struct str_view text)
     return units;
 }
 
-int32_t coord_partition_of(struct str_view group_id, int32_t partitions)
+uint32_t coord__java_hash(struct str_view text)
 {
     uint32_t hash = 0;
 
-    ASSERT(partitions > 0);
-    while (group_id.size) {
-        uint32_t c = next_code_point(&group_id);
+    while (text.size) {
+        uint32_t c = next_code_point(&text);
 
         if (c > 0xffff) {
             hash = 31 * hash + (0xd800 + ((c - 0x10000) >> 10));
@@ -46,6 +45,14 @@ int32_t coord_partition_of(struct str_view group_id, int32_t partitions)
         }
         hash = 31 * hash + c;
     }
+    return hash;
+}
+
+int32_t coord_partition_of(struct str_view group_id, int32_t partitions)
+{
+    uint32_t hash = coord__java_hash(group_id);
+
+    ASSERT(partitions > 0);
     if (hash == 0x80000000u) /* Kafka's abs: the one that has no positive is 0 */
         return 0;
     return (int32_t)(hash > INT32_MAX ? 0 - hash : hash) % partitions;

@@ -178,6 +178,19 @@ static void the_votes_choose_the_protocol(void **state)
     world_free(w);
 }
 
+static void equal_votes_fall_as_in_kafka(void **state)
+{
+    struct world *w = world_new();
+
+    JOIN(w, .who = "a", .version = 3, .protocols = "range,sticky");
+    JOIN(w, .who = "b", .version = 3, .protocols = "sticky,range");
+    forget(w);
+    pass(w, 0);
+    see(w, "a: join OK gen=1 sticky leader=a#1 id=a#1 members=[a#1: b#2:]\n"
+           "b: join OK gen=1 sticky leader=a#1 id=b#2\n");
+    world_free(w);
+}
+
 static void the_initial_delay_grows_with_members(void **state)
 {
     struct world *w = world_new();
@@ -290,6 +303,7 @@ int main(void)
         cmocka_unit_test(the_session_ends_without_heartbeats),
         cmocka_unit_test(a_new_member_waits_at_most_5_minutes),
         cmocka_unit_test(the_votes_choose_the_protocol),
+        cmocka_unit_test(equal_votes_fall_as_in_kafka),
         cmocka_unit_test(the_initial_delay_grows_with_members),
         cmocka_unit_test(the_initial_delay_ends_with_the_rebalance_timeout),
         cmocka_unit_test(the_size_is_limited),

@@ -559,7 +559,7 @@ void world_fetch(struct world *w, struct ask a)
         in.topics = &topic;
         in.topics_count = 1;
     } else {
-        in.topics = NULL;
+        in.topics_count = -1;
     }
     coord_offset_fetch(w->coord, &in, version_of(&a, 9), a.require_stable, &w->arena, &out);
     say(w, "offsets %s", status_text(out.error_code));
