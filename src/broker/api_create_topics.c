@@ -44,7 +44,7 @@ static bool describe(struct request *r, const struct create_topics_request_topic
             continue;
         create_topics_response_config_init(config);
         config->name = str_from(described.row->name);
-        config->value = described.value;
+        config->value = described.source == SOURCE_TOPIC ? image_config_value(own, config->name) : described.value; /* as it was given */
         config->config_source = (int8_t)described.source;
         config->is_sensitive = described.row->type == CONFIG_TYPE_PASSWORD;
         out->configs_count++;

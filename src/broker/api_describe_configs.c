@@ -83,6 +83,7 @@ static bool put_unknown(const struct description *d, struct str_view key, enum c
 
     describe_configs_response_config_init(out);
     out->name = key;
+    out->value = STR_NULL;
     out->read_only = true;
     out->config_source = (int8_t)source;
     out->is_sensitive = true;

@@ -345,5 +345,7 @@ enum status config_describe(const struct config *config, const struct image *ima
     if (out->row->type == CONFIG_TYPE_PASSWORD || value.null)
         return STATUS_OK;
     out->value = value_text(out->row, &value, arena);
+    if (type != RESOURCE_BROKER && out->source == own_source(type))
+        out->synonyms[0].value = out->value;
     return out->value.data ? STATUS_OK : STATUS_NO_MEMORY;
 }

@@ -94,23 +94,42 @@ static void list_add(char *list, size_t *size, struct str_view item)
     *size += item.size;
 }
 
-/* `from` with the elements of `items` appended (those that it does not have) or removed (one for one). */
+/* Takes the first element that equals `item` out of the list, in place. */
+static void list_drop(char *list, size_t *size, struct str_view item)
+{
+    struct str_view left = {list, *size}, kept;
+
+    while (left.size) {
+        size_t from = (size_t)(left.data - list), to;
+
+        kept = trimmed_item(&left);
+        if (!str_equal(kept, item))
+            continue;
+        to = (size_t)(left.data - list); /* behind its comma */
+        memmove(list + from, list + to, *size - to);
+        *size -= to - from;
+        if (*size && *size == from) /* it was the last: the comma before it goes too */
+            --*size;
+        return;
+    }
+}
+
+/* `from` with those elements of `items` appended that it does not have, or each of them removed once. */
 static struct str_view list_changed(struct decision *d, struct str_view from, struct str_view items, bool append)
 {
     char *list = arena_alloc(d->arena, from.size + items.size + 2, 1);
-    struct str_view left = from, removed = items;
     size_t size = 0;
 
-    while (list && left.size) {
-        struct str_view item = trimmed_item(&left);
-
-        if (append || !list_has(removed, item))
-            list_add(list, &size, item);
-    }
-    while (list && append && items.size) {
+    if (!list)
+        return STR_NULL;
+    while (from.size)
+        list_add(list, &size, trimmed_item(&from));
+    while (items.size) {
         struct str_view item = trimmed_item(&items);
 
-        if (!list_has((struct str_view){list, size}, item))
+        if (!append)
+            list_drop(list, &size, item);
+        else if (!list_has((struct str_view){list, size}, item))
             list_add(list, &size, item);
     }
     return (struct str_view){list, size};
