@@ -55,7 +55,7 @@ enum status config__put(struct config *config, enum config_key key, struct str_v
     return status;
 }
 
-/* Without a file: one node for this machine's own clients, whose internal topics have one replica. */
+/* Without a file: one node for this machine's own clients, whose internal topics have one replica and whose groups do not wait for more members. */
 static const struct {
     enum config_key key;
     struct str_view text;
@@ -63,6 +63,7 @@ static const struct {
     {CONFIG_NODE_ID, STR_LIT("1")},
     {CONFIG_PROCESS_ROLES, STR_LIT("broker,controller")},
     {CONFIG_LISTENERS, STR_LIT("PLAINTEXT://127.0.0.1:9092")},
+    {CONFIG_GROUP_INITIAL_REBALANCE_DELAY_MS, STR_LIT("0")},
     {CONFIG_OFFSETS_TOPIC_REPLICATION_FACTOR, STR_LIT("1")},
     {CONFIG_TRANSACTION_STATE_LOG_REPLICATION_FACTOR, STR_LIT("1")},
     {CONFIG_TRANSACTION_STATE_LOG_MIN_ISR, STR_LIT("1")},
