@@ -278,17 +278,14 @@ void sim_run(struct sim *sim, uint64_t us)
 
 /* --- life --- */
 
-/* As in rt/run.c: shard 0 first, the others' before anything that shard 0's start posts. */
+/* The first mail in each mailbox; as in rt/run.c shard 0 has its first turn before the others. */
 static void on_start(struct shard *shard, struct mail *mail)
 {
-    struct sim_shard *s = LIST_ENTRY(mail, struct sim_shard, start);
-    struct sim *sim = s->sim;
+    struct sim *sim = LIST_ENTRY(mail, struct sim_shard, start)->sim;
 
-    if (shard_stopped(shard))
-        return;
-    for (unsigned i = 1; i < sim->set->count && shard_id(shard) == 0; i++)
-        shard_post(shard, sim->set->shards[i], &sim->shards[i].start);
     sim->options.on_start(shard, sim->options.context);
+    for (unsigned i = 1; i < sim->set->count && shard_id(shard) == 0; i++)
+        turn_soon(&sim->shards[i]);
 }
 
 static void shard_make(struct sim *sim, unsigned id)
@@ -299,11 +296,13 @@ static void shard_make(struct sim *sim, unsigned id)
     ASSERT(made);
     io__init(&s->io, &sim_backend, sim->options.buffer_budget);
     s->sim = sim;
-    s->turn_us = sim->now_us;
+    s->turn_us = id == 0 || !sim->options.on_start ? sim->now_us : SHARD_NEVER;
     s->start.run = on_start;
     s->shard = shard_new(sim->set, id, &s->io, sim->fs, sim->now_us, START_WALL_MS + START_US / 1000);
     ASSERT(s->shard);
     sim->set->shards[id] = s->shard;
+    if (sim->options.on_start)
+        shard_deliver(s->shard, &s->start, &s->start);
 }
 
 static void default_to(uint32_t *option, uint32_t value)
@@ -336,8 +335,6 @@ struct sim *sim_new(uint64_t seed, const struct sim_options *options)
     sim->set->count = sim->options.shards;
     for (unsigned i = 0; i < sim->set->count; i++)
         shard_make(sim, i);
-    if (options->on_start)
-        shard_deliver(sim->set->shards[0], &sim->shards[0].start, &sim->shards[0].start);
     shard_enter(sim->set->shards[0]);
     return sim;
 }

@@ -43,6 +43,12 @@ struct file {
 /* The common part, with one reference. false: no memory. */
 bool file__init(struct file *file, const struct fs_backend *backend, int fd, const char *path) __attribute__((warn_unused_result));
 
+/* For a file with a descriptor: reads a range when all of it is in the page cache; whether it can be sent without waiting for the disk, as
+ * far as two probes tell; and the reading that makes it so, which blocks (a failure shows when the range is sent). */
+bool fs_posix__read_cached(const struct file *file, uint64_t offset, void *to, size_t size);
+bool fs_posix__cached(const struct file *file, uint64_t offset, size_t size);
+void fs_posix__warm(const struct file *file, uint64_t offset, size_t size);
+
 /* The status of a failed system call, told in err as "<action> <path>: <reason>". */
 enum status fs__failed(struct err *err, int sys, const char *action, const char *path);
 

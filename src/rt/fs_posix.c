@@ -13,7 +13,10 @@
 #include "base/mem.h"
 #include "rt/fs_backend.h"
 
-enum { PIECES_MAX = 256 }; /* of one pwritev; the kernel takes 1024 */
+enum {
+    PIECES_MAX = 256,      /* of one pwritev; the kernel takes 1024 */
+    WARM_STEP = 16 * 1024, /* of one read whose bytes nobody wants */
+};
 
 static const struct fs_backend posix_backend;
 
@@ -232,6 +235,40 @@ static enum status posix_file_lock(struct file *file, struct err *err)
     if (errno == EAGAIN || errno == EACCES)
         return err_set(err, STATUS_EXISTS, "lock %s: held by another process", file->path);
     return fs__failed(err, errno, "lock", file->path);
+}
+
+bool fs_posix__read_cached(const struct file *file, uint64_t offset, void *to, size_t size)
+{
+    struct iovec vec = {to, size};
+
+    return preadv2(file->fd, &vec, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)size;
+}
+
+/* Whether the byte there is in the page cache. Where the file system cannot tell, it is taken to be. */
+static bool byte_cached(const struct file *file, uint64_t offset)
+{
+    uint8_t byte;
+    struct iovec vec = {&byte, 1};
+
+    return preadv2(file->fd, &vec, 1, (off_t)offset, RWF_NOWAIT) >= 0 || errno != EAGAIN;
+}
+
+bool fs_posix__cached(const struct file *file, uint64_t offset, size_t size)
+{
+    return size == 0 || (byte_cached(file, offset) && byte_cached(file, offset + size - 1));
+}
+
+void fs_posix__warm(const struct file *file, uint64_t offset, size_t size)
+{
+    uint8_t scratch[WARM_STEP];
+
+    for (size_t done = 0; done < size;) {
+        size_t step = size - done < sizeof scratch ? size - done : sizeof scratch;
+        ssize_t n = pread(file->fd, scratch, step, (off_t)(offset + done));
+        if (n <= 0)
+            return;
+        done += (size_t)n;
+    }
 }
 
 static const struct fs_backend posix_backend = {

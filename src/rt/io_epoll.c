@@ -10,6 +10,10 @@
  * the socket (epoll(7)), so the next one does not try in vain: a request and its answer cost one recv, one send and a share of one wait.
  *
  * A receive takes its buffer when the socket is readable and gives it back on EAGAIN, so an idle connection holds none.
+ * A small range of a file that is cached leaves with the bytes before and after it, in one call. A larger one is sent by sendfile, in
+ * chunks that are probed first: one that is not in the page cache is read by a job (struct warming), and
+ * the send goes on when that is done. So a reader of old data does not hold up its shard.
+ *
  * Nothing here runs a completion: the kernel's events only change sockets and fill io->completed. So a socket may be freed
  * at once when it is closed: no event of it can still be in hand.
  */
@@ -37,7 +41,8 @@
 enum {
     EVENTS_MAX = 256,        /* of one wait */
     PIECES_MAX = 64,         /* of one sendmsg */
-    BOUNCE_SIZE = 16 * 1024, /* for files that the kernel cannot send from */
+    BOUNCE_SIZE = 16 * 1024, /* for ranges of files that are copied */
+    FILE_CHUNK = 256 * 1024, /* that is probed and sent at once */
     BACKLOG = 1024,
     ACCEPT_PAUSE_MS = 100, /* when descriptors or memory have run out */
 };
@@ -47,7 +52,17 @@ struct epoll_io {
     int epoll, wake;
     struct epoll_source wake_source;
     struct jobs *jobs;
-    struct list sockets;
+    struct list sockets, warmings;
+};
+
+/* A chunk on its way into the page cache. Its socket may be closed meanwhile. */
+struct warming {
+    struct io_job job;
+    struct list link; /* epoll_io.warmings */
+    struct epoll_socket *socket; /* NULL: closed */
+    struct file *file;           /* counted */
+    uint64_t offset;
+    size_t size;
 };
 
 struct epoll_socket {
@@ -57,9 +72,11 @@ struct epoll_socket {
     int fd;
     int failed; /* the errno of the first failure: every later operation's */
     bool readable, writable, ended;
+    bool warmed; /* the next chunk of a file was just read: it is not probed again */
     struct io_op *recv, *send;       /* outstanding; a listener's accept is its recv, a connect is the new socket's send */
     void (*try_recv)(struct epoll_socket *s); /* accept, or receive */
     void (*try_send)(struct epoll_socket *s); /* finish connecting, or send */
+    struct warming *warming;         /* its send waits for this */
     struct timer pause;              /* of a listener */
 };
 
@@ -90,6 +107,7 @@ static void send_completed(struct epoll_socket *s, int64_t result)
     struct io_op *op = s->send;
 
     s->send = NULL;
+    s->warmed = false;
     io__complete(s->socket.io, op, result);
 }
 
@@ -105,7 +123,7 @@ static void socket_ready(struct epoll_source *source, uint32_t events)
         s->writable = true;
     if (s->recv && s->readable)
         s->try_recv(s);
-    if (s->send && s->writable)
+    if (s->send && s->writable && !s->warming)
         s->try_send(s);
 }
 
@@ -148,6 +166,8 @@ static void epoll_close(struct io_socket *socket)
         recv_completed(s, -ECANCELED);
     if (s->send)
         send_completed(s, -ECANCELED);
+    if (s->warming)
+        s->warming->socket = NULL;
     if (s->pause.armed)
         timer_cancel(socket->io->shard, &s->pause);
     list_remove(&s->link);
@@ -400,42 +420,114 @@ static void epoll_recv(struct io_socket *socket, struct io_op *op)
 
 /* --- sending --- */
 
-/* The pieces in memory at the head of what is left, with one call. Bytes sent, or -1 and errno. */
-static ssize_t send_memory(const struct epoll_socket *s, const struct io_op *op)
+/* Small ranges of a file are copied, when they are cached, so that they leave with what stands around them. Bytes copied; 0: not this way. */
+static size_t copy_range(const struct io_piece *piece, size_t skip, uint8_t *to, size_t room)
 {
-    struct iovec vec[PIECES_MAX];
-    struct msghdr message = {.msg_iov = vec};
-    unsigned n = 0;
-    size_t skip = op->progress;
-
-    for (; n < op->pieces_count && n < PIECES_MAX && op->pieces[n].data; n++) {
-        union {
-            const void *in;
-            void *out;
-        } data = {.in = (const uint8_t *)op->pieces[n].data + skip}; /* the kernel only reads it, but iovec has no const */
-        vec[n] = (struct iovec){data.out, op->pieces[n].size - skip};
-        skip = 0;
-    }
-    message.msg_iovlen = n;
-    return sendmsg(s->fd, &message, MSG_NOSIGNAL | (n < op->pieces_count ? MSG_MORE : 0));
-}
-
-/* From the file that is the first piece left; 0 when the file ended too early. */
-static ssize_t send_file(const struct epoll_socket *s, const struct io_op *op)
-{
-    const struct io_piece *piece = op->pieces;
-    off_t offset = (off_t)(piece->offset + op->progress);
-    size_t left = piece->size - op->progress, got;
-    uint8_t bounce[BOUNCE_SIZE];
+    size_t left = piece->size - skip, got;
     struct err ignored;
 
     if (piece->file->fd >= 0)
-        return sendfile(s->fd, piece->file->fd, &offset, left);
-    if (file_read(piece->file, (uint64_t)offset, bounce, left < sizeof bounce ? left : sizeof bounce, &got, &ignored) != STATUS_OK) {
-        errno = EIO;
+        return left <= room && fs_posix__read_cached(piece->file, piece->offset + skip, to, left) ? left : 0;
+    return file_read(piece->file, piece->offset + skip, to, left < room ? left : room, &got, &ignored) == STATUS_OK ? got : 0;
+}
+
+/* The head of what is left, up to the first range that has to be sent by send_range, with one call: the pieces in memory as they are. Bytes
+ * sent, or -1 and errno; 0: such a range comes first. */
+static ssize_t send_gathered(const struct epoll_socket *s, const struct io_op *op)
+{
+    uint8_t bounce[BOUNCE_SIZE];
+    struct iovec vec[PIECES_MAX];
+    struct msghdr message = {.msg_iov = vec};
+    size_t skip = op->progress, copied = 0;
+    bool whole = true;
+    unsigned n = 0;
+
+    for (; whole && n < op->pieces_count && n < PIECES_MAX; n++, skip = 0) {
+        const struct io_piece *piece = &op->pieces[n];
+        size_t left = piece->size - skip;
+        if (piece->data || !left) {
+            union {
+                const void *in;
+                void *out;
+            } data = {.in = left ? (const uint8_t *)piece->data + skip : NULL}; /* the kernel only reads it, but iovec has no const */
+            vec[n] = (struct iovec){data.out, left};
+        } else {
+            size_t size = copy_range(piece, skip, bounce + copied, sizeof bounce - copied);
+            if (!size)
+                break;
+            vec[n] = (struct iovec){bounce + copied, size};
+            copied += size;
+            whole = size == left;
+        }
+    }
+    if (!n)
+        return 0;
+    message.msg_iovlen = n;
+    return sendmsg(s->fd, &message, MSG_NOSIGNAL | (whole && n == op->pieces_count ? 0 : MSG_MORE));
+}
+
+/* --- files that are not in the page cache --- */
+
+static void warming_free(struct warming *w)
+{
+    list_remove(&w->link);
+    file_unref(w->file);
+    mem_free(w);
+}
+
+static void warming_work(struct io_job *job)
+{
+    const struct warming *w = LIST_ENTRY(job, struct warming, job);
+
+    fs_posix__warm(w->file, w->offset, w->size);
+}
+
+static void warming_done(struct shard *here, struct io_job *job)
+{
+    struct warming *w = LIST_ENTRY(job, struct warming, job);
+
+    if (w->socket) {
+        w->socket->warming = NULL;
+        w->socket->warmed = true;
+        try_send(w->socket);
+    }
+    warming_free(w);
+}
+
+/* Without memory for it the send reads the disk itself. */
+static bool warming_start(struct epoll_socket *s, struct file *file, uint64_t offset, size_t size)
+{
+    struct epoll_io *io = epoll_of(s->socket.io);
+    struct warming *w = mem_alloc(1, sizeof *w);
+
+    if (!w)
+        return false;
+    w->job = (struct io_job){.work = warming_work, .done = warming_done};
+    w->socket = s;
+    w->file = file_ref(file);
+    w->offset = offset;
+    w->size = size;
+    s->warming = w;
+    list_push_back(&io->warmings, &w->link);
+    jobs_submit(io->jobs, &w->job);
+    return true;
+}
+
+/* A chunk of the range that comes first; 0: its file ended too early. EINPROGRESS: the send waits for the disk. */
+static ssize_t send_range(struct epoll_socket *s, const struct io_op *op)
+{
+    const struct io_piece *piece = op->pieces;
+    off_t offset = (off_t)(piece->offset + op->progress);
+    size_t left = piece->size - op->progress, size = left < FILE_CHUNK ? left : FILE_CHUNK;
+
+    if (piece->file->fd < 0)
+        return 0;
+    if (!s->warmed && !fs_posix__cached(piece->file, (uint64_t)offset, size) && warming_start(s, piece->file, (uint64_t)offset, size)) {
+        errno = EINPROGRESS;
         return -1;
     }
-    return got ? send(s->fd, bounce, got, MSG_NOSIGNAL) : 0;
+    s->warmed = false; /* once is enough, also where the cache cannot hold it */
+    return sendfile(s->fd, piece->file->fd, &offset, size);
 }
 
 static void try_send(struct epoll_socket *s)
@@ -443,7 +535,11 @@ static void try_send(struct epoll_socket *s)
     struct io_op *op = s->send;
 
     while (op->pieces_count) {
-        ssize_t n = op->pieces->data ? send_memory(s, op) : send_file(s, op);
+        ssize_t n = send_gathered(s, op);
+        if (n == 0)
+            n = send_range(s, op);
+        if (n < 0 && errno == EINPROGRESS)
+            return;
         if (n < 0 && errno == EAGAIN) {
             s->writable = false;
             return;
@@ -508,6 +604,7 @@ enum status io_epoll_new(size_t buffers_budget, unsigned job_threads, struct io 
         return err_set(err, status, "start a shard: no memory");
     io__init(&io->io, &epoll_backend, buffers_budget);
     list_init(&io->sockets);
+    list_init(&io->warmings);
     io->wake_source.ready = woken;
     io->epoll = epoll_create1(EPOLL_CLOEXEC);
     io->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -539,6 +636,8 @@ void io_epoll_free(struct io *io)
     io_epoll_stop_jobs(io);
     while (!list_empty(&epoll->sockets))
         epoll_close(&LIST_ENTRY(epoll->sockets.next, struct epoll_socket, link)->socket);
+    while (!list_empty(&epoll->warmings))
+        warming_free(LIST_ENTRY(epoll->warmings.next, struct warming, link));
     if (epoll->wake >= 0)
         close(epoll->wake);
     if (epoll->epoll >= 0)

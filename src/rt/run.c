@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * See run.h: the driver (world.h) of the real world.
  *
- * Everything is made in the calling thread before any other starts, and freed after all have ended. on_start arrives as a shard's first
- * mail: shard 0's is in its mailbox from the beginning, the others' are on their way when shard 0's has run.
+ * Everything is made in the calling thread before any other starts, and freed after all have ended. on_start is the first mail in each
+ * shard's mailbox; shard 0 has its first turn before the others' threads start.
  */
 #include "rt/run.h"
 
@@ -48,36 +48,37 @@ static void clocks(uint64_t *now_us, int64_t *wall_ms)
     *wall_ms = rt_wall_ms();
 }
 
+/* One turn; the time that it was given. */
+static uint64_t runner_turn(struct runner *runner)
+{
+    uint64_t now_us;
+    int64_t wall_ms;
+
+    clocks(&now_us, &wall_ms);
+    shard_turn(runner->shard, now_us, wall_ms);
+    return now_us;
+}
+
 static void *runner_loop(void *context)
 {
     struct runner *runner = context;
     struct shard *shard = runner->shard;
-    uint64_t now_us, next_us;
-    int64_t wall_ms;
 
-    for (;;) {
-        clocks(&now_us, &wall_ms);
-        shard_turn(shard, now_us, wall_ms);
-        if (shard_stopped(shard))
-            return NULL;
-        next_us = shard_next_us(shard);
+    while (!shard_stopped(shard)) {
+        uint64_t now_us = runner_turn(runner), next_us = shard_next_us(shard);
         if (next_us <= now_us || !shard_sleep(shard))
             io_epoll_wait(runner->io, 0);
         else
             io_epoll_wait(runner->io, next_us == SHARD_NEVER ? SHARD_NEVER : next_us - now_us);
     }
+    return NULL;
 }
 
 static void on_start(struct shard *shard, struct mail *mail)
 {
-    struct runner *runner = LIST_ENTRY(mail, struct runner, start);
-    struct run *run = runner->run;
+    const struct rt_options *options = LIST_ENTRY(mail, struct runner, start)->run->options;
 
-    if (shard_stopped(shard))
-        return; /* shard 0's start failed */
-    for (unsigned i = 1; i < run->set.count && shard_id(shard) == 0; i++) /* leaves at the end of this turn, ahead of what the start posts */
-        shard_post(shard, run->set.shards[i], &run->runners[i].start);
-    run->options->on_start(shard, run->options->context);
+    options->on_start(shard, options->context);
 }
 
 /* --- signals --- */
@@ -140,7 +141,10 @@ static enum status runner_make(struct run *run, unsigned id, struct err *err)
     runner->start.run = on_start;
     runner->shard = shard_new(&run->set, id, runner->io, options->fs, now_us, wall_ms);
     run->set.shards[id] = runner->shard;
-    return runner->shard ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "start a shard: no memory");
+    if (!runner->shard)
+        return err_set(err, STATUS_NO_MEMORY, "start a shard: no memory");
+    shard_deliver(runner->shard, &runner->start, &runner->start);
+    return STATUS_OK;
 }
 
 static enum status run_make(struct run *run, struct err *err)
@@ -171,9 +175,11 @@ static void run_free(struct run *run)
             io_epoll_stop_jobs(run->runners[i].io);
     }
     for (unsigned i = 0; i < run->set.count; i++) {
+        shard_enter(run->runners[i].shard); /* a listener that pauses has a timer */
         io_epoll_free(run->runners[i].io);
         shard_free(run->runners[i].shard);
     }
+    shard_enter(NULL);
     mem_free(run->set.shards);
     mem_free(run->runners);
     give_signals_back(run);
@@ -200,10 +206,10 @@ enum status rt_run(const struct rt_options *options, struct err *err)
 
     ASSERT(options->shards > 0 && options->job_threads > 0);
     status = run_make(&run, err);
-    if (status == STATUS_OK)
-        status = start_threads(&run, err);
     if (status == STATUS_OK) {
-        shard_deliver(run.set.shards[0], &run.runners[0].start, &run.runners[0].start);
+        runner_turn(&run.runners[0]);
+        if (!shard_stopped(run.set.shards[0]))
+            status = start_threads(&run, err);
         runner_loop(&run.runners[0]);
     }
     for (unsigned i = 1; i < run.set.count; i++) {

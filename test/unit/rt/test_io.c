@@ -3,9 +3,11 @@
  * buffer budget, several shards on one port.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "rt/fs_backend.h"
 #include "rt/io_backend.h"
 #include "worlds.h"
 
@@ -354,6 +356,83 @@ static void test_a_file_that_is_too_short(void **state)
     run_scenario(state, &(struct scenario){.shards = 1, .buffer_budget = 1 << 20, .start = start_short});
     file_unref(piece_file);
     fs_free(mem);
+}
+
+/* --- a file that is not in the page cache is read by jobs; the connection may close meanwhile --- */
+
+enum { COLD = 3 * 1024 * 1024 + 5 };
+
+static size_t cold_got;
+static bool cold_close;
+
+static void cold_received(struct shard *shard, struct io_op *op)
+{
+    ASSERT(op->result > 0);
+    for (size_t i = 0; i < (size_t)op->result; i++)
+        ASSERT(op->buffer->data[i] == (uint8_t)((cold_got + i) % 251));
+    cold_got += (size_t)op->result;
+    io_buffer_unref(op->buffer);
+    if (cold_got < COLD)
+        io_recv(shard_io(shard), pair.there, &op_there);
+    else
+        end_pair(shard);
+}
+
+static void cold_sent(struct shard *shard, struct io_op *op)
+{
+    ASSERT(op->result == COLD || op->result == -ECANCELED);
+    if (cold_close)
+        end_pair(shard);
+}
+
+static void cold_ready(struct shard *shard)
+{
+    cold_got = 0;
+    pieces[0] = (struct io_piece){.file = piece_file, .size = COLD};
+    op_here.done = cold_sent;
+    op_there.done = cold_received;
+    io_send(shard_io(shard), pair.here, &op_here, pieces, 1);
+    if (cold_close) {
+        io_close(shard_io(shard), pair.here, NULL);
+        pair.here = NULL;
+    } else {
+        io_recv(shard_io(shard), pair.there, &op_there);
+    }
+}
+
+static void start_cold(struct shard *shard, void *context)
+{
+    start_pair(shard, cold_ready);
+}
+
+static void test_a_cold_file(void **state)
+{
+    char path[] = "/tmp/barnabas-test-XXXXXX";
+    struct fs *posix = fs_posix_new();
+    uint8_t *bytes = mem_alloc(COLD, 1);
+    struct err err;
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < COLD; i++)
+        bytes[i] = (uint8_t)(i % 251);
+    assert_int_equal(fs_open(posix, path, FS_WRITE, &piece_file, &err), STATUS_OK);
+    assert_int_equal(file_write(piece_file, 0, &(struct bytes_view){bytes, COLD}, 1, &err), STATUS_OK);
+    assert_int_equal(file_sync(piece_file, &err), STATUS_OK);
+    assert_true(fs_posix__cached(piece_file, 0, COLD));
+    for (unsigned i = 0; i < 2; i++) {
+        cold_close = i;
+        assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0); /* advice: on tmpfs it stays cached */
+        run_scenario(state, &(struct scenario){.shards = 1, .buffer_budget = 1 << 20, .start = start_cold});
+    }
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    fs_posix__warm(piece_file, 0, COLD);
+    assert_true(fs_posix__cached(piece_file, 0, COLD));
+    close(fd);
+    unlink(path);
+    file_unref(piece_file);
+    mem_free(bytes);
+    fs_free(posix);
 }
 
 /* --- back pressure: a send waits until the peer reads --- */
@@ -705,6 +784,7 @@ int main(void)
         IN_BOTH_WORLDS(test_echo),
         IN_BOTH_WORLDS(test_pieces),
         IN_BOTH_WORLDS(test_a_file_that_is_too_short),
+        IN_BOTH_WORLDS(test_a_cold_file),
         IN_BOTH_WORLDS(test_back_pressure),
         IN_BOTH_WORLDS(test_closing_cancels),
         IN_BOTH_WORLDS(test_data_before_the_end),
