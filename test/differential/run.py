@@ -101,7 +101,8 @@ def main():
     options.add_argument("scenes", nargs="?", default=".*")
     options = options.parse_args()
 
-    with tempfile.TemporaryDirectory() as classes, broker.scratch("differential") as scratch:
+    scratch = broker.scratch("differential")
+    with tempfile.TemporaryDirectory() as classes:
         subprocess.run(["javac", "-d", classes, "-cp", f"{broker.DEPS}/kafka/libs/*", *HERE.glob("*.java")], check=True)
         with broker.Kafka(scratch / "kafka", SETTINGS) as kafka, broker.KINDS[options.against](scratch / "other", SETTINGS) as other, \
                 concurrent.futures.ThreadPoolExecutor() as pool:
