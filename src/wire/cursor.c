@@ -72,125 +72,175 @@ static bool cursor__fill(struct record_cursor *c, size_t want)
     return true;
 }
 
-/* A varint that is longer than one byte or not in the window yet. */
-static uint64_t cursor__varint_long(struct record_cursor *c, bool wide)
+/* The record at hand while it is parsed: kept in registers, so that a field costs a compare and a load. */
+struct span {
+    const uint8_t *at, *limit; /* bytes of the record that the window has */
+    size_t beyond;             /* and those that it has not */
+};
+
+/* Spans the next `size` bytes. */
+static inline struct span span_open(const struct record_cursor *c, size_t size)
 {
-    size_t want = c->left < VARINT_SIZE_MAX ? c->left : VARINT_SIZE_MAX;
+    size_t window = cursor__window(c), here = size < window ? size : window;
+
+    return (struct span){c->at, c->at + here, size - here};
+}
+
+/* The same span over a window that has at least `want` of its bytes; empty when they do not come. */
+static __attribute__((cold, noinline)) struct span span_refill(struct record_cursor *c, struct span s, size_t want)
+{
+    size_t size = (size_t)(s.limit - s.at) + s.beyond;
+
+    c->at = s.at;
+    return cursor__fill(c, want) ? span_open(c, size) : (struct span){c->at, c->at, 0};
+}
+
+struct span_number {
+    uint64_t number;
+    struct span rest;
+};
+
+/* A varint that is longer than two bytes or not in the window yet. */
+static __attribute__((cold, noinline)) struct span_number span_varint_long(struct record_cursor *c, struct span s, bool wide)
+{
+    size_t size = (size_t)(s.limit - s.at) + s.beyond;
     struct reader r;
     uint64_t v;
 
-    if (!cursor__fill(c, want))
-        return 0;
-    reader_init(&r, c->at, want);
+    if (s.beyond)
+        s = span_refill(c, s, size < VARINT_SIZE_MAX ? size : VARINT_SIZE_MAX);
+    reader_init(&r, s.at, (size_t)(s.limit - s.at));
     v = wide ? reader_uvarlong(&r) : reader_uvarint(&r);
-    if (r.bad) {
-        cursor__fail(c, STATUS_CORRUPT_MESSAGE, "A record holds a number that is longer than its type");
-        return 0;
-    }
-    c->left -= want - r.left;
-    c->at = r.at;
-    return v;
+    if (r.bad)
+        cursor__fail(c, STATUS_CORRUPT_MESSAGE, "A record holds a number that does not end in time");
+    s.at = r.at;
+    return (struct span_number){v, s};
 }
 
-static inline uint64_t cursor__varint_raw(struct record_cursor *c, bool wide)
+static inline uint64_t span_varint_raw(struct record_cursor *c, struct span *s, bool wide)
 {
-    if (c->left && c->at < c->end && *c->at < 128) {
-        c->left--;
-        return *c->at++;
+    struct span_number n;
+
+    if (s->at < s->limit && *s->at < 128)
+        return *s->at++;
+    if (s->limit - s->at >= 2 && s->at[1] < 128) {
+        s->at += 2;
+        return (uint64_t)(s->at[-2] & 127) | (uint64_t)s->at[-1] << 7;
     }
-    return cursor__varint_long(c, wide);
+    n = span_varint_long(c, *s, wide);
+    *s = n.rest;
+    return n.number;
 }
 
-static inline int32_t cursor__varint(struct record_cursor *c)
+static inline int32_t span_varint(struct record_cursor *c, struct span *s)
 {
-    uint32_t v = (uint32_t)cursor__varint_raw(c, false);
+    uint32_t v = (uint32_t)span_varint_raw(c, s, false);
 
     return (int32_t)(v >> 1 ^ (0 - (v & 1)));
 }
 
-static inline int64_t cursor__varlong(struct record_cursor *c)
+static inline int64_t span_varlong(struct record_cursor *c, struct span *s)
 {
-    uint64_t v = cursor__varint_raw(c, true);
+    uint64_t v = span_varint_raw(c, s, true);
 
     return (int64_t)(v >> 1 ^ (0 - (v & 1)));
 }
 
-static void cursor__skip(struct record_cursor *c, size_t size)
+/* Steps over bytes that the window does not hold together. */
+static __attribute__((cold, noinline)) struct span span_skip_long(struct record_cursor *c, struct span s, size_t size)
 {
-    if (size > c->left) {
+    if (size > (size_t)(s.limit - s.at) + s.beyond)
         cursor__fail(c, STATUS_CORRUPT_MESSAGE, "A record is shorter than its fields");
-        return;
+    while (!c->status && size > (size_t)(s.limit - s.at)) {
+        size -= (size_t)(s.limit - s.at);
+        s.at = s.limit;
+        s = span_refill(c, s, 1);
     }
-    c->left -= size;
-    while (size > cursor__window(c)) {
-        size -= cursor__window(c);
-        c->at = c->end;
-        if (!cursor__fill(c, 1))
-            return;
-    }
-    c->at += size;
+    s.at += c->status ? 0 : size;
+    return s;
+}
+
+static inline void span_skip(struct record_cursor *c, struct span *s, size_t size)
+{
+    if (size <= (size_t)(s->limit - s->at))
+        s->at += size;
+    else
+        *s = span_skip_long(c, *s, size);
 }
 
 /* Length (-1: null) and bytes. */
-static inline struct bytes_view cursor__field(struct record_cursor *c)
+static inline struct bytes_view span_field(struct record_cursor *c, struct span *s)
 {
-    int32_t size = cursor__varint(c);
-    struct bytes_view v = {c->at, (size_t)size};
+    int32_t size = span_varint(c, s);
+    struct bytes_view v = {s->at, (size_t)size};
 
-    if (size == -1)
-        return (struct bytes_view){NULL, 0};
-    if (size < 0)
+    if (size >= 0) {
+        span_skip(c, s, (size_t)size);
+        return v;
+    }
+    if (size < -1)
         cursor__fail(c, STATUS_CORRUPT_MESSAGE, "A record holds a negative length");
-    else
-        cursor__skip(c, (size_t)size);
-    return v;
+    return (struct bytes_view){NULL, 0};
 }
 
-static void cursor__headers(struct record_cursor *c, struct record *record)
+static inline void span_headers(struct record_cursor *c, struct span *s, struct record *record)
 {
-    size_t left = c->left;
+    const uint8_t *start = s->at;
+    int32_t count = span_varint(c, s);
 
-    record->headers.data = c->at;
-    record->headers_count = cursor__varint(c);
-    if (record->headers_count < 0 || (size_t)record->headers_count > c->left / HEADER_SIZE_MIN)
+    if (count < 0 || (size_t)count > ((size_t)(s->limit - s->at) + s->beyond) / HEADER_SIZE_MIN)
         cursor__fail(c, STATUS_CORRUPT_MESSAGE, "A record holds an impossible number of headers");
-    for (int32_t i = 0; i < record->headers_count && !c->status; i++) {
-        if (!cursor__field(c).data)
+    for (int32_t i = 0; i < count && !c->status; i++) {
+        if (!span_field(c, s).data)
             cursor__fail(c, STATUS_CORRUPT_MESSAGE, "A record holds a header without a key");
-        cursor__field(c);
+        span_field(c, s);
     }
-    record->headers.size = left - c->left;
+    record->headers_count = count;
+    record->headers = (struct bytes_view){start, c->whole ? (size_t)(s->at - start) : 0};
+}
+
+/* The length in front of the next record. */
+static inline int32_t cursor__length(struct record_cursor *c)
+{
+    struct span s;
+    int32_t length;
+
+    if (cursor__window(c) < LENGTH_SIZE_MAX && !cursor__fill(c, LENGTH_SIZE_MAX))
+        return 0;
+    s = span_open(c, LENGTH_SIZE_MAX);
+    length = span_varint(c, &s);
+    if (length < RECORD_SIZE_MIN)
+        cursor__fail(c, STATUS_CORRUPT_MESSAGE, "A record is shorter than its fields");
+    c->consumed += (size_t)(s.at - c->at);
+    c->at = s.at;
+    return length;
 }
 
 enum status cursor__step(struct record_cursor *c, struct record *record)
 {
+    size_t length = (size_t)cursor__length(c);
     int64_t timestamp_delta;
-    int32_t length;
+    struct span s;
 
-    c->left = LENGTH_SIZE_MAX;
-    length = cursor__varint(c);
-    if (!c->status && length < RECORD_SIZE_MIN)
-        cursor__fail(c, STATUS_CORRUPT_MESSAGE, "A record is shorter than its fields");
-    if (c->status)
+    if (c->status || (cursor__window(c) < length && (c->whole || !c->stream) && !cursor__fill(c, length)))
         return c->status;
-    c->consumed += (size_t)length + varint_size(length);
-    c->left = (size_t)length;
-    if ((c->whole || !c->stream) && !cursor__fill(c, c->left))
-        return c->status;
-    cursor__skip(c, 1); /* attributes: none is defined */
-    timestamp_delta = cursor__varlong(c);
-    c->offset_delta = cursor__varint(c);
-    record->key = cursor__field(c);
-    record->value = cursor__field(c);
-    cursor__headers(c, record);
-    if (c->left)
+    s = span_open(c, length);
+    span_skip(c, &s, 1); /* attributes: none is defined */
+    timestamp_delta = span_varlong(c, &s);
+    c->offset_delta = span_varint(c, &s);
+    record->key = span_field(c, &s);
+    record->value = span_field(c, &s);
+    span_headers(c, &s, record);
+    if (s.at != s.limit || s.beyond)
         cursor__fail(c, STATUS_CORRUPT_MESSAGE, "A record is longer than its fields");
+    c->at = s.at;
+    c->consumed += length;
+    c->index++;
     record->offset = c->head.base_offset + c->offset_delta;
     if (c->head.attributes & BATCH_LOG_APPEND_TIME)
         record->timestamp = c->head.max_timestamp;
     else if (__builtin_add_overflow(c->head.base_timestamp, timestamp_delta, &record->timestamp))
         cursor__fail(c, STATUS_CORRUPT_MESSAGE, "A record's timestamp overflows");
-    c->index++;
     return c->status;
 }
 

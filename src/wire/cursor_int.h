@@ -16,7 +16,6 @@
 struct record_cursor {
     struct batch_head head;
     const uint8_t *at, *end;
-    size_t left;                 /* bytes of the record at hand that were not consumed */
     struct decompressor *stream; /* NULL: the window is all there is */
     uint8_t *buffer;             /* what the window looks into, with a stream */
     size_t capacity;
