@@ -60,7 +60,7 @@ static bool put_row(const struct description *d, size_t index)
 
     if (config_describe(b->broker->config, b->image, d->type, described_by(d), index, &d->request->arena, &described) != STATUS_OK)
         return false;
-    if (described.row->internal && described.source == SOURCE_DEFAULT)
+    if ((described.row->internal || described.row->dynamic_only) && described.source == SOURCE_DEFAULT)
         return true;
     describe_configs_response_config_init(out);
     out->name = str_from(described.row->name);

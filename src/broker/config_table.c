@@ -152,6 +152,17 @@ static bool parse_number(const struct config_row *row, struct str_view text, str
     return parse_double(text, &value->d);
 }
 
+/* "1e+300" as Java writes it: "1.0E300". */
+static struct str_view java_exponent(struct arena *arena, struct str_view text)
+{
+    const char *e = text.size ? memchr(text.data, 'e', text.size) : NULL;
+    struct str_view mantissa = {text.data, e ? (size_t)(e - text.data) : 0};
+
+    if (!e)
+        return text;
+    return arena_format(arena, STR_FMT "%sE%ld", STR_ARG(mantissa), memchr(mantissa.data, '.', mantissa.size) ? "" : ".0", strtol(e + 1, NULL, 10));
+}
+
 struct str_view config_double_text(struct arena *arena, double d)
 {
     if (d == floor(d) && fabs(d) < 1e7)
@@ -161,9 +172,9 @@ struct str_view config_double_text(struct arena *arena, double d)
         double again;
 
         if (!text.data || (parse_double(text, &again) && !(again < d) && !(again > d)))
-            return text;
+            return java_exponent(arena, text);
     }
-    return arena_format(arena, "%.17g", d);
+    return java_exponent(arena, arena_format(arena, "%.17g", d));
 }
 
 static struct str_view number_text(const struct config_row *row, const struct config_value *value, struct arena *arena)

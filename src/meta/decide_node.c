@@ -127,24 +127,31 @@ static bool contains(struct image_nodes nodes, int32_t id)
     return false;
 }
 
-/* A partition of ours that nobody leads, or an absent broker, is led by us again; the clean way only: we are in sync or eligible. */
+/* Whether broker `id` may lead without losing what was acknowledged (KIP-966). */
+static bool may_lead(const struct image_partition *p, int32_t id)
+{
+    return contains(image_isr(p), id) || contains(image_elr(p), id) || (p->isr_count == 0 && contains(image_last_known_elr(p), id));
+}
+
+/* A partition of ours that nobody leads, or an absent broker, is led by us again, the clean way only. What we lead already is
+ * recovered by now: an unclean election's mark goes. */
 static void lead_again(struct decision *d, const struct image_topic *topic, int32_t index, int32_t id)
 {
     const struct image_partition *p = &topic->partitions[index];
-    const struct image_broker *leader = p->leader == id ? NULL : image_broker(d->image, p->leader);
+    const struct image_broker *leader = image_broker(d->image, p->leader);
+    bool ours = p->leader == id, led = leader && !leader->record.fenced;
     struct partition_change_record record;
-    bool in_sync;
 
-    if (p->leader == id || (leader && !leader->record.fenced) || !contains(image_replicas(p), id))
-        return;
-    in_sync = contains(image_isr(p), id);
-    if (!in_sync && !contains(image_elr(p), id) && !(p->isr_count == 0 && contains(image_last_known_elr(p), id)))
+    if (ours ? p->recovery_state == 0 : led || !contains(image_replicas(p), id) || !may_lead(p, id))
         return;
     partition_change_record_init(&record);
     record.partition_id = index;
     record.topic_id = topic->id;
-    record.leader = id;
-    if (!in_sync) {
+    if (p->recovery_state != 0)
+        record.leader_recovery_state = 0;
+    if (!ours)
+        record.leader = id;
+    if (!contains(image_isr(p), id)) {
         record.isr = &id;
         record.isr_count = 1;
     }
