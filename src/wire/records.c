@@ -86,7 +86,7 @@ static enum status reject(struct batch_record_error *error, enum status status, 
     return status;
 }
 
-/* One batch, all of it, unharmed. As Kafka's input stream finds it: no complete batch is no batch. */
+/* A batch, all of it. As Kafka's input stream finds it: no complete batch is no batch. */
 static enum status check_frame(struct bytes_view bytes, struct batch_head *head, struct batch_record_error *error)
 {
     struct reader r;
@@ -106,8 +106,6 @@ static enum status check_frame(struct bytes_view bytes, struct batch_head *head,
         return reject(error, STATUS_INVALID_RECORD, -1, "Only record batches with magic version 2 are allowed");
     if (length < BATCH_OVERHEAD - BATCH_PREFIX || !batch_head_read(bytes, head))
         return reject(error, STATUS_CORRUPT_MESSAGE, -1, "The batch is shorter than its head");
-    if (batch_size(head) != bytes.size)
-        return reject(error, STATUS_INVALID_RECORD, -1, "There must be exactly one record batch");
     return STATUS_OK;
 }
 
@@ -185,8 +183,10 @@ enum status batch_check(struct bytes_view bytes, const struct batch_rules *rules
         return status;
     if (rules->from_client && facts->head.base_offset != 0)
         return reject(error, STATUS_INVALID_RECORD, -1, "The base offset of a produced batch must be 0");
-    if (facts->head.crc != crc32c(bytes.data + BATCH_ATTRIBUTES_AT, bytes.size - BATCH_ATTRIBUTES_AT))
+    if (facts->head.crc != crc32c(bytes.data + BATCH_ATTRIBUTES_AT, batch_size(&facts->head) - BATCH_ATTRIBUTES_AT))
         return reject(error, STATUS_CORRUPT_MESSAGE, -1, "The batch does not match its checksum");
+    if (batch_size(&facts->head) != bytes.size)
+        return reject(error, STATUS_INVALID_RECORD, -1, "There must be exactly one record batch");
     status = check_head(&facts->head, rules, error);
     if (status)
         return status;

@@ -39,8 +39,8 @@ static void refuses_lies(void **state)
         const char *bytes;
     } lies[] = {
         {"length beyond the bytes", STATUS_INVALID_RECORD, -1, true, 8, 4, "\x7f\xff\xff\xff"},
-        {"length of one more", STATUS_INVALID_RECORD, -1, true, 11, 1, "\x47"},
-        {"length of one less", STATUS_INVALID_RECORD, -1, true, 11, 1, "\x45"},
+        {"length of one more", STATUS_INVALID_RECORD, -1, true, 11, 1, "\x4d"},
+        {"length of one less", STATUS_CORRUPT_MESSAGE, -1, true, 11, 1, "\x4b"},
         {"length below the least", STATUS_CORRUPT_MESSAGE, -1, true, 8, 4, "\0\0\0\x0d"},
         {"length below a head", STATUS_CORRUPT_MESSAGE, -1, true, 8, 4, "\0\0\0\x30"},
         {"negative length", STATUS_CORRUPT_MESSAGE, -1, true, 8, 4, "\xff\xff\xff\xff"},
