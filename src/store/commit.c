@@ -286,10 +286,11 @@ static void commit_succeeded(struct log *log, struct commit *c)
     if (c->file && !seg->file)
         seg->file = file_ref(c->file);
     if (c->pieces_count) {
+        const struct log_append *oldest = LIST_ENTRY(c->appends.next, struct log_append, link);
         const struct log_append *newest = LIST_ENTRY(c->appends.prev, struct log_append, link);
+        log->marks[log->marks_next++ % MARKS] = (struct mark){oldest->base_offset, log->written};
         log->written += c->size;
         log->durable = newest->last_offset + 1;
-        log->marks[log->marks_next++ % MARKS] = (struct mark){log->durable, log->written};
     }
     if (c->sync)
         log->synced = log->durable;

@@ -130,7 +130,7 @@ static enum status log_find(struct log *log, struct segment *seg, int64_t offset
 {
     struct batch_head head = {.base_offset = offset};
 
-    for (unsigned i = 0; i < MARKS && offset > seg->base; i++) {
+    for (unsigned i = 0; i < MARKS; i++) {
         if (log->marks[i].offset == offset) {
             *position = log->marks[i].position;
             *base = offset;

@@ -19,7 +19,7 @@
 
 enum { MARKS = 16 };
 
-/* Where a commit began: a reader who has followed the log comes back exactly there, and needs no search. */
+/* Where a commit began: a reader who follows the log comes back exactly there, and needs no search. Offset -1: none. */
 struct mark {
     int64_t offset;
     uint64_t position;

@@ -54,6 +54,8 @@ static struct log *log_new(const struct log_open *how)
     list_init(&log->store_link);
     list_init(&log->graves);
     list_init(&log->commit.appends);
+    for (size_t i = 0; i < MARKS; i++)
+        log->marks[i].offset = -1;
     log->commit.log = log;
     log->dir = mem_copy(how->dir, strlen(how->dir));
     log->home = store__dir_new(how->dir);

@@ -59,8 +59,8 @@ int main(int argc, char **argv)
         .timestamp_before_max_ms = INT64_MAX, .timestamp_after_max_ms = INT64_MAX, .compression = -1, .producer_id_expiration_ms = INT64_MAX}};
     struct checkpoint_entry checkpoint = {.topic = STR_LIT("dump")};
     struct world_flag flag = {.mail.run = world_set_flag};
-    struct partition *p;
-    struct log_dir *dir;
+    struct partition *p = NULL;
+    struct log_dir *dir = NULL;
     unsigned done = 0;
     int32_t sequence = 0;
     int64_t low;

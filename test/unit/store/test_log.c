@@ -264,6 +264,65 @@ static void test_tail_needs_no_search(void **state)
     fs_free(fs);
 }
 
+/* Offsets that compaction left out: a read begins with the next batch there is, over the end of a segment too. */
+static void test_sparse(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_config config = world_config;
+    struct log_open open;
+    struct log *log;
+
+    config.segment_bytes = 350;
+    config.index_interval_bytes = 100;
+    open = how_on(fs, config, false);
+    log = world_open_log(&w, &open);
+    for (int i = 0; i < 20; i++) /* 0-6, 10-16, 20-26, ... each of two records */
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.base_offset = i * 10, .count = 2, .last_offset_delta = 6, .value_size = 20}), STATUS_OK);
+    for (int pass = 0; pass < 3; pass++) {
+        assert_int_equal(log_end_offset(log), 197);
+        for (int64_t offset = 0; offset < 197; offset++) {
+            struct log_slice slice;
+            struct err err;
+            assert_int_equal(log_read(log, offset, INT64_MAX, 1, true, &slice, &err), STATUS_OK);
+            assert_int_equal(slice.base_offset, offset % 10 < 7 ? offset / 10 * 10 : offset / 10 * 10 + 10);
+            assert_int_equal(read_head(&slice).base_offset, slice.base_offset);
+            file_unref(slice.file);
+        }
+        world_close_log(&w, log, pass == 0);
+        open.clean = pass == 0;
+        log = world_open_log(&w, &open);
+    }
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+/* Asynchronous durability acknowledges what is written; synced it is when a segment ends and at a stop. */
+static void test_async(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_ASYNC);
+    struct log_open open = how_on(fs, small_config(), false);
+    struct log *log = world_open_log(&w, &open);
+    unsigned calls[FS_CALL_LOCK + 1] = {0};
+
+    assert_int_equal(world_put(&w, log, (struct batch_spec){.value_size = 1000}), STATUS_OK); /* with the first epoch's file */
+    fs_mem_set_fault(fs, count_calls, calls);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.value_size = 1000}), STATUS_OK);
+    assert_int_equal(calls[FS_CALL_SYNC], 0);
+    assert_int_equal(log_durable_offset(log), 3);
+    assert_int_equal(log_recovery_point(log), 0);
+    assert_int_equal(world_put(&w, log, (struct batch_spec){.value_size = 1000}), STATUS_OK);
+    assert_true(calls[FS_CALL_SYNC] > 0);
+    assert_int_equal(log_recovery_point(log), 3);
+    fs_mem_set_fault(fs, NULL, NULL);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
 static void test_rolls_by_time(void **state)
 {
     struct fs *fs = fs_mem_new();
@@ -407,6 +466,8 @@ int main(void)
         cmocka_unit_test(test_slices),
         cmocka_unit_test(test_group_commit),
         cmocka_unit_test(test_tail_needs_no_search),
+        cmocka_unit_test(test_sparse),
+        cmocka_unit_test(test_async),
         cmocka_unit_test(test_rolls_by_time),
         cmocka_unit_test(test_epochs),
         cmocka_unit_test(test_delete_records_and_retention),
