@@ -429,7 +429,7 @@ static enum status broker_mark_clean(struct broker *broker, struct err *err)
     if (s == STATUS_OK)
         s = checkpoint_rows_write(broker->dir, sets, broker->shards, err);
     if (s == STATUS_OK)
-        s = log_dir_mark_clean(broker->dir, err);
+        s = log_dir_mark_clean(broker->dir, broker->broker_epoch, err);
     mem_free(sets);
     return s;
 }

@@ -272,14 +272,14 @@ const struct log_dir_entry *log_dir_entries(const struct log_dir *dir, size_t *c
     return dir->entries;
 }
 
-enum status log_dir_mark_clean(struct log_dir *dir, struct err *err)
+enum status log_dir_mark_clean(struct log_dir *dir, int64_t broker_epoch, struct err *err)
 {
-    static const char content[] = "{\"version\":0,\"brokerEpoch\":-1}";
-    char path[FS_PATH_MAX];
+    char path[FS_PATH_MAX], content[64];
+    int n = snprintf(content, sizeof content, "{\"version\":0,\"brokerEpoch\":%lld}", (long long)broker_epoch);
 
     if (join(path, dir->path, clean_name, err))
         return err->status;
-    return fs_write_file(dir->fs, path, content, sizeof content - 1, err);
+    return fs_write_file(dir->fs, path, content, (size_t)n, err);
 }
 
 /* --- removing a partition -------------------------------------------------------------------------------------------------- */

@@ -35,8 +35,8 @@ struct checkpoint_entry {
     int64_t offset;
 };
 enum status log_dir_write_checkpoint(struct log_dir *dir, const char *file, const struct checkpoint_entry *entries, size_t count, struct err *err) MUST_CHECK;
-/* The last act of a clean stop. */
-enum status log_dir_mark_clean(struct log_dir *dir, struct err *err) MUST_CHECK;
+/* The last act of a clean stop. The broker epoch (-1: none) tells the controller that this broker's replicas may be believed (KIP-966). */
+enum status log_dir_mark_clean(struct log_dir *dir, int64_t broker_epoch, struct err *err) MUST_CHECK;
 
 /* Renames a partition's folder to "<name>.<hex>-delete" (Kafka's form) and removes it; for a deleted topic. */
 enum status log_dir_remove_partition(struct log_dir *dir, const char *name, struct err *err) MUST_CHECK;

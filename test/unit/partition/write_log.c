@@ -98,7 +98,7 @@ int main(int argc, char **argv)
             log_dir_write_checkpoint(dir, "replication-offset-checkpoint", &checkpoint, 1, &err))
             fail_msg("%s", err.text);
         checkpoint.offset = low;
-        if (log_dir_write_checkpoint(dir, "log-start-offset-checkpoint", &checkpoint, 1, &err) || log_dir_mark_clean(dir, &err))
+        if (log_dir_write_checkpoint(dir, "log-start-offset-checkpoint", &checkpoint, 1, &err) || log_dir_mark_clean(dir, -1, &err))
             fail_msg("%s", err.text);
     }
     log_dir_close(dir);

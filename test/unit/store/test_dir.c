@@ -95,8 +95,11 @@ static void test_clean_marker(void **state)
     assert_int_equal(fs_read_file(fs, "/data/replication-offset-checkpoint", 1000, &content, &size, &err), STATUS_OK);
     assert_string_equal(content, "0\n2\na 0 9\na-b 12 9223372036854775807\n");
     mem_free(content);
-    assert_int_equal(log_dir_mark_clean(dir, &err), STATUS_OK);
+    assert_int_equal(log_dir_mark_clean(dir, 13, &err), STATUS_OK);
     log_dir_close(dir);
+    assert_int_equal(fs_read_file(fs, "/data/.kafka_cleanshutdown", 1000, &content, &size, &err), STATUS_OK);
+    assert_string_equal(content, "{\"version\":0,\"brokerEpoch\":13}"); /* as Kafka writes it */
+    mem_free(content);
     dir = open_dir(fs);
     assert_true(log_dir_clean(dir));
     log_dir_close(dir);
