@@ -47,7 +47,7 @@ final class Normal {
             if (made.has(QUORUM))
                 made.put("highWatermark", "(number)");
             if (isPlaceSetting(made))
-                made.put("value", "(local)").putArray("synonyms");
+                made.put("value", "(local)").put("configSource", "(local)").putArray("synonyms");
             return made;
         }
         if (node instanceof ArrayNode array) {

@@ -177,11 +177,13 @@ final class Producing {
         });
 
         scenes.each(ApiKeys.INIT_PRODUCER_ID, "init-producer-id/plain", (s, v) -> {
+            producerId(s);
             s.call(v, new InitProducerIdRequestData().setTransactionalId(null).setTransactionTimeoutMs(60_000));
             s.call(v, new InitProducerIdRequestData().setTransactionalId(null).setTransactionTimeoutMs(-1));
             s.call("empty transactional id", v, new InitProducerIdRequestData().setTransactionalId("").setTransactionTimeoutMs(60_000));
         });
         scenes.each(ApiKeys.INIT_PRODUCER_ID, 3, "init-producer-id/with-an-id", (s, v) -> {
+            producerId(s);
             InitProducerIdResponseData given = s.call(v, new InitProducerIdRequestData().setTransactionalId(null).setTransactionTimeoutMs(60_000));
             s.call("same id", v, new InitProducerIdRequestData().setTransactionalId(null).setTransactionTimeoutMs(60_000)
                 .setProducerId(given.producerId()).setProducerEpoch(given.producerEpoch()));
@@ -270,8 +272,12 @@ final class Producing {
     }
 
     static long producerId(Scenes.Scene s) throws Exception {
-        InitProducerIdResponseData reply = s.quietly(new InitProducerIdRequestData().setTransactionalId(null).setTransactionTimeoutMs(60_000));
-        return reply.producerId();
+        InitProducerIdResponseData[] reply = new InitProducerIdResponseData[1];
+        Scenes.Scene.until("a producer id", () -> {
+            reply[0] = s.quietly(new InitProducerIdRequestData().setTransactionalId(null).setTransactionTimeoutMs(60_000));
+            return reply[0].errorCode() == 0; /* Kafka has none ready at first */
+        });
+        return reply[0].producerId();
     }
 
     static ProduceRequestData request(Scenes.Scene s, short version, String topic, int partition, MemoryRecords records) throws Exception {

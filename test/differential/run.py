@@ -41,30 +41,36 @@ def play(one, classes, pattern):
     return {scene["scene"]: scene["steps"] for scene in scenes}
 
 
-def leaves(value, path=""):
-    """(path, value) of everything in a reply that has no parts."""
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    if not parts:
-        yield path, json.dumps(value)
-    for key, part in parts:
-        yield from leaves(part, f"{path}/{part_name(key, part)}")
+def parts(value):
+    """What a reply is made of, by name: elements of lists by the name that they bear, so that one too many does not shift
+    the others. What is told as a range or by a single value has no parts."""
+    if isinstance(value, dict) and not value.keys() & {"minVersion", "maxVersionLevel"}:
+        return value
+    if isinstance(value, list):
+        return {element_name(number, part): part for number, part in enumerate(value)}
+    return None
 
 
-def part_name(key, part):
-    """Configurations and the like are told apart by name, so that one too many does not shift the others."""
-    if isinstance(key, int) and isinstance(part, dict):
-        for name in ("name", "apiKey", "topicName", "groupId"):
-            if isinstance(part.get(name), (str, int)) and part[name] != "":
-                return f"{key if name not in ('name', 'apiKey') else ''}{part[name]}"
-    return key
+def element_name(number, part):
+    for name in ("name", "apiKey", "topicName"):
+        if isinstance(part, dict) and isinstance(part.get(name), (str, int)) and part[name] != "":
+            return str(part[name])
+    return str(number)
 
 
-def differences(want, got):
-    """(path, what the first says, what the second says)"""
-    want, got = dict(leaves(want)), dict(leaves(got))
-    for path in sorted(want.keys() | got.keys()):
-        if want.get(path) != got.get(path):
-            yield path, want.get(path, ABSENT), got.get(path, ABSENT)
+def differences(want, got, path=""):
+    """(path, what the first says, what the second says), the paths as short as they can be"""
+    want_parts, got_parts = parts(want), parts(got)
+    if want_parts is None or got_parts is None:
+        if want != got:
+            yield path, told(want), told(got)
+        return
+    for name in [*want_parts, *(name for name in got_parts if name not in want_parts)]:
+        yield from differences(want_parts.get(name, ABSENT), got_parts.get(name, ABSENT), f"{path}/{name}")
+
+
+def told(value):
+    return ABSENT if value is ABSENT else json.dumps(value)
 
 
 class Expected:
