@@ -127,6 +127,8 @@ static enum status check_head(const struct batch_head *head, const struct batch_
         wrong = "The batch has a producer id and a negative sequence number";
     if (wrong)
         return reject(error, STATUS_INVALID_RECORD, -1, wrong);
+    if (rules->from_client && head->attributes & BATCH_TRANSACTIONAL)
+        return reject(error, STATUS_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1, "Transactional records need an open transaction");
     if (rules->from_client && head->attributes & BATCH_LOG_APPEND_TIME)
         return reject(error, STATUS_INVALID_TIMESTAMP, 0, "Producers must not set the timestamp type to LogAppendTime");
     return STATUS_OK;

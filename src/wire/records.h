@@ -87,7 +87,7 @@ void batch_set_max_timestamp(uint8_t *batch, size_t size, int64_t max_timestamp)
 /* What the topic demands of a batch, and what the check found. */
 struct batch_rules {
     bool compacted;                     /* every record needs a key */
-    bool from_client;                   /* control batches are refused */
+    bool from_client;                   /* control and transactional batches are refused */
     int64_t now_ms;                     /* wall time */
     int64_t timestamp_before_max_ms;    /* message.timestamp.before.max.ms; INT64_MAX: any */
     int64_t timestamp_after_max_ms;

@@ -57,6 +57,7 @@ static void refuses_lies(void **state)
         {"lz4 that is none", STATUS_INVALID_RECORD, -1, true, 22, 1, "\3"},
         {"zstd that is none", STATUS_INVALID_RECORD, 0, true, 22, 1, "\4"},
         {"append time", STATUS_INVALID_TIMESTAMP, 0, true, 22, 1, "\x08"},
+        {"transactional", STATUS_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1, true, 22, 1, "\x10"},
         {"control", STATUS_INVALID_RECORD, -1, true, 22, 1, "\x20"},
         {"last offset delta -1", STATUS_INVALID_RECORD, -1, true, 23, 4, "\xff\xff\xff\xff"},
         {"last offset delta 3", STATUS_INVALID_RECORD, -1, true, 23, 4, "\0\0\0\3"},
