@@ -177,13 +177,8 @@ static enum status take(struct partition *p, struct partition_append *append)
         append->message = "The batch is larger than segment.bytes";
         return STATUS_RECORD_LIST_TOO_LARGE;
     }
-    if (append->from_client && facts.head.producer_id >= 0) {
+    if (append->from_client && facts.head.producer_id >= 0)
         status = producers_check(&p->producers, &facts.head, &duplicate, &append->message);
-        if (!status && !duplicate && facts.head.attributes & BATCH_TRANSACTIONAL) {
-            append->message = "Record was not part of an ongoing transaction";
-            status = STATUS_INVALID_TXN_STATE;
-        }
-    }
     if (status)
         return status;
     if (duplicate) {

@@ -211,7 +211,9 @@ enum status log_replay(struct log *log, int64_t from, void (*each)(void *context
                 return err_wrap(err, "segment %lld", (long long)seg->base);
             each(context, &head);
         }
+        segment_close(seg);
     }
+    log->reading = NULL;
     return STATUS_OK;
 }
 
@@ -283,7 +285,7 @@ static enum status search_segment(struct timestamp_search *search, const struct 
     for (; !status && search->offset < 0 && at < end; at += batch_size(&head)) {
         struct bytes_view batch;
         status = scan_head(&scan, at, &head, err);
-        if (status || head.max_timestamp < search->timestamp || (head.attributes & BATCH_CONTROL))
+        if (status || head.max_timestamp < search->timestamp)
             continue;
         status = scan_batch(&scan, at, &head, &batch, err);
         if (!status)

@@ -68,7 +68,7 @@ struct log {
     struct segment *writing, *last;
     uint64_t written;            /* bytes of `writing` that are durable */
     struct mark marks[MARKS];
-    unsigned marks_next;
+    unsigned marks_next, marks_seen; /* seen: at the last housekeeping */
     struct epochs epochs;
     struct segment *reading;     /* the one cold segment whose files are open */
 

@@ -156,6 +156,18 @@ static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
     grave_submit(log, grave);
 }
 
+/* A log that took nothing since the last time gives its descriptors back. */
+static void close_idle(struct log *log)
+{
+    if (log->marks_next == log->marks_seen && !log->commit.busy) {
+        segment_close(log->last);
+        if (log->reading)
+            segment_close(log->reading);
+        log->reading = NULL;
+    }
+    log->marks_seen = log->marks_next;
+}
+
 void log_housekeep(struct log *log, int64_t wall_ms)
 {
     size_t expired, cold = 0;
@@ -170,4 +182,5 @@ void log_housekeep(struct log *log, int64_t wall_ms)
         cold++;
     if (cold)
         segments_remove(log, cold, wall_ms);
+    close_idle(log);
 }

@@ -61,7 +61,7 @@ static void test_refusals(void **state)
     assert_int_equal(result.base_offset, -1);
     assert_int_equal(produce_now(&b, world_batch((struct batch_spec){.attributes = BATCH_CONTROL, .timestamp = WORLD_WALL})).status, STATUS_INVALID_RECORD);
     assert_int_equal(produce_now(&b, world_batch((struct batch_spec){.attributes = BATCH_TRANSACTIONAL, .producer_id = 9, .timestamp = WORLD_WALL})).status,
-                     STATUS_INVALID_TXN_STATE);
+                     STATUS_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
     b.how.config.log.segment_bytes = 500;
     partition_configure(b.p, &b.how.config);
     assert_int_equal(produce_now(&b, plain(5, WORLD_WALL)).status, STATUS_RECORD_LIST_TOO_LARGE);
