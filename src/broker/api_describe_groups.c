@@ -5,7 +5,8 @@
 #include "broker/groups.h"
 #include "wire/api/describe_groups.h"
 
-/* Without an authorizer everybody may do everything to a group: read, delete, describe, describe configs, alter configs (KIP-430). */
+/* Without an authorizer everybody may do everything to a group: read, delete, describe, describe configs, alter configs
+ * (KIP-430). */
 enum { OPERATIONS_GROUP = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11 };
 
 static void describe_visit(struct tour *tour, struct coord *coord, struct coord_step *step)

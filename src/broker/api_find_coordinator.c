@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * FindCoordinator (10): which node coordinates a group. The first question of that kind makes __consumer_offsets, and is answered
- * when it serves. Transactions and share groups have no coordinator here.
+ * FindCoordinator (10): which node coordinates a group. The first question of that kind makes __consumer_offsets, and
+ * is answered when it serves. Transactions and share groups have no coordinator here.
  */
 #include "broker/api.h"
 #include "broker/broker.h"
@@ -24,7 +24,8 @@ static struct str_view message_of_status(enum status status)
         return STR_LIT("NONE");
     if (status == STATUS_COORDINATOR_NOT_AVAILABLE)
         return STR_LIT("The coordinator is not available.");
-    return STR_LIT("This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible "
+    return STR_LIT("This most likely occurs because of a request being malformed by the client library or the message "
+                   "was sent to an incompatible "
                    "broker. See the broker logs for more details.");
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * OffsetCommit (8): where a group has got to. What exists is judged here by the image, who may commit by the group's coordinator.
+ * OffsetCommit (8): where a group has got to. What exists is judged here by the image, who may commit by the group's
+ * coordinator.
  *
- * Topics come by name, since version 10 by id. Either way the offset is kept with both, so that it does not pass to another topic of that name.
+ * Topics come by name, since version 10 by id. Either way the offset is kept with both, so that it does not pass to
+ * another topic of that name.
  */
 #include "broker/api.h"
 #include "broker/broker.h"
@@ -30,8 +32,10 @@ static void commit_refuse(struct tour *tour, enum status status)
 
 static const struct tour_verb commit_verb = {commit_visit, commit_refuse, NULL};
 
-/* The answer in the shape of the request; partitions that do not exist have their error. Counts those that do. False: no memory. */
-static bool commit_shape(struct request *r, struct offset_commit_request_topic *in, struct offset_commit_response_topic *out, size_t *exist)
+/* The answer in the shape of the request; partitions that do not exist have their error. Counts those that do. False:
+ * no memory. */
+static bool commit_shape(struct request *r, struct offset_commit_request_topic *in,
+                         struct offset_commit_response_topic *out, size_t *exist)
 {
     const struct image *image = broker_at(r->here)->image;
     bool by_id = r->version >= TOPIC_ID_SINCE;

@@ -21,7 +21,8 @@ static void delete_refuse(struct tour *tour, enum status status)
 
 static const struct tour_verb delete_verb = {delete_visit, delete_refuse, NULL};
 
-static bool delete_shape(struct request *r, const struct offset_delete_request_topic *in, struct offset_delete_response_topic *out)
+static bool delete_shape(struct request *r, const struct offset_delete_request_topic *in,
+                         struct offset_delete_response_topic *out)
 {
     const struct image_topic *topic = image_topic(broker_at(r->here)->image, in->name);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * OffsetFetch (9): where groups have got to. Several groups since version 8; older requests are served as one group of a newer one.
+ * OffsetFetch (9): where groups have got to. Several groups since version 8; older requests are served as one group of
+ * a newer one.
  */
 #include "broker/api.h"
 #include "broker/broker.h"
@@ -18,7 +19,8 @@ static void fetch_visit(struct tour *tour, struct coord *coord, struct coord_ste
     const struct offset_fetch_request *in = r->in;
     struct offset_fetch_response *out = tour->out;
 
-    coord_offset_fetch(coord, &in->groups[tour->at], r->version, in->require_stable, tour->call.arena, &out->groups[tour->at]);
+    coord_offset_fetch(coord, &in->groups[tour->at], r->version, in->require_stable, tour->call.arena,
+                       &out->groups[tour->at]);
     tour_answered(tour, step);
 }
 
@@ -64,7 +66,8 @@ static void fetch_identify_topics(const struct image *image, struct offset_fetch
 static bool fetch_as_group(struct request *r, struct offset_fetch_request *in)
 {
     struct offset_fetch_request_group *group = REQUEST_ALLOC(r, struct offset_fetch_request_group, 1);
-    struct offset_fetch_request_group_topic *topics = REQUEST_ALLOC(r, struct offset_fetch_request_group_topic, in->topics_count < 0 ? 0 : in->topics_count);
+    struct offset_fetch_request_group_topic *topics =
+        REQUEST_ALLOC(r, struct offset_fetch_request_group_topic, in->topics_count < 0 ? 0 : in->topics_count);
 
     if (!group || !topics)
         return false;
@@ -83,7 +86,8 @@ static bool fetch_as_group(struct request *r, struct offset_fetch_request *in)
     return true;
 }
 
-static bool fetch_old_topic(struct arena *arena, const struct offset_fetch_response_group_topic *from, struct offset_fetch_response_topic *to)
+static bool fetch_old_topic(struct arena *arena, const struct offset_fetch_response_group_topic *from,
+                            struct offset_fetch_response_topic *to)
 {
     offset_fetch_response_topic_init(to);
     to->name = from->name;
@@ -103,7 +107,8 @@ static bool fetch_old_topic(struct arena *arena, const struct offset_fetch_respo
 }
 
 /* Version 0 and 1: each partition that was asked for has the group's error. */
-static bool fetch_spread_error(struct arena *arena, const struct offset_fetch_request_topic *from, int16_t error, struct offset_fetch_response_topic *to)
+static bool fetch_spread_error(struct arena *arena, const struct offset_fetch_request_topic *from, int16_t error,
+                               struct offset_fetch_response_topic *to)
 {
     offset_fetch_response_topic_init(to);
     to->name = from->name;

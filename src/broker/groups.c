@@ -6,9 +6,11 @@
  *   and from any of them: closing, when its partition closes; freed once nothing of it is under way
  *
  * Invariants
- *   1. `waiting` holds the tours whose visit is answered, in order of their barriers: it leaves from the front, as appends become durable.
+ *   1. `waiting` holds the tours whose visit is answered, in order of their barriers: they leave from the front, as
+ *      appends become durable.
  *   2. Appends complete in the order in which they were made (log.h), so `durable` only grows.
- *   3. Replies leave from the top of the loop (`flush` is mail), never from within a step: a reply may bring the next request of its connection.
+ *   3. Replies leave from the top of the loop (`flush` is mail), never from within a step: a reply may bring the next
+ *      request of its connection.
  *   4. `busy` counts what holds a pointer to the coordinator: appends, the flush mail, a load.
  */
 #include "broker/groups.h"
@@ -40,9 +42,9 @@ struct coordinator {
     struct partition *partition;
     enum coordinator_state state;
     bool closing;
-    struct coord *coord;  /* when active */
-    struct timer timer;   /* the coordinator's next deadline */
-    struct list waiting;  /* struct tour, by its call's link */
+    struct coord *coord;        /* when active */
+    struct timer timer;         /* the coordinator's next deadline */
+    struct list waiting;        /* struct tour, by its call's link */
     uint64_t appended, durable; /* numbers of the last append made, and of the last one that is durable */
     unsigned appending;
     struct mail flush;
@@ -121,7 +123,8 @@ static void tour_go(struct request *r)
             coordinator_visit(c, tour);
             return;
         }
-        tour->verb->refuse(tour, c && c->state == COORDINATOR_LOADING ? STATUS_COORDINATOR_LOAD_IN_PROGRESS : STATUS_NOT_COORDINATOR);
+        tour->verb->refuse(tour, c && c->state == COORDINATOR_LOADING ? STATUS_COORDINATOR_LOAD_IN_PROGRESS
+                                                                      : STATUS_NOT_COORDINATOR);
     }
     tour_end(tour);
 }
@@ -144,7 +147,8 @@ static struct tour *tour_new(struct request *r, const struct tour_verb *verb, vo
     return tour;
 }
 
-void groups_tour(struct request *r, const struct tour_verb *verb, void *out, const struct str_view *groups, size_t count)
+void groups_tour(struct request *r, const struct tour_verb *verb, void *out, const struct str_view *groups,
+                 size_t count)
 {
     const struct broker_shard *b = broker_at(r->here);
     const struct image_topic *topic = image_topic(b->image, STR_LIT(OFFSETS_TOPIC));
@@ -252,7 +256,8 @@ static void coordinator_recover(struct coordinator *c)
 static void coordinator_break(struct coordinator *c, enum status status)
 {
     if (c->state == COORDINATOR_ACTIVE) {
-        log_line(LOG_ERROR, "group coordinator lost an append", "partition=%d reason=%s", c->index, status_name(status));
+        log_line(LOG_ERROR, "group coordinator lost an append", "partition=%d reason=%s", c->index,
+                 status_name(status));
         c->state = status == STATUS_KAFKA_STORAGE_ERROR ? COORDINATOR_DEAD : COORDINATOR_BROKEN;
         coordinator_drop(c);
     }
@@ -294,7 +299,8 @@ static struct append *append_new(const struct coord_step *step)
         return NULL;
     batch_builder_init(&builder, a->bytes, size, COMPRESSION_NONE);
     for (size_t i = 0; i < step->records_count; i++) {
-        bool fits = batch_builder_add(&builder, (int32_t)i, step->wall_ms, step->records[i].key, step->records[i].value, no_headers);
+        bool fits = batch_builder_add(&builder, (int32_t)i, step->wall_ms, step->records[i].key, step->records[i].value,
+                                      no_headers);
 
         ASSERT(fits);
     }
@@ -390,8 +396,8 @@ static enum status load_record(struct load *l, const struct batch_head *head, co
 {
     if (head->attributes & BATCH_CONTROL)
         return load_control(l, head->producer_id, record);
-    return coord_replay(l->coord, record->offset, head->attributes & BATCH_TRANSACTIONAL ? head->producer_id : -1, record->timestamp, record->key,
-                        record->value);
+    return coord_replay(l->coord, record->offset, head->attributes & BATCH_TRANSACTIONAL ? head->producer_id : -1,
+                        record->timestamp, record->key, record->value);
 }
 
 static enum status load_batch(struct load *l, struct bytes_view batch, const struct batch_head *head)
@@ -467,7 +473,8 @@ static void load_end(struct load *l)
 
 static void load_failed(struct load *l)
 {
-    log_line(LOG_ERROR, "group coordinator does not load", "partition=%d reason=%s", l->coordinator->index, l->err.text);
+    log_line(LOG_ERROR, "group coordinator does not load", "partition=%d reason=%s", l->coordinator->index,
+             l->err.text);
     l->coordinator->state = COORDINATOR_DEAD;
     load_end(l);
 }
@@ -492,7 +499,11 @@ static void load_done(struct shard *here, struct io_job *job);
 static void load_go(struct load *l)
 {
     struct coordinator *c = l->coordinator;
-    struct partition_read read = {.offset = l->next, .current_leader_epoch = -1, .last_fetched_epoch = -1, .size_max = LOAD_BYTES, .at_least_one = true};
+    struct partition_read read = {.offset = l->next,
+                                  .current_leader_epoch = -1,
+                                  .last_fetched_epoch = -1,
+                                  .size_max = LOAD_BYTES,
+                                  .at_least_one = true};
 
     if (c->closing) {
         load_end(l);
@@ -504,7 +515,8 @@ static void load_go(struct load *l)
     }
     partition_read(c->partition, &read);
     if (read.status || !read.slice.size) {
-        (void)err_set(&l->err, read.status ? read.status : STATUS_CORRUPT, "nothing to read at offset %lld", (long long)l->next);
+        (void)err_set(&l->err, read.status ? read.status : STATUS_CORRUPT, "nothing to read at offset %lld",
+                      (long long)l->next);
         load_failed(l);
         return;
     }
@@ -648,7 +660,9 @@ struct groups *groups_new(struct broker_shard *b)
     g->b = b;
     map_init(&g->coordinators, shard_random(b->shard));
     groups_configure(b->broker->config, &g->config);
-    timer_set(b->shard, &g->expiry, shard_now_ms(b->shard) + (uint64_t)config_i64(b->broker->config, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS),
+    timer_set(b->shard, &g->expiry,
+              shard_now_ms(b->shard) +
+                  (uint64_t)config_i64(b->broker->config, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS),
               groups_expire);
     return g;
 }

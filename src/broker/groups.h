@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The shell around the group coordinators (coord/coord.h): a coordinator for each partition of __consumer_offsets that this shard owns, with its
- * loading, its appends, its timer, and the requests that visit it.
+ * The shell around the group coordinators (coord/coord.h): a coordinator for each partition of __consumer_offsets that
+ * this shard owns, with its loading, its appends, its timer, and the requests that visit it.
  *
- * A request makes a tour: it visits the coordinator of each of its groups in turn, on whatever shard that is, and is answered when the last
- * visit is over. A visit is one step of the coordinator; it is over when the coordinator has answered and everything that was
- * appended before that is durable. Most tours have one stop.
+ * A request makes a tour: it visits the coordinator of each of its groups in turn, on whatever shard that is, and is
+ * answered when the last visit is over. A visit is one step of the coordinator; it is over when the coordinator has
+ * answered and everything that was appended before that is durable. Most tours have one stop.
  *
  *   handler ─ groups_tour ─→ [ move to the stop's shard ─→ visit ─→ (parked) ─→ answered ─→ durable ] … ─→ reply
  *                                      └→ refuse: no coordinator there, still loading, append failed
@@ -19,7 +19,8 @@ struct tour;
 
 /* What an API does on its tour. */
 struct tour_verb {
-    /* One stop: a call into the coordinator that ends with tour->call among the answers of the step, now or later. Runs on the coordinator's shard. */
+    /* One stop: a call into the coordinator that ends with tour->call among the answers of the step, now or later. Runs
+     * on the coordinator's shard. */
     void (*visit)(struct tour *tour, struct coord *coord, struct coord_step *step);
     /* The stop has this answer instead, whatever `visit` has left in `out`. */
     void (*refuse)(struct tour *tour, enum status status);
@@ -31,17 +32,18 @@ struct tour {
     struct coord_call call; /* call.arena: takes answers of any size, freed after the reply */
     struct request *request;
     const struct tour_verb *verb;
-    void *out;              /* the API's response; also call.out */
-    size_t at;              /* the stop that the request is at */
+    void *out; /* the API's response; also call.out */
+    size_t at; /* the stop that the request is at */
     /* private */
     struct arena arena;
     struct tour_stop *stops;
     size_t stops_count;
-    uint64_t barrier;       /* the coordinator's last append that must be durable */
+    uint64_t barrier; /* the coordinator's last append that must be durable */
 };
 
 /* Makes the tour (r->state): `groups` are the group ids of the stops, in order. Call it last. */
-void groups_tour(struct request *r, const struct tour_verb *verb, void *out, const struct str_view *groups, size_t count);
+void groups_tour(struct request *r, const struct tour_verb *verb, void *out, const struct str_view *groups,
+                 size_t count);
 /* The same to all coordinators there are. */
 void groups_tour_all(struct request *r, const struct tour_verb *verb, void *out);
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The group coordinator of one partition of __consumer_offsets, as a pure step machine: no I/O, no clock, no randomness.
+ * The group coordinator of one partition of __consumer_offsets, as a pure step machine: no I/O, no clock, no
+ * randomness.
  *
  *   request, deadline, deleted topic ─→ coord_*(coord, step, …) ─→ step: records to append, calls to answer
  *
- * Each step changes the state at once and leaves in `step` what follows: records that the shell appends to the partition as one batch, and
- * calls that have their answer. The shell sends an answer only when every record that was appended before it is durable, those of
- * its own step included: so nobody ever sees what a crash could take back, and the machine needs to know nothing of appends. When
- * an append fails, the shell answers what waits with an error, drops the coordinator and loads it anew (coord_resign, coord_free).
+ * Each step changes the state at once and leaves in `step` what follows: records that the shell appends to the
+ * partition as one batch, and calls that have their answer. The shell sends an answer only when every record that was
+ * appended before it is durable, those of its own step included: so nobody ever sees what a crash could take back, and
+ * the machine needs to know nothing of appends. When an append fails, the shell answers what waits with an error, drops
+ * the coordinator and loads it anew (coord_resign, coord_free).
  *
- * A call that is not among the answers of its step is parked (JoinGroup until the group is complete, SyncGroup until the
- * leader sent the assignment) and comes out of a later step. Classic groups are those of Kafka 4.3's GroupMetadataManager, state by
- * state and error by error. Groups of other kinds (KIP-848, KIP-932, KIP-1071) are known by name, and left alone.
+ * A call that is not among the answers of its step is parked (JoinGroup until the group is complete, SyncGroup until
+ * the leader sent the assignment) and comes out of a later step. Classic groups are those of Kafka 4.3's
+ * GroupMetadataManager, state by state and error by error. Groups of other kinds (KIP-848, KIP-932, KIP-1071) are known
+ * by name, and left alone.
  *
  * Memory: a failed allocation never leaves a half-made change; the call is answered with COORDINATOR_NOT_AVAILABLE.
  */
@@ -25,18 +28,19 @@
 struct coord;
 
 struct coord_config {
-    int32_t session_timeout_min_ms, session_timeout_max_ms; /* group.min.session.timeout.ms, group.max.session.timeout.ms */
-    int32_t initial_rebalance_delay_ms;                     /* group.initial.rebalance.delay.ms */
-    int32_t group_size_max;                                 /* group.max.size */
-    int32_t offset_metadata_max;                            /* offset.metadata.max.bytes, in UTF-16 units as in Kafka */
-    int64_t offsets_retention_ms;                           /* offsets.retention.minutes */
+    int32_t session_timeout_min_ms,
+        session_timeout_max_ms;         /* group.min.session.timeout.ms, group.max.session.timeout.ms */
+    int32_t initial_rebalance_delay_ms; /* group.initial.rebalance.delay.ms */
+    int32_t group_size_max;             /* group.max.size */
+    int32_t offset_metadata_max;        /* offset.metadata.max.bytes, in UTF-16 units as in Kafka */
+    int64_t offsets_retention_ms;       /* offsets.retention.minutes */
 };
 
 /* A request that waits for its answer, embedded in the shell's object. */
 struct coord_call {
     struct list link;    /* the coordinator's while it is parked, then among the answers of a step */
     struct arena *arena; /* takes what the answer names */
-    void *out;           /* the API's generated response, initialised by the shell, filled when the call is among the answers */
+    void *out; /* the API's generated response, initialised by the shell, filled when the call is among the answers */
 };
 
 struct coord_record {
@@ -56,12 +60,14 @@ struct coord_step {
 void coord_step_init(struct coord_step *step, uint64_t now_ms, int64_t wall_ms, struct arena *arena);
 
 struct coord *coord_new(const struct coord_config *config, uint64_t seed); /* NULL: no memory */
-void coord_free(struct coord *c); /* nothing is parked (asserted) */
+void coord_free(struct coord *c);                                          /* nothing is parked (asserted) */
 
-/* Loading: each record of the partition in order, then coord_loaded once, which starts the sessions of the members that were read.
- * producer_id -1: not of a transaction. Kinds of records that this coordinator does not act upon are passed over. STATUS_CORRUPT: the bytes
- * of a kind that it does; STATUS_NO_MEMORY. After a failure the coordinator is good for nothing but coord_free. */
-enum status coord_replay(struct coord *c, int64_t offset, int64_t producer_id, int64_t wall_ms, struct bytes_view key, struct bytes_view value) MUST_CHECK;
+/* Loading: each record of the partition in order, then coord_loaded once, which starts the sessions of the members that
+ * were read. producer_id -1: not of a transaction. Kinds of records that this coordinator does not act upon are passed
+ * over. STATUS_CORRUPT: the bytes of a kind that it does; STATUS_NO_MEMORY. After a failure the coordinator is good for
+ * nothing but coord_free. */
+enum status coord_replay(struct coord *c, int64_t offset, int64_t producer_id, int64_t wall_ms, struct bytes_view key,
+                         struct bytes_view value) MUST_CHECK;
 enum status coord_replay_txn_end(struct coord *c, int64_t producer_id, bool committed) MUST_CHECK;
 void coord_loaded(struct coord *c, struct coord_step *step);
 
@@ -94,31 +100,39 @@ struct list_groups_request;
 struct list_groups_response;
 struct describe_groups_response_group;
 
-void coord_join(struct coord *c, struct coord_step *step, const struct join_group_request *in, const struct coord_client *client, struct coord_call *call);
-void coord_sync(struct coord *c, struct coord_step *step, const struct sync_group_request *in, int16_t version, struct coord_call *call);
-void coord_heartbeat(struct coord *c, struct coord_step *step, const struct heartbeat_request *in, struct coord_call *call);
+void coord_join(struct coord *c, struct coord_step *step, const struct join_group_request *in,
+                const struct coord_client *client, struct coord_call *call);
+void coord_sync(struct coord *c, struct coord_step *step, const struct sync_group_request *in, int16_t version,
+                struct coord_call *call);
+void coord_heartbeat(struct coord *c, struct coord_step *step, const struct heartbeat_request *in,
+                     struct coord_call *call);
 /* Versions 0-2 come as one element of `members`, as in version 3. */
-void coord_leave(struct coord *c, struct coord_step *step, const struct leave_group_request *in, struct coord_call *call);
+void coord_leave(struct coord *c, struct coord_step *step, const struct leave_group_request *in,
+                 struct coord_call *call);
 
-/* The answer has the shape of the request already: topics and partitions in the same order; those with an error are passed over. Names and
- * topic ids of the topics are both set in `in`, whichever the client gave. */
-void coord_offset_commit(struct coord *c, struct coord_step *step, const struct offset_commit_request *in, int16_t version, struct coord_call *call);
-void coord_offset_delete(struct coord *c, struct coord_step *step, const struct offset_delete_request *in, struct coord_call *call);
+/* The answer has the shape of the request already: topics and partitions in the same order; those with an error are
+ * passed over. Names and topic ids of the topics are both set in `in`, whichever the client gave. */
+void coord_offset_commit(struct coord *c, struct coord_step *step, const struct offset_commit_request *in,
+                         int16_t version, struct coord_call *call);
+void coord_offset_delete(struct coord *c, struct coord_step *step, const struct offset_delete_request *in,
+                         struct coord_call *call);
 
-/* One group of an OffsetFetch, in the form of version 8 and later. No list of topics (count -1): all offsets. A topic of `in` with a null name is one whose
- * id nobody knows. On failure `out` has the error. */
-void coord_offset_fetch(struct coord *c, const struct offset_fetch_request_group *in, int16_t version, bool require_stable, struct arena *arena,
-                        struct offset_fetch_response_group *out);
+/* One group of an OffsetFetch, in the form of version 8 and later. No list of topics (count -1): all offsets. A topic
+ * of `in` with a null name is one whose id nobody knows. On failure `out` has the error. */
+void coord_offset_fetch(struct coord *c, const struct offset_fetch_request_group *in, int16_t version,
+                        bool require_stable, struct arena *arena, struct offset_fetch_response_group *out);
 
-/* These tell the state as it is, durable or not. STATUS_NO_MEMORY. */
-enum status coord_list(const struct coord *c, const struct list_groups_request *in, struct arena *arena, struct list_groups_response *out) MUST_CHECK;
-enum status coord_describe(const struct coord *c, struct str_view group_id, int16_t version, struct arena *arena, struct describe_groups_response_group *out) MUST_CHECK;
+/* STATUS_NO_MEMORY. */
+enum status coord_list(const struct coord *c, const struct list_groups_request *in, struct arena *arena,
+                       struct list_groups_response *out) MUST_CHECK;
+enum status coord_describe(const struct coord *c, struct str_view group_id, int16_t version, struct arena *arena,
+                           struct describe_groups_response_group *out) MUST_CHECK;
 
 /* The group, which is empty, and its offsets. */
 enum status coord_delete_group(struct coord *c, struct coord_step *step, struct str_view group_id) MUST_CHECK;
 
-/* Every offsets.retention.check.interval.ms: offsets whose time is up go, and groups that are empty of members and offsets. true: there is
- * more to do, call it again in another step. */
+/* Every offsets.retention.check.interval.ms: offsets whose time is up go, and groups that are empty of members and
+ * offsets. true: there is more to do, call it again in another step. */
 bool coord_expire(struct coord *c, struct coord_step *step);
 /* The topic is gone, and with it what was committed for it. */
 void coord_topic_deleted(struct coord *c, struct coord_step *step, struct uuid id, struct str_view name);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Deadlines in order of time: a pairing heap whose links live in the objects that wait.
  *
- * A heartbeat moves one deadline and a coordinator may hold a hundred thousand of them, so setting one takes constant time,
- * allocates nothing and cannot fail; taking the earliest is O(log n), amortised.
+ * A heartbeat moves one deadline and a coordinator may hold a hundred thousand of them, so setting one takes constant
+ * time, allocates nothing and cannot fail; taking the earliest is O(log n), amortised.
  */
 #ifndef COORD_DEADLINE_H
 #define COORD_DEADLINE_H
@@ -16,7 +16,7 @@ enum deadline_kind {
     DEADLINE_SYNC,    /* of a group: so has the sync phase */
 };
 
-struct deadline { /* zeroed: not armed; only `kind` is the owner's to set */
+struct deadline {                         /* zeroed: not armed; only `kind` is the owner's to set */
     struct deadline *child, *next, *prev; /* prev: the left sibling, or the parent of a first child */
     uint64_t at_ms;
     bool armed;
@@ -28,7 +28,7 @@ struct deadlines {
 };
 
 void deadline_set(struct deadlines *heap, struct deadline *deadline, uint64_t at_ms); /* again: moves it */
-void deadline_cancel(struct deadlines *heap, struct deadline *deadline);              /* harmless when it is not armed */
+void deadline_cancel(struct deadlines *heap, struct deadline *deadline); /* harmless when it is not armed */
 
 /* The earliest one that is due, disarmed; NULL: none is. */
 struct deadline *deadline_take(struct deadlines *heap, uint64_t now_ms);

@@ -90,7 +90,8 @@ static bool list_one(const struct group *g, struct arena *arena, struct list_gro
     return to->group_id.data && to->protocol_type.data;
 }
 
-enum status coord_list(const struct coord *c, const struct list_groups_request *in, struct arena *arena, struct list_groups_response *out)
+enum status coord_list(const struct coord *c, const struct list_groups_request *in, struct arena *arena,
+                       struct list_groups_response *out)
 {
     for (struct map_node *node = map_first(&c->groups); node; node = map_next(&c->groups, node)) {
         const struct group *g = MAP_ENTRY(node, struct group, node);
@@ -137,7 +138,8 @@ static bool describe(const struct group *g, struct arena *arena, struct describe
     return true;
 }
 
-enum status coord_describe(const struct coord *c, struct str_view group_id, int16_t version, struct arena *arena, struct describe_groups_response_group *out)
+enum status coord_describe(const struct coord *c, struct str_view group_id, int16_t version, struct arena *arena,
+                           struct describe_groups_response_group *out)
 {
     const struct group *g = coord__group(c, group_id);
 
@@ -148,6 +150,7 @@ enum status coord_describe(const struct coord *c, struct str_view group_id, int1
     if (version < NOT_FOUND_SINCE)
         return STATUS_OK;
     out->error_code = STATUS_GROUP_ID_NOT_FOUND;
-    out->error_message = arena_format(arena, g ? "Group " STR_FMT " is not a classic group." : "Group " STR_FMT " not found.", STR_ARG(group_id));
+    out->error_message = arena_format(
+        arena, g ? "Group " STR_FMT " is not a classic group." : "Group " STR_FMT " not found.", STR_ARG(group_id));
     return out->error_message.data ? STATUS_OK : STATUS_NO_MEMORY;
 }

@@ -6,9 +6,10 @@
 
 const struct group_rules coord__rules[] = {
     [GROUP_EMPTY] = {"Empty", true, STATUS_UNKNOWN_MEMBER_ID, STATUS_UNKNOWN_MEMBER_ID, STATUS_OK, STATUS_OK},
-    [GROUP_PREPARING] = {"PreparingRebalance", false, STATUS_REBALANCE_IN_PROGRESS, STATUS_REBALANCE_IN_PROGRESS, STATUS_OK,
-                         STATUS_NON_EMPTY_GROUP},
-    [GROUP_COMPLETING] = {"CompletingRebalance", true, STATUS_OK, STATUS_OK, STATUS_REBALANCE_IN_PROGRESS, STATUS_NON_EMPTY_GROUP},
+    [GROUP_PREPARING] = {"PreparingRebalance", false, STATUS_REBALANCE_IN_PROGRESS, STATUS_REBALANCE_IN_PROGRESS,
+                         STATUS_OK, STATUS_NON_EMPTY_GROUP},
+    [GROUP_COMPLETING] = {"CompletingRebalance", true, STATUS_OK, STATUS_OK, STATUS_REBALANCE_IN_PROGRESS,
+                          STATUS_NON_EMPTY_GROUP},
     [GROUP_STABLE] = {"Stable", true, STATUS_OK, STATUS_OK, STATUS_OK, STATUS_NON_EMPTY_GROUP},
 };
 
@@ -94,8 +95,8 @@ bool coord__text_set(struct str_view *field, struct str_view text)
     return true;
 }
 
-/* Whether a subscription of the consumer protocol (its version 0, the prefix of all) names the topic. True when it does not decode:
- * then we do not know, and must not take offsets away. */
+/* Whether a subscription of the consumer protocol (its version 0, the prefix of all) names the topic. True when it does
+ * not decode: then we do not know, and must not take offsets away. */
 static bool subscription_names(struct bytes_view subscription, struct str_view topic)
 {
     struct reader r;

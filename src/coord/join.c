@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * JoinGroup and the join phase: members come (or come back), the phase ends when all are there or the time is up, and then a new
- * generation begins with the members that are parked.
+ * JoinGroup and the join phase: members come (or come back), the phase ends when all are there or the time is up, and
+ * then a new generation begins with the members that are parked.
  *
- * A group that was empty waits initial_rebalance_delay_ms for more members, and again as long as more come, up to the rebalance
- * timeout of its members. Otherwise the phase lasts at most that timeout; dynamic members who did not come back in it are removed, static ones stay.
+ * A group that was empty waits initial_rebalance_delay_ms for more members, and again as long as more come, up to the
+ * rebalance timeout of its members. Otherwise the phase lasts at most that timeout; dynamic members who did not come
+ * back in it are removed, static ones stay.
  */
 #include "coord/coord_int.h"
 #include "wire/api/join_group.h"
@@ -88,8 +89,8 @@ static bool answer_members(const struct group *g, struct arena *arena, struct jo
 }
 
 /* The generation as it is, told to a member; `leader`: who is said to be it. */
-static void answer_generation(const struct member *m, struct coord_call *call, struct coord_step *step, bool with_members,
-                              struct str_view leader)
+static void answer_generation(const struct member *m, struct coord_call *call, struct coord_step *step,
+                              bool with_members, struct str_view leader)
 {
     const struct group *g = m->id->group;
     struct join_group_response *out = call->out;
@@ -191,7 +192,7 @@ void coord__join_complete(struct group *g, struct coord_step *step)
     if (!g->members_count) {
         coord__text_set(&g->protocol, STR_NULL);
         next_generation(g, step, GROUP_EMPTY);
-        /* Should the record not fit, the log's older generation comes back after a restart, and its members time out. */
+        /* Should there be no memory for the record, a restart brings the older generation back, and it times out. */
         (void)coord__record_group(step, g);
         return;
     }
@@ -275,7 +276,8 @@ void coord__session_timeout(struct member_id *id, struct coord_step *step)
         coord__id_free(id);
         if (g->state == GROUP_PREPARING)
             shrunk(g, step);
-    } else if (m->is_new || (!m->join && !m->sync)) { /* who is parked cannot heartbeat; a new one may have gone away unseen */
+    } else if (m->is_new ||
+               (!m->join && !m->sync)) { /* who is parked cannot heartbeat; a new one may have gone away unseen */
         coord__member_remove(m, step);
         shrunk(g, step);
     }
@@ -283,7 +285,8 @@ void coord__session_timeout(struct member_id *id, struct coord_step *step)
 
 /* ---- who joins ---- */
 
-static bool facts_of(const struct join_group_request *in, const struct coord_client *client, struct arena *arena, struct member *facts)
+static bool facts_of(const struct join_group_request *in, const struct coord_client *client, struct arena *arena,
+                     struct member *facts)
 {
     *facts = (struct member){
         .instance_id = in->group_instance_id,
@@ -302,7 +305,8 @@ static bool facts_of(const struct join_group_request *in, const struct coord_cli
 }
 
 /* "<client id or group.instance.id>-<uuid>", never longer than a string of the protocol may be. */
-static struct str_view new_member_id(const struct coord_client *client, struct str_view instance_id, struct arena *arena)
+static struct str_view new_member_id(const struct coord_client *client, struct str_view instance_id,
+                                     struct arena *arena)
 {
     struct str_view name = instance_id.data ? instance_id : client->client_id;
     const uint8_t *u = client->uuid.b;
@@ -310,12 +314,13 @@ static struct str_view new_member_id(const struct coord_client *client, struct s
 
     if (name.size > room)
         name.size = room;
-    return arena_format(arena, "%.*s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", STR_ARG(name), u[0], u[1],
-                        u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+    return arena_format(arena, "%.*s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+                        STR_ARG(name), u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12],
+                        u[13], u[14], u[15]);
 }
 
-/* Known members up to the limit; those who come while a join phase is on count by what has joined, so that a group that is too large
- * loses who comes last. */
+/* Known members up to the limit; those who come while a join phase is on count by what has joined, so that a group that
+ * is too large loses who comes last. */
 static bool accepts(const struct group *g, struct str_view member_id)
 {
     const struct member *m = coord__member(g, member_id);
@@ -353,7 +358,8 @@ static bool same_protocols(const struct member *m, const struct join_group_reque
     for (int32_t i = 0; i < m->protocols_count; i++) {
         struct bytes_view a = m->protocols[i].metadata, b = in->protocols[i].metadata;
 
-        if (!str_equal(m->protocols[i].name, in->protocols[i].name) || a.size != b.size || (a.size && memcmp(a.data, b.data, a.size)))
+        if (!str_equal(m->protocols[i].name, in->protocols[i].name) || a.size != b.size ||
+            (a.size && memcmp(a.data, b.data, a.size)))
             return false;
     }
     return true;
@@ -415,8 +421,8 @@ static void update_and_rebalance(struct joining *j, struct member *m)
     coord__rebalance(j->group, j->step);
 }
 
-/* The static member of this instance id came back under a new id while the group is stable. When the choice of the protocol stays,
- * so does the generation: it only has to be written down who he is now. */
+/* The static member of this instance id came back under a new id while the group is stable. When the choice of the
+ * protocol stays, so does the generation: it only has to be written down who he is now. */
 static void replace_in_stable(struct joining *j, struct member *m, struct str_view old_leader)
 {
     struct group *g = j->group;
@@ -433,7 +439,7 @@ static void replace_in_stable(struct joining *j, struct member *m, struct str_vi
         return;
     }
     out->skip_assignment = skips && leads;
-    /* Before version 9 a returning leader is told the id of the old one, so that he does not assign again (KAFKA-7862). */
+    /* Before version 9 a returning leader is told the id of the old one, so that he does not assign again. */
     answer_generation(m, j->call, j->step, skips && leads, skips ? g->leader->id->text : old_leader);
 }
 
@@ -566,7 +572,8 @@ static void join(struct joining *j)
     }
 }
 
-/* A group exists from its first JoinGroup on, also on disk: the answer, or the id that it hands out, must survive a restart. */
+/* A group exists from its first JoinGroup on, also on disk: the answer, or the id that it hands out, must survive a
+ * restart. */
 static void join_first(struct joining *j, struct coord *c)
 {
     struct group *g = coord__group_new(c, j->in->group_id, j->step->wall_ms);
@@ -581,14 +588,16 @@ static void join_first(struct joining *j, struct coord *c)
     join(j);
 }
 
-void coord_join(struct coord *c, struct coord_step *step, const struct join_group_request *in, const struct coord_client *client, struct coord_call *call)
+void coord_join(struct coord *c, struct coord_step *step, const struct join_group_request *in,
+                const struct coord_client *client, struct coord_call *call)
 {
     struct joining j = {.group = coord__group(c, in->group_id), .step = step, .in = in, .client = client, .call = call};
     const struct coord_config *config = &c->config;
 
     if (!in->group_id.size)
         refuse(&j, STATUS_INVALID_GROUP_ID, in->member_id);
-    else if (in->session_timeout_ms < config->session_timeout_min_ms || in->session_timeout_ms > config->session_timeout_max_ms)
+    else if (in->session_timeout_ms < config->session_timeout_min_ms ||
+             in->session_timeout_ms > config->session_timeout_max_ms)
         refuse(&j, STATUS_INVALID_SESSION_TIMEOUT, in->member_id);
     else if (j.group && j.group->kind != GROUP_CLASSIC)
         refuse(&j, STATUS_INCONSISTENT_GROUP_PROTOCOL, STR_LIT(""));

@@ -222,7 +222,7 @@ bool coord__protocol_common(const struct group *g, struct str_view name)
     return true;
 }
 
-/* Where java.util.HashMap has a string among a few: the order in which Kafka comes across protocols with equal votes. */
+/* Where java.util.HashMap has a string among a few: the order in which Kafka finds protocols with equal votes. */
 static uint32_t bucket(struct str_view name)
 {
     uint32_t hash = coord__java_hash(name);
@@ -235,8 +235,8 @@ static bool preferred(const struct member_protocol *a, const struct member_proto
     return a->votes != b->votes ? a->votes > b->votes : bucket(a->name) < bucket(b->name);
 }
 
-/* Each member votes for the first protocol of its list that all support; the most votes win. They are counted in the first member's
- * list, since what all support is in it. */
+/* Each member votes for the first protocol of its list that all support; the most votes win. They are counted in the
+ * first member's list, since what all support is in it. */
 struct str_view coord__protocol_choose(struct group *g)
 {
     struct member *first = LIST_ENTRY(g->members.next, struct member, link);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Committed offsets: kept by group, topic and partition; written, read, deleted, and forgotten when their time is up.
  *
- * A commit is made in two phases: whatever needs memory is staged in the offsets (and the records are written), then all of
- * them take their new value, which cannot fail. So a request is committed as a whole or not at all.
+ * A commit is made in two phases: whatever needs memory is staged in the offsets (and the records are written), then
+ * all of them take their new value, which cannot fail. So a request is committed as a whole or not at all.
  */
 #include "coord/coord_int.h"
 #include "wire/api/offset_commit.h"
@@ -146,7 +146,8 @@ static enum status check_commit(const struct group *g, const struct offset_commi
     int32_t generation = in->generation_id_or_member_epoch;
     enum status status;
 
-    /* Without a generation it is an administrator, or a consumer that assigns partitions to itself: no members may be there. */
+    /* Without a generation it is an administrator, or a consumer that assigns partitions to itself: no members may be
+     * there. */
     if (generation < 0 && g->state == GROUP_EMPTY)
         return STATUS_OK;
     if (g->kind != GROUP_CLASSIC || (generation < 0 && !in->member_id.size && !in->group_instance_id.data))
@@ -177,7 +178,8 @@ static size_t commit_count(const struct offset_commit_request *in)
     return count;
 }
 
-static struct offset_value value_of(const struct offset_commit_request *in, const struct offset_commit_request_topic *topic,
+static struct offset_value value_of(const struct offset_commit_request *in,
+                                    const struct offset_commit_request_topic *topic,
                                     const struct offset_commit_request_partition *p, int64_t wall_ms)
 {
     struct offset_value value = {
@@ -214,7 +216,8 @@ static bool commit_one(struct committing *c, struct str_view topic, int32_t part
 }
 
 /* False: no memory; what was staged is in c->staged. */
-static bool commit_stage(struct committing *c, const struct offset_commit_request *in, const struct offset_commit_response *out)
+static bool commit_stage(struct committing *c, const struct offset_commit_request *in,
+                         const struct offset_commit_response *out)
 {
     int32_t metadata_max = c->group->coord->config.offset_metadata_max;
 
@@ -237,7 +240,8 @@ static bool commit_stage(struct committing *c, const struct offset_commit_reques
     return true;
 }
 
-static void commit(struct group *g, struct coord_step *step, const struct offset_commit_request *in, struct coord_call *call)
+static void commit(struct group *g, struct coord_step *step, const struct offset_commit_request *in,
+                   struct coord_call *call)
 {
     struct offset_commit_response *out = call->out;
     struct committing c = {step, g, arena_alloc(call->arena, commit_count(in), sizeof *c.staged), 0};
@@ -254,7 +258,8 @@ static void commit(struct group *g, struct coord_step *step, const struct offset
     commit_all(out, STATUS_COORDINATOR_NOT_AVAILABLE);
 }
 
-void coord_offset_commit(struct coord *c, struct coord_step *step, const struct offset_commit_request *in, int16_t version, struct coord_call *call)
+void coord_offset_commit(struct coord *c, struct coord_step *step, const struct offset_commit_request *in,
+                         int16_t version, struct coord_call *call)
 {
     struct group *g = coord__group(c, in->group_id);
     struct member *m;
@@ -342,7 +347,8 @@ static void fetch_unknown(int32_t partition, struct offset_fetch_response_group_
     out->error_code = STATUS_UNKNOWN_TOPIC_ID;
 }
 
-static bool fetch_topic(const struct fetching *f, const struct offset_fetch_request_group_topic *in, struct offset_fetch_response_group_topic *out)
+static bool fetch_topic(const struct fetching *f, const struct offset_fetch_request_group_topic *in,
+                        struct offset_fetch_response_group_topic *out)
 {
     offset_fetch_response_group_topic_init(out);
     out->name = in->name.data ? in->name : STR_LIT("");
@@ -360,7 +366,8 @@ static bool fetch_topic(const struct fetching *f, const struct offset_fetch_requ
     return true;
 }
 
-static bool fetch_whole_topic(const struct fetching *f, const struct offset_topic *t, struct offset_fetch_response_group_topic *out)
+static bool fetch_whole_topic(const struct fetching *f, const struct offset_topic *t,
+                              struct offset_fetch_response_group_topic *out)
 {
     offset_fetch_response_group_topic_init(out);
     out->name = arena_str(f->arena, t->name);
@@ -390,7 +397,8 @@ static bool fetch_all(const struct fetching *f, struct offset_fetch_response_gro
     return true;
 }
 
-static bool fetch_asked(const struct fetching *f, const struct offset_fetch_request_group *in, struct offset_fetch_response_group *out)
+static bool fetch_asked(const struct fetching *f, const struct offset_fetch_request_group *in,
+                        struct offset_fetch_response_group *out)
 {
     out->topics = arena_alloc(f->arena, (size_t)in->topics_count, sizeof *out->topics);
     if (!out->topics)
@@ -402,8 +410,8 @@ static bool fetch_asked(const struct fetching *f, const struct offset_fetch_requ
     return true;
 }
 
-void coord_offset_fetch(struct coord *c, const struct offset_fetch_request_group *in, int16_t version, bool require_stable, struct arena *arena,
-                        struct offset_fetch_response_group *out)
+void coord_offset_fetch(struct coord *c, const struct offset_fetch_request_group *in, int16_t version,
+                        bool require_stable, struct arena *arena, struct offset_fetch_response_group *out)
 {
     struct fetching f = {coord__group(c, in->group_id), version, require_stable, arena};
 
@@ -444,11 +452,13 @@ static void delete_topic(struct group *g, struct coord_step *step, const struct 
         int16_t *error = &out->partitions[i].error_code;
 
         if (!*error)
-            *error = status_wire(reads ? STATUS_GROUP_SUBSCRIBED_TO_TOPIC : delete_one(g, step, in->name, in->partitions[i].partition_index));
+            *error = status_wire(reads ? STATUS_GROUP_SUBSCRIBED_TO_TOPIC
+                                       : delete_one(g, step, in->name, in->partitions[i].partition_index));
     }
 }
 
-void coord_offset_delete(struct coord *c, struct coord_step *step, const struct offset_delete_request *in, struct coord_call *call)
+void coord_offset_delete(struct coord *c, struct coord_step *step, const struct offset_delete_request *in,
+                         struct coord_call *call)
 {
     struct group *g = coord__group(c, in->group_id);
     struct offset_delete_response *out = call->out;
@@ -552,7 +562,8 @@ static bool expired(const struct group *g, const struct offset *o, int64_t wall_
 
     if (from == -1 || coord__group_reads(g, o->topic->name) || unstable(g, o->topic->name, o->partition))
         return false;
-    return o->value.expire_ms != -1 ? wall_ms >= o->value.expire_ms : wall_ms - from >= g->coord->config.offsets_retention_ms;
+    return o->value.expire_ms != -1 ? wall_ms >= o->value.expire_ms
+                                    : wall_ms - from >= g->coord->config.offsets_retention_ms;
 }
 
 /* False: there is no room for more records. */

@@ -4,9 +4,9 @@
  *   key:   i16 kind, then the key's message of that kind (in its version 0)
  *   value: i16 version, then the value's message in that version; null: what the key names is gone
  *
- * Written are kind 2 (a group, value version 3) and kind 1 (an offset, value version 4, or 1 when the client set its retention): what
- * Kafka 4.3 writes. Read are all versions of these, and of the other kinds of groups that they exist. Kinds that nobody knows yet are
- * passed over: they stay in the log as they are.
+ * Written are kind 2 (a group, value version 3) and kind 1 (an offset, value version 4, or 1 when the client set its
+ * retention): what Kafka 4.3 writes. Read are all versions of these, and of the other kinds of groups that they exist.
+ * Kinds that nobody knows yet are passed over: they stay in the log as they are.
  */
 #include "base/reader.h"
 #include "base/writer.h"
@@ -36,7 +36,8 @@ enum {
 
 /* ---- writing ---- */
 
-static struct bytes_view encode(struct arena *arena, int16_t prefix, const struct message *m, int16_t version, const void *message)
+static struct bytes_view encode(struct arena *arena, int16_t prefix, const struct message *m, int16_t version,
+                                const void *message)
 {
     size_t size = 2 + message_size(m, version, message);
     uint8_t *bytes = arena_alloc(arena, 1, size);
@@ -76,7 +77,8 @@ static struct bytes_view group_key(struct coord_step *step, const struct group *
     return encode(step->arena, KIND_GROUP, &group_metadata_key_message, 0, &key);
 }
 
-static struct bytes_view offset_key(struct coord_step *step, struct str_view group, struct str_view topic, int32_t partition)
+static struct bytes_view offset_key(struct coord_step *step, struct str_view group, struct str_view topic,
+                                    int32_t partition)
 {
     struct offset_commit_key key = {.group = group, .topic = topic, .partition = partition};
 
@@ -125,7 +127,8 @@ bool coord__record_group_gone(struct coord_step *step, const struct group *g)
     return key.data && append(step, key, tombstone);
 }
 
-bool coord__record_offset(struct coord_step *step, struct str_view group, struct str_view topic, int32_t partition, const struct offset_value *o)
+bool coord__record_offset(struct coord_step *step, struct str_view group, struct str_view topic, int32_t partition,
+                          const struct offset_value *o)
 {
     int16_t version = o->expire_ms == -1 ? OFFSET_VALUE_VERSION : OFFSET_VALUE_VERSION_EXPIRE;
     struct bytes_view key = offset_key(step, group, topic, partition), bytes;
@@ -202,8 +205,13 @@ static enum status replay_offset_value(struct replaying *r, const struct offset_
 
     if (status)
         return status;
-    value = (struct offset_value){.offset = v.offset, .leader_epoch = v.leader_epoch, .commit_ms = v.commit_timestamp,
-                                  .expire_ms = v.expire_timestamp, .topic_id = v.topic_id, .record_offset = r->offset, .metadata = v.metadata};
+    value = (struct offset_value){.offset = v.offset,
+                                  .leader_epoch = v.leader_epoch,
+                                  .commit_ms = v.commit_timestamp,
+                                  .expire_ms = v.expire_timestamp,
+                                  .topic_id = v.topic_id,
+                                  .record_offset = r->offset,
+                                  .metadata = v.metadata};
     g = group_make(r, key->group);
     if (!g)
         return STATUS_NO_MEMORY;
@@ -262,7 +270,8 @@ static void replay_gone(struct replaying *r, struct str_view id, enum group_kind
         coord__group_free(g);
 }
 
-static enum status replay_member(struct group *g, const struct group_metadata_value *value, const struct group_metadata_value_member_metadata *in)
+static enum status replay_member(struct group *g, const struct group_metadata_value *value,
+                                 const struct group_metadata_value_member_metadata *in)
 {
     struct member_protocol protocol = {.name = g->protocol, .metadata = in->subscription};
     struct member facts = {
@@ -278,7 +287,8 @@ static enum status replay_member(struct group *g, const struct group_metadata_va
     struct member_id *id;
     struct member *m;
 
-    if (in->session_timeout < 0 || coord__id(g, in->member_id) || (in->group_instance_id.data && coord__instance(g, in->group_instance_id)))
+    if (in->session_timeout < 0 || coord__id(g, in->member_id) ||
+        (in->group_instance_id.data && coord__instance(g, in->group_instance_id)))
         return STATUS_CORRUPT;
     id = coord__id_new(g, in->member_id);
     m = id ? coord__member_new(g, id, &facts) : NULL;
@@ -367,10 +377,12 @@ static enum status replay(struct replaying *r)
     }
 }
 
-enum status coord_replay(struct coord *c, int64_t offset, int64_t producer_id, int64_t wall_ms, struct bytes_view key, struct bytes_view value)
+enum status coord_replay(struct coord *c, int64_t offset, int64_t producer_id, int64_t wall_ms, struct bytes_view key,
+                         struct bytes_view value)
 {
     struct arena arena;
-    struct replaying r = {.coord = c, .offset = offset, .producer_id = producer_id, .wall_ms = wall_ms, .arena = &arena, .value = value};
+    struct replaying r = {
+        .coord = c, .offset = offset, .producer_id = producer_id, .wall_ms = wall_ms, .arena = &arena, .value = value};
     enum status status;
 
     if (!key.data)

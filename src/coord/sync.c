@@ -2,7 +2,8 @@
  * SyncGroup and the sync phase: the leader sends what each member is assigned, the others wait for it; and the small
  * requests of members, Heartbeat and LeaveGroup.
  *
- * A member that has not sent its SyncGroup when the rebalance timeout is over is removed, even if the group is stable by then.
+ * A member that has not sent its SyncGroup when the rebalance timeout is over is removed, even if the group is stable
+ * by then.
  */
 #include "coord/coord_int.h"
 #include "wire/api/heartbeat.h"
@@ -104,7 +105,8 @@ void coord__sync_timeout(struct group *g, struct coord_step *step)
     coord__rebalance_start(g, step);
 }
 
-/* Every member gets what the leader says, or nothing. False: no memory; some assignments may have changed, none was told. */
+/* Every member gets what the leader says, or nothing. False: no memory; some assignments may have changed, none was
+ * told. */
 static bool assign(struct group *g, const struct sync_group_request *in)
 {
     LIST_EACH(at, &g->members)
@@ -167,7 +169,8 @@ static enum status check_sync(const struct group *g, const struct sync_group_req
     return coord__rules[g->state].sync;
 }
 
-void coord_sync(struct coord *c, struct coord_step *step, const struct sync_group_request *in, int16_t version, struct coord_call *call)
+void coord_sync(struct coord *c, struct coord_step *step, const struct sync_group_request *in, int16_t version,
+                struct coord_call *call)
 {
     struct group *g = coord__group(c, in->group_id);
     enum status status = check_sync(g, in, version);
@@ -210,7 +213,8 @@ static enum status heartbeat(const struct coord *c, const struct coord_step *ste
     return coord__rules[g->state].heartbeat;
 }
 
-void coord_heartbeat(struct coord *c, struct coord_step *step, const struct heartbeat_request *in, struct coord_call *call)
+void coord_heartbeat(struct coord *c, struct coord_step *step, const struct heartbeat_request *in,
+                     struct coord_call *call)
 {
     struct heartbeat_response *out = call->out;
 
@@ -245,7 +249,8 @@ static enum status leave(struct group *g, struct coord_step *step, const struct 
     return STATUS_OK;
 }
 
-void coord_leave(struct coord *c, struct coord_step *step, const struct leave_group_request *in, struct coord_call *call)
+void coord_leave(struct coord *c, struct coord_step *step, const struct leave_group_request *in,
+                 struct coord_call *call)
 {
     struct group *g = coord__group(c, in->group_id);
     struct leave_group_response *out = call->out;

@@ -12,7 +12,8 @@ void coord__txn_offset_free(struct txn_offset *t)
     mem_free(t);
 }
 
-enum status coord__txn_offset_add(struct group *g, int64_t producer_id, struct str_view topic, int32_t partition, const struct offset_value *value)
+enum status coord__txn_offset_add(struct group *g, int64_t producer_id, struct str_view topic, int32_t partition,
+                                  const struct offset_value *value)
 {
     struct txn_offset *t = mem_alloc(1, sizeof *t + topic.size);
     char *text;
@@ -22,7 +23,8 @@ enum status coord__txn_offset_add(struct group *g, int64_t producer_id, struct s
     text = (char *)(t + 1);
     if (topic.size)
         memcpy(text, topic.data, topic.size);
-    *t = (struct txn_offset){.producer_id = producer_id, .group = g, .topic = {text, topic.size}, .partition = partition, .value = *value};
+    *t = (struct txn_offset){
+        .producer_id = producer_id, .group = g, .topic = {text, topic.size}, .partition = partition, .value = *value};
     t->value.metadata = STR_NULL;
     if (!coord__text_set(&t->value.metadata, value->metadata)) {
         mem_free(t);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Fuzzes what a group coordinator reads from __consumer_offsets: a sequence of records, each
  *
- *   u8 flags (1: value null, 2: of transaction 7, 4: the transaction's end, 8: it committed), u8 size of the key, u16 size of the value, key, value
+ *   u8 flags (1: value null, 2: of transaction 7, 4: the transaction's end, 8: it committed), u8 size of the key, u16
+ * size of the value, key, value
  *
- * Whatever was read, the coordinator goes on to live: members time out, groups are listed, described, expired and deleted, and what it
- * then writes is read again by a second one.
+ * Whatever was read, the coordinator goes on to live: members time out, groups are listed, described, expired and
+ * deleted, and what it then writes is read again by a second one.
  */
 #include "base/reader.h"
 #include "coord/coord.h"
@@ -61,7 +62,8 @@ static void look(struct coord *c, struct arena *arena)
 static void reread(struct coord *c, const struct coord_step *step)
 {
     for (size_t i = 0; i < step->records_count; i++) {
-        enum status status = coord_replay(c, (int64_t)i, -1, step->wall_ms, step->records[i].key, step->records[i].value);
+        enum status status =
+            coord_replay(c, (int64_t)i, -1, step->wall_ms, step->records[i].key, step->records[i].value);
 
         if (status && status != STATUS_NO_MEMORY)
             __builtin_trap();

@@ -268,7 +268,8 @@ static void joining_again_in_each_state(void **state)
     see(w, "b: join OK gen=2 range leader=a#1 id=b#2\n");
     JOIN(w, .who = "b", .id = "b#2", .protocols = "range:other"); /* changed: a rebalance */
     see(w, "b: waits\n");
-    JOIN(w, .who = "b", .id = "b#2", .protocols = "range:third"); /* again, from another connection: the older call ends */
+    JOIN(w, .who = "b", .id = "b#2",
+         .protocols = "range:third"); /* again, from another connection: the older call ends */
     see(w, "b: join REBALANCE_IN_PROGRESS id=b#2\n"
            "b: waits\n");
     JOIN(w, .who = "a", .id = "a#1", .protocols = "range:ma");
@@ -285,7 +286,8 @@ static void joining_again_in_each_state(void **state)
            "b: join OK gen=4 range leader=a#1 id=b#2\n");
     SYNC(w, .who = "a", .id = "a#1", .generation = 4);
     forget(w);
-    JOIN(w, .who = "a", .id = "a#1", .protocols = "range:ma"); /* the leader, stable and unchanged: topics may have changed */
+    JOIN(w, .who = "a", .id = "a#1",
+         .protocols = "range:ma"); /* the leader, stable and unchanged: topics may have changed */
     see(w, "a: waits\n");
     world_free(w);
 }

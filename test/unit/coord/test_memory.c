@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A whole life of a group, again and again, with each allocation of each step failing once: every call is answered, and the group
- * goes on.
+ * A whole life of a group, again and again, with each allocation of each step failing once: every call is answered, and
+ * the group goes on.
  */
 #include "world.h"
 
@@ -68,7 +68,8 @@ static void a_commit_is_whole_or_not_at_all(void **state)
         FETCH(w, .topic = "u", .partition = 0);
         if (strstr(w->seen, "COORDINATOR_NOT_AVAILABLE")) {
             failed = true;
-            see(w, "-: commit COORDINATOR_NOT_AVAILABLE COORDINATOR_NOT_AVAILABLE COORDINATOR_NOT_AVAILABLE COORDINATOR_NOT_AVAILABLE\n"
+            see(w, "-: commit COORDINATOR_NOT_AVAILABLE COORDINATOR_NOT_AVAILABLE COORDINATOR_NOT_AVAILABLE "
+                   "COORDINATOR_NOT_AVAILABLE\n"
                    "offsets OK t/0=1:\n"
                    "offsets OK t/1=-1:\n"
                    "offsets OK u/0=-1:\n");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Groups on a whole node in the simulated world: coordinators on both shards, their loading, their appends; and lives of groups drawn
- * at random, of which it must hold that everybody is answered, that a generation is one, and that what was committed stays.
+ * Groups on a whole node in the simulated world: coordinators on both shards, their loading, their appends; and lives
+ * of groups drawn at random, of which it must hold that everybody is answered, that a generation is one, and that what
+ * was committed stays.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +38,8 @@ struct world {
 
 static bool wait_for(int16_t error)
 {
-    return error == STATUS_COORDINATOR_LOAD_IN_PROGRESS || error == STATUS_COORDINATOR_NOT_AVAILABLE || error == STATUS_NOT_COORDINATOR;
+    return error == STATUS_COORDINATOR_LOAD_IN_PROGRESS || error == STATUS_COORDINATOR_NOT_AVAILABLE ||
+           error == STATUS_NOT_COORDINATOR;
 }
 
 static void world_open(struct world *w, uint64_t seed, struct fs *fs)
@@ -81,8 +83,8 @@ static void make_topic(struct world *w)
     assert_int_equal(0, out.topics[0].error_code);
 }
 
-static struct offset_commit_request commit_of(struct arena *arena, struct str_view group, struct str_view member, int32_t generation, int32_t partition,
-                                              int64_t offset)
+static struct offset_commit_request commit_of(struct arena *arena, struct str_view group, struct str_view member,
+                                              int32_t generation, int32_t partition, int64_t offset)
 {
     struct offset_commit_request_topic *topic = arena_alloc(arena, 1, sizeof *topic);
     struct offset_commit_request in;
@@ -116,7 +118,8 @@ static int16_t commit(struct world *w, struct str_view group, int32_t partition,
 /* The committed offset; -1: none. */
 static int64_t committed(struct world *w, struct str_view group, int32_t partition)
 {
-    struct offset_fetch_request_topic topic = {.name = STR_LIT("t"), .partition_indexes = &partition, .partition_indexes_count = 1};
+    struct offset_fetch_request_topic topic = {
+        .name = STR_LIT("t"), .partition_indexes = &partition, .partition_indexes_count = 1};
     struct offset_fetch_request in;
     struct offset_fetch_response out;
 
@@ -297,7 +300,8 @@ static void join_some(struct lives *l)
             continue;
         answered(l, m, API_JOIN_GROUP, 3, &l->joined[i]);
         if (l->joined[i].error_code) {
-            assert_true(l->joined[i].error_code == STATUS_UNKNOWN_MEMBER_ID || l->joined[i].error_code == STATUS_REBALANCE_IN_PROGRESS);
+            assert_true(l->joined[i].error_code == STATUS_UNKNOWN_MEMBER_ID ||
+                        l->joined[i].error_code == STATUS_REBALANCE_IN_PROGRESS);
             m->id = STR_LIT("");
             continue;
         }
@@ -341,7 +345,8 @@ static void sync_some(struct lives *l)
         in.assignments_count = l->joined[i].members_count;
         in.assignments = arena_alloc(&l->w.arena, (size_t)in.assignments_count, sizeof *in.assignments);
         for (int32_t k = 0; k < in.assignments_count; k++) {
-            struct str_view id = l->joined[i].members[k].member_id, text = arena_format(&l->w.arena, "%d:" STR_FMT, m->generation, STR_ARG(id));
+            struct str_view id = l->joined[i].members[k].member_id,
+                            text = arena_format(&l->w.arena, "%d:" STR_FMT, m->generation, STR_ARG(id));
 
             sync_group_request_assignment_init(&in.assignments[k]);
             in.assignments[k].member_id = id;

@@ -101,9 +101,18 @@ static void each_partition_has_its_error(void **state)
     COMMIT(w, .who = "-", .commit = "!no/0=1,t/0=2:0123456789abcdef0,t/1=3:0123456789abcdef");
     see(w, "record g t/1 v4 =3:0123456789abcdef at 1000000\n"
            "-: commit UNKNOWN_TOPIC_OR_PARTITION OFFSET_METADATA_TOO_LARGE OK\n");
-    COMMIT(w, .who = "-", .commit = "t/0=2:\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xc3\xa9\xc3\xa9");
-    COMMIT(w, .who = "-", .commit = "t/0=2:\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xc3\xa9");
-    assert_non_null(strstr(w->seen, "-: commit OK\n-: commit OFFSET_METADATA_TOO_LARGE\n")); /* 7 * 2 + 2 and 8 * 2 + 1 units */
+    COMMIT(w, .who = "-",
+           .commit = "t/"
+                     "0=2:"
+                     "\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80"
+                     "\xf0\x9f\x98\x80\xc3\xa9\xc3\xa9");
+    COMMIT(w, .who = "-",
+           .commit = "t/"
+                     "0=2:"
+                     "\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80"
+                     "\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xc3\xa9");
+    assert_non_null(
+        strstr(w->seen, "-: commit OK\n-: commit OFFSET_METADATA_TOO_LARGE\n")); /* 7 * 2 + 2 and 8 * 2 + 1 units */
     forget(w);
     COMMIT(w, .who = "-", .group = "h", .commit = "!no/0=1");
     world_list(w, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What is read from __consumer_offsets: one's own records, those of older and newer brokers, and bytes that make no sense.
+ * What is read from __consumer_offsets: one's own records, those of older and newer brokers, and bytes that make no
+ * sense.
  */
 #include "world.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Traces of static members (KIP-345): a restart of one is no rebalance, a second one with the same instance id fences the first.
+ * Traces of static members (KIP-345): a restart of one is no rebalance, a second one with the same instance id fences
+ * the first.
  */
 #include "world.h"
 
@@ -56,7 +57,8 @@ static void the_leader_restarts(void **state)
     JOIN(w, .who = "a", .instance = "i", .protocols = "range:mi", .version = 9); /* knows that it need not assign */
     see(w, "record g v3 gen=1 consumer/range leader=i#3 at 1000000 [i#3=x j#2=y]\n"
            "a: join OK gen=1 range leader=i#3 id=i#3 skip members=[i#3@i:mi j#2@j:mj]\n");
-    JOIN(w, .who = "a", .instance = "i", .protocols = "range:mi", .version = 8); /* would assign if it knew that it leads */
+    JOIN(w, .who = "a", .instance = "i", .protocols = "range:mi",
+         .version = 8); /* would assign if it knew that it leads */
     see(w, "record g v3 gen=1 consumer/range leader=i#4 at 1000000 [i#4=x j#2=y]\n"
            "a: join OK gen=1 range leader=i#3 id=i#4\n");
     world_free(w);
@@ -110,7 +112,8 @@ static void an_absent_static_member_stays_until_its_session_ends(void **state)
 {
     struct world *w = two_static();
 
-    JOIN(w, .who = "a", .id = "i#1", .instance = "i", .protocols = "range:new", .rebalance_ms = 15000, .session_ms = 60000);
+    JOIN(w, .who = "a", .id = "i#1", .instance = "i", .protocols = "range:new", .rebalance_ms = 15000,
+         .session_ms = 60000);
     forget(w);
     pass(w, 29999);
     see(w, "");

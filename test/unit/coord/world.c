@@ -76,7 +76,8 @@ static struct str_view id_of(struct arena *arena, const char *shown)
 
     if (!hash)
         return arena_str(arena, str_from(shown ? shown : ""));
-    return arena_format(arena, "%.*s-00000000-0000-0000-0000-0000%08x", (int)(hash - shown), shown, (unsigned)strtoul(hash + 1, NULL, 10));
+    return arena_format(arena, "%.*s-00000000-0000-0000-0000-0000%08x", (int)(hash - shown), shown,
+                        (unsigned)strtoul(hash + 1, NULL, 10));
 }
 
 /* Splits "a,b" into copies; returns how many. */
@@ -152,7 +153,8 @@ static void show_group(struct world *w, const struct coord_record *r)
     reader_init(&in, r->value.data + 2, r->value.size - 2);
     assert_int_equal(0, group_metadata_value_decode(&in, r->value.data[1], &w->arena, &v));
     assert_int_equal(0, reader_done(&in));
-    say(w, " v%d gen=%d " STR_FMT "/" STR_FMT " leader=", r->value.data[1], v.generation, STR_ARG(v.protocol_type), STR_ARG(v.protocol));
+    say(w, " v%d gen=%d " STR_FMT "/" STR_FMT " leader=", r->value.data[1], v.generation, STR_ARG(v.protocol_type),
+        STR_ARG(v.protocol));
     say_id(w, v.leader);
     say(w, " at %lld [", (long long)v.current_state_timestamp);
     for (int32_t i = 0; i < v.members_count; i++) {
@@ -180,7 +182,8 @@ static void show_offset(struct world *w, const struct coord_record *r)
     }
     reader_init(&in, r->value.data + 2, r->value.size - 2);
     assert_int_equal(0, offset_commit_value_decode(&in, r->value.data[1], &w->arena, &v));
-    say(w, " v%d =%lld:" STR_FMT " at %lld", r->value.data[1], (long long)v.offset, STR_ARG(v.metadata), (long long)v.commit_timestamp);
+    say(w, " v%d =%lld:" STR_FMT " at %lld", r->value.data[1], (long long)v.offset, STR_ARG(v.metadata),
+        (long long)v.commit_timestamp);
     if (v.expire_timestamp != -1)
         say(w, " until %lld", (long long)v.expire_timestamp);
     say(w, "\n");
@@ -306,7 +309,8 @@ void reload(struct world *w)
     stop(w);
     start(w);
     for (size_t i = 0; i < w->log_count; i++)
-        assert_int_equal(0, coord_replay(w->coord, (int64_t)i, w->log[i].producer_id, w->wall_ms, w->log[i].key, w->log[i].value));
+        assert_int_equal(
+            0, coord_replay(w->coord, (int64_t)i, w->log[i].producer_id, w->wall_ms, w->log[i].key, w->log[i].value));
     begin(w, &step);
     coord_loaded(w->coord, &step);
     finish(w, &step, NULL);
@@ -358,7 +362,8 @@ static void show_join(struct world *w, struct call *c)
         say_id(w, r->members[i].member_id);
         if (r->members[i].group_instance_id.data)
             say(w, "@" STR_FMT, STR_ARG(r->members[i].group_instance_id));
-        say(w, ":%.*s%s", (int)r->members[i].metadata.size, (const char *)r->members[i].metadata.data, i + 1 == r->members_count ? "]" : "");
+        say(w, ":%.*s%s", (int)r->members[i].metadata.size, (const char *)r->members[i].metadata.data,
+            i + 1 == r->members_count ? "]" : "");
     }
 }
 
@@ -366,7 +371,8 @@ void world_join(struct world *w, struct ask a)
 {
     struct call *c = call_new(&a, show_join);
     struct join_group_request_protocol protocols[ITEMS_MAX];
-    struct coord_client client = {.version = version_of(&a, 9), .client_id = str_from(a.who), .host = STR_LIT("/127.0.0.1")};
+    struct coord_client client = {
+        .version = version_of(&a, 9), .client_id = str_from(a.who), .host = STR_LIT("/127.0.0.1")};
     struct join_group_request in;
     char *items[ITEMS_MAX];
     struct coord_step step;
@@ -400,8 +406,8 @@ static void show_sync(struct world *w, struct call *c)
 
     say(w, "sync %s", status_text(r->error_code));
     if (!r->error_code)
-        say(w, " " STR_FMT "/" STR_FMT " %.*s", STR_ARG(r->protocol_type), STR_ARG(r->protocol_name), (int)r->assignment.size,
-            (const char *)r->assignment.data);
+        say(w, " " STR_FMT "/" STR_FMT " %.*s", STR_ARG(r->protocol_type), STR_ARG(r->protocol_name),
+            (int)r->assignment.size, (const char *)r->assignment.data);
 }
 
 void world_sync(struct world *w, struct ask a)
@@ -567,8 +573,9 @@ void world_fetch(struct world *w, struct ask a)
         for (int32_t p = 0; p < out.topics[t].partitions_count; p++) {
             const struct offset_fetch_response_group_topic_partition *o = &out.topics[t].partitions[p];
 
-            say(w, " " STR_FMT "/%d=%lld:" STR_FMT "%s%s", STR_ARG(out.topics[t].name), o->partition_index, (long long)o->committed_offset,
-                STR_ARG(o->metadata), o->error_code ? " " : "", o->error_code ? status_text(o->error_code) : "");
+            say(w, " " STR_FMT "/%d=%lld:" STR_FMT "%s%s", STR_ARG(out.topics[t].name), o->partition_index,
+                (long long)o->committed_offset, STR_ARG(o->metadata), o->error_code ? " " : "",
+                o->error_code ? status_text(o->error_code) : "");
         }
     }
     say(w, "\n");
@@ -588,7 +595,8 @@ void world_delete_offset(struct world *w, struct ask a)
 {
     struct call *c = call_new(&a, show_delete);
     struct offset_delete_request_partition partition = {.partition_index = a.partition};
-    struct offset_delete_request_topic topic = {.name = str_from(a.topic), .partitions = &partition, .partitions_count = 1};
+    struct offset_delete_request_topic topic = {
+        .name = str_from(a.topic), .partitions = &partition, .partitions_count = 1};
     struct offset_delete_request in = {.group_id = group_of(&a), .topics = &topic, .topics_count = 1};
     struct coord_step step;
 
@@ -604,14 +612,18 @@ void world_delete_offset(struct world *w, struct ask a)
 void world_list(struct world *w, const char *state, const char *type)
 {
     struct str_view states = str_from(state), types = str_from(type);
-    struct list_groups_request in = {.states_filter = &states, .states_filter_count = state != NULL, .types_filter = &types, .types_filter_count = type != NULL};
+    struct list_groups_request in = {.states_filter = &states,
+                                     .states_filter_count = state != NULL,
+                                     .types_filter = &types,
+                                     .types_filter_count = type != NULL};
     struct list_groups_response out;
 
     list_groups_response_init(&out);
     say(w, "list %s", status_text((int16_t)coord_list(w->coord, &in, &w->arena, &out)));
     for (int32_t i = 0; i < out.groups_count; i++)
-        say(w, " " STR_FMT ":" STR_FMT ":" STR_FMT ":" STR_FMT, STR_ARG(out.groups[i].group_id), STR_ARG(out.groups[i].protocol_type),
-            STR_ARG(out.groups[i].group_state), STR_ARG(out.groups[i].group_type));
+        say(w, " " STR_FMT ":" STR_FMT ":" STR_FMT ":" STR_FMT, STR_ARG(out.groups[i].group_id),
+            STR_ARG(out.groups[i].protocol_type), STR_ARG(out.groups[i].group_state),
+            STR_ARG(out.groups[i].group_type));
     say(w, "\n");
     arena_free(&w->arena);
 }
@@ -622,8 +634,8 @@ void world_describe(struct world *w, struct ask a)
 
     describe_groups_response_group_init(&out);
     assert_int_equal(0, coord_describe(w->coord, group_of(&a), version_of(&a, 6), &w->arena, &out));
-    say(w, "group " STR_FMT " %s " STR_FMT " " STR_FMT "/" STR_FMT " [", STR_ARG(out.group_id), status_text(out.error_code),
-        STR_ARG(out.group_state), STR_ARG(out.protocol_type), STR_ARG(out.protocol_data));
+    say(w, "group " STR_FMT " %s " STR_FMT " " STR_FMT "/" STR_FMT " [", STR_ARG(out.group_id),
+        status_text(out.error_code), STR_ARG(out.group_state), STR_ARG(out.protocol_type), STR_ARG(out.protocol_data));
     for (int32_t i = 0; i < out.members_count; i++) {
         const struct describe_groups_response_member *m = &out.members[i];
 
@@ -631,8 +643,9 @@ void world_describe(struct world *w, struct ask a)
         say_id(w, m->member_id);
         if (m->group_instance_id.data)
             say(w, "@" STR_FMT, STR_ARG(m->group_instance_id));
-        say(w, "(" STR_FMT STR_FMT "):%.*s=%.*s", STR_ARG(m->client_id), STR_ARG(m->client_host), (int)m->member_metadata.size,
-            (const char *)m->member_metadata.data, (int)m->member_assignment.size, (const char *)m->member_assignment.data);
+        say(w, "(" STR_FMT STR_FMT "):%.*s=%.*s", STR_ARG(m->client_id), STR_ARG(m->client_host),
+            (int)m->member_metadata.size, (const char *)m->member_metadata.data, (int)m->member_assignment.size,
+            (const char *)m->member_assignment.data);
     }
     say(w, "]%s" STR_FMT "\n", out.error_message.data ? " " : "", STR_ARG(out.error_message));
     arena_free(&w->arena);
