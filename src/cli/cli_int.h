@@ -124,6 +124,7 @@ struct cli_client {
     rd_kafka_queue_t *queue;  /* results of admin calls */
     const char *bootstrap;
     int timeout_ms;
+    bool connected;           /* a broker has answered once */
     bool unreachable;         /* no broker answers, since the last time it was cleared */
     rd_kafka_resp_err_t fatal;
     char reason[256];         /* of the last error that the client reported */

@@ -32,6 +32,8 @@ static const struct {
     {RD_KAFKA_RESP_ERR__AUTHENTICATION, "say who you are with --client sasl.username=... and sasl.password=..."},
     {RD_KAFKA_RESP_ERR__SSL, "set the certificates with --client ssl.ca.location=..."},
     {RD_KAFKA_RESP_ERR__TIMED_OUT, "allow more with --timeout"},
+    {RD_KAFKA_RESP_ERR__PURGE_QUEUE, "it had to stop before the broker took it"},
+    {RD_KAFKA_RESP_ERR__PURGE_INFLIGHT, "it had to stop before the broker answered: the record may be there"},
     {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, "is the broker still there?"},
 };
 
@@ -70,6 +72,8 @@ static void on_error(rd_kafka_t *kafka, int error, const char *reason, void *opa
     if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || error == RD_KAFKA_RESP_ERR__RESOLVE ||
         error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL)
         client->unreachable = true;
+    if (client->connected && error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        cli__say("lost %s: waiting for it to come back", client->bootstrap);
 }
 
 /* The client's log repeats its errors. */
@@ -117,6 +121,7 @@ static bool await_broker(struct cli_client *client)
         rd_kafka_poll(client->kafka, 0);
         if (!error) {
             rd_kafka_metadata_destroy(metadata);
+            client->connected = true;
             client->unreachable = false;
             *client->reason = '\0';
             return true;
