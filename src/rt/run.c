@@ -64,6 +64,7 @@ static void *runner_loop(void *context)
     struct runner *runner = context;
     struct shard *shard = runner->shard;
 
+    shard_enter(shard); /* also while it waits: a listener that runs out of descriptors sets a timer then */
     while (!shard_stopped(shard)) {
         uint64_t now_us = runner_turn(runner), next_us = shard_next_us(shard);
         if (next_us <= now_us || !shard_sleep(shard))
@@ -71,6 +72,7 @@ static void *runner_loop(void *context)
         else
             io_epoll_wait(runner->io, next_us == SHARD_NEVER ? SHARD_NEVER : next_us - now_us);
     }
+    shard_enter(NULL);
     return NULL;
 }
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -21,15 +22,16 @@ static struct {
 
 static void on_accept(struct shard *here, struct io_op *op)
 {
+    struct io_socket *socket = op->socket;
     char address[IO_ADDRESS_SIZE];
 
     ASSERT(op->result == 0 || op->result == -ECANCELED);
     if (op->result)
         return;
-    io_peer_address(op->socket, address);
+    io_peer_address(socket, address);
     ASSERT(strcmp(address, "127.0.0.1") == 0);
-    server.accepted(here, op->socket);
-    io_accept(shard_io(here), server.listener, &server.accept);
+    io_accept(shard_io(here), server.listener, op); /* first: what follows may close the listener */
+    server.accepted(here, socket);
 }
 
 static void serve(struct shard *shard, void (*accepted)(struct shard *here, struct io_socket *socket))
@@ -689,6 +691,48 @@ static void test_listening_nowhere(void **state)
     run_scenario(state, &(struct scenario){.shards = 1, .start = start_twice});
 }
 
+/* --- descriptors run out: the connection is accepted when there are some again --- */
+
+static struct rlimit files_before;
+static bool stop_while_out;
+
+static void out_ready(struct shard *shard)
+{
+    ASSERT(getrlimit(RLIMIT_NOFILE, &files_before) == 0 && files_before.rlim_cur > 10);
+    end_pair(shard);
+}
+
+static void files_again(struct shard *shard, struct timer *timer)
+{
+    ASSERT(!pair.there);
+    ASSERT(setrlimit(RLIMIT_NOFILE, &files_before) == 0);
+    if (stop_while_out)
+        rt_stop(shard); /* the listener still pauses */
+}
+
+static void start_out_of_files(struct shard *shard, void *context)
+{
+    struct rlimit none = files_before;
+    int next;
+
+    start_pair(shard, out_ready);
+    next = dup(STDERR_FILENO); /* what the next descriptor would be */
+    close(next);
+    none.rlim_cur = (rlim_t)next;
+    ASSERT(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    timer_set(shard, &later, shard_now_ms(shard) + 30, files_again);
+}
+
+static void test_descriptors_run_out(void **state)
+{
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files_before), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        stop_while_out = i;
+        run_scenario(state, &(struct scenario){.shards = 1, .buffer_budget = 1 << 20, .start = start_out_of_files});
+        assert_true(stop_while_out == !pair.there);
+    }
+}
+
 /* --- several shards on one port --- */
 
 enum { PORT_SHARDS = 3, PORT_CONNECTIONS = 60 };
@@ -791,6 +835,7 @@ int main(void)
         IN_BOTH_WORLDS(test_a_budget_that_is_spent),
         IN_BOTH_WORLDS(test_nobody_listens),
         {"test_listening_nowhere (real)", test_listening_nowhere, NULL, NULL, &world_real},
+        {"test_descriptors_run_out (real)", test_descriptors_run_out, NULL, NULL, &world_real},
         IN_BOTH_WORLDS(test_shards_share_a_port),
     };
 
