@@ -41,7 +41,7 @@ static void on_stopped(struct node *node, void *context)
 static void on_failed(struct node *node, const struct err *err, void *context)
 {
     fprintf(stderr, "the node failed: %s\n", err->text);
-    ASSERT(!"the node starts");
+    assert_failed("the node starts", __FILE__, __LINE__);
 }
 
 static bool is_ready(void *context)

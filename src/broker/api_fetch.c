@@ -4,13 +4,14 @@
  *   READING    every leg reads its partitions; one that has too little leaves waiters behind ("armed")
  *      │ all legs back
  *      ├── enough, an error, nothing to wait for, time is up ──► DISARMING ──► answer
+ *      ├── one of them was woken meanwhile ──► DISARMING ──► READING
  *      └── too little ──► WAITING ── an armed leg wakes ──► DISARMING ──► READING
  *                                 └─ time is up, the client is gone ──► DISARMING ──► answer
  *   DISARMING  ends when every armed leg is home: only then does nobody else look at the request
  *
  * Limits: the first partition that has data sends its first batch whole, however large; after it, what fits into the partition's and the
  * request's maximum. Order is the request's, and within a session those that were served last come last. Versions 0-3 get message sets
- * of magic 0 and 1, converted here; before version 10 no zstd.
+ * of magic 0 and 1, converted here, which have no zstd; before version 10 a topic whose own codec is zstd is refused, as Kafka does.
  */
 #include "base/mem.h"
 #include "broker/api.h"
@@ -41,13 +42,14 @@ struct fetch_part {
 };
 
 struct fetch_leg {
-    struct mail mail, disarm;
+    struct mail read, woken, disarm; /* each its own: a leg may be woken before home knows that it waits */
     struct fetch *fetch;
     unsigned shard;
     unsigned armed;     /* waiters that are linked or whose wake is on its way */
     size_t bytes;
     bool failed;        /* a partition answers with an error: no waiting */
-    bool away;          /* home's: the leg is reading or armed */
+    bool waits;         /* the last read left waiters behind: exactly one `woken` follows it */
+    bool away;          /* home's: the leg is reading, or its `woken` is to come */
 };
 
 struct fetch {
@@ -60,6 +62,7 @@ struct fetch {
     unsigned out;             /* mail under way: legs that are reading or coming back, disarms */
     enum fetch_state state;
     bool expired, failed;
+    bool woken;               /* a leg has more already while others still read */
     size_t bytes_min;
     struct timer timer;
 };
@@ -69,13 +72,13 @@ static void fetch_answer(struct fetch *f);
 
 /* ---- legs: on the partitions' shard ---- */
 
-static void fetch_leg_come_home(struct shard *here, struct fetch_leg *leg, void (*run)(struct shard *, struct mail *))
+static void fetch_leg_come_home(struct shard *here, struct fetch_leg *leg, struct mail *mail, void (*run)(struct shard *, struct mail *))
 {
-    leg->mail.run = run;
+    mail->run = run;
     if (shard_id(here) == shard_id(leg->fetch->request->home))
-        run(here, &leg->mail);
+        run(here, mail);
     else
-        shard_post(here, leg->fetch->request->home, &leg->mail);
+        shard_post(here, leg->fetch->request->home, mail);
 }
 
 static void fetch_leg_woken(struct shard *here, struct mail *mail);
@@ -103,7 +106,7 @@ static void fetch_part_wake(struct shard *here, struct mail *mail)
     leg->armed--;
     fetch_leg_cancel(leg);
     if (leg->armed == 0)
-        fetch_leg_come_home(here, leg, fetch_leg_woken);
+        fetch_leg_come_home(here, leg, &leg->woken, fetch_leg_woken);
 }
 
 static void fetch_part_read(struct fetch_leg *leg, struct fetch_part *part, struct broker_shard *b)
@@ -140,7 +143,7 @@ static void fetch_leg_back(struct shard *here, struct mail *mail);
 
 static void fetch_leg_read(struct shard *here, struct mail *mail)
 {
-    struct fetch_leg *leg = LIST_ENTRY(mail, struct fetch_leg, mail);
+    struct fetch_leg *leg = LIST_ENTRY(mail, struct fetch_leg, read);
     struct fetch *f = leg->fetch;
     struct broker_shard *b = broker_at(here);
 
@@ -154,7 +157,8 @@ static void fetch_leg_read(struct shard *here, struct mail *mail)
         for (size_t i = 0; i < f->count; i++)
             if (!f->parts[i].settled && f->parts[i].shard == leg->shard)
                 fetch_part_wait(leg, &f->parts[i], b);
-    fetch_leg_come_home(here, leg, fetch_leg_back);
+    leg->waits = leg->armed > 0;
+    fetch_leg_come_home(here, leg, &leg->read, fetch_leg_back);
 }
 
 static void fetch_disarm_back(struct shard *here, struct mail *mail);
@@ -166,13 +170,9 @@ static void fetch_leg_disarm(struct shard *here, struct mail *mail)
     if (leg->armed) {
         fetch_leg_cancel(leg);
         if (leg->armed == 0)
-            fetch_leg_come_home(here, leg, fetch_leg_woken);
+            fetch_leg_come_home(here, leg, &leg->woken, fetch_leg_woken);
     }
-    leg->disarm.run = fetch_disarm_back;
-    if (shard_id(here) == shard_id(leg->fetch->request->home))
-        fetch_disarm_back(here, &leg->disarm);
-    else
-        shard_post(here, leg->fetch->request->home, &leg->disarm);
+    fetch_leg_come_home(here, leg, &leg->disarm, fetch_disarm_back);
 }
 
 /* ---- home ---- */
@@ -223,10 +223,11 @@ static void fetch_disarm_back(struct shard *here, struct mail *mail)
 
 static void fetch_leg_woken(struct shard *here, struct mail *mail)
 {
-    struct fetch_leg *leg = LIST_ENTRY(mail, struct fetch_leg, mail);
+    struct fetch_leg *leg = LIST_ENTRY(mail, struct fetch_leg, woken);
     struct fetch *f = leg->fetch;
 
     leg->away = false;
+    f->woken = true;
     if (f->state == FETCH_WAITING) {
         timer_cancel(here, &f->timer);
         fetch_disarm(f);
@@ -269,7 +270,7 @@ static void fetch_judge(struct fetch *f)
     }
     if (bytes >= f->bytes_min)
         f->bytes_min = 0; /* enough */
-    if (f->bytes_min == 0 || f->failed || f->expired) {
+    if (f->bytes_min == 0 || f->failed || f->expired || f->woken) {
         fetch_disarm(f);
         return;
     }
@@ -281,10 +282,10 @@ static void fetch_judge(struct fetch *f)
 
 static void fetch_leg_back(struct shard *here, struct mail *mail)
 {
-    struct fetch_leg *leg = LIST_ENTRY(mail, struct fetch_leg, mail);
+    struct fetch_leg *leg = LIST_ENTRY(mail, struct fetch_leg, read);
     struct fetch *f = leg->fetch;
 
-    leg->away = leg->armed > 0;
+    leg->away = leg->waits;
     if (--f->out == 0)
         fetch_judge(f);
 }
@@ -295,6 +296,7 @@ static void fetch_read(struct fetch *f)
     unsigned here = shard_id(home);
 
     f->state = FETCH_READING;
+    f->woken = false;
     f->out = (unsigned)__builtin_popcountll(f->shards);
     if (f->out == 0) {
         fetch_judge(f);
@@ -304,18 +306,18 @@ static void fetch_read(struct fetch *f)
         struct fetch_leg *leg = &f->legs[__builtin_ctzll(left)];
 
         leg->away = true;
-        leg->mail.run = fetch_leg_read;
+        leg->read.run = fetch_leg_read;
         if (leg->shard != here)
-            shard_post(home, shard_peer(home, leg->shard), &leg->mail);
+            shard_post(home, shard_peer(home, leg->shard), &leg->read);
     }
     if (f->shards >> here & 1)
-        fetch_leg_read(home, &f->legs[here].mail);
+        fetch_leg_read(home, &f->legs[here].read);
 }
 
 /* ---- the answer ---- */
 
-/* Of a slice that is longer than `limit`: cut, or nothing when not even its first batch fits. */
-static void fetch_trim(struct fetch_part *part, size_t limit)
+/* Of a slice that is longer than `limit`: cut. A first batch that does not fit alone is sent whole when it is the `first` of the answer, else not at all. */
+static void fetch_trim(struct fetch_part *part, bool first, size_t limit)
 {
     struct log_slice *slice = &part->read.slice;
     uint8_t head[BATCH_PREFIX];
@@ -324,13 +326,15 @@ static void fetch_trim(struct fetch_part *part, size_t limit)
 
     if (slice->size <= limit)
         return;
-    if (limit >= sizeof head && file_read(slice->file, slice->position, head, sizeof head, &got, &err) == STATUS_OK && got == sizeof head) {
+    if (file_read(slice->file, slice->position, head, sizeof head, &got, &err) == STATUS_OK && got == sizeof head) {
         uint32_t length = (uint32_t)head[8] << 24 | (uint32_t)head[9] << 16 | (uint32_t)head[10] << 8 | head[11];
+        size_t whole = BATCH_PREFIX + (size_t)length;
 
-        if (BATCH_PREFIX + (size_t)length <= limit) {
+        if (whole <= limit)
             slice->size = limit;
-            return;
-        }
+        else
+            slice->size = first && whole <= slice->size ? whole : 0;
+        return;
     }
     slice->size = 0;
 }
@@ -363,7 +367,7 @@ static enum status fetch_convert(struct request *r, struct fetch_part *part)
     return s;
 }
 
-/* Before version 10 clients do not know zstd: what comes before the first such batch is served. */
+/* Message sets cannot be of zstd: what comes before the first such batch is served. */
 static enum status fetch_before_zstd(struct fetch_part *part)
 {
     struct log_slice *slice = &part->read.slice;
@@ -392,9 +396,8 @@ static void fetch_settle(struct request *r, struct fetch_part *part, bool first,
     struct log_slice *slice = &part->read.slice;
 
     if (part->read.status == STATUS_OK && slice->size) {
-        if (!first)
-            fetch_trim(part, left < part->read.size_max ? left : part->read.size_max);
-        if (slice->size && r->version < 10)
+        fetch_trim(part, first, left < part->read.size_max ? left : part->read.size_max);
+        if (slice->size && r->version < 4)
             part->read.status = fetch_before_zstd(part);
         if (part->read.status == STATUS_OK && slice->size && r->version < 4)
             part->read.status = fetch_convert(r, part);
@@ -421,7 +424,7 @@ static void fetch_answer_partition(struct fetch_part *part, struct fetch_respons
     out->high_watermark = read->high_watermark;
     out->last_stable_offset = read->last_stable;
     out->log_start_offset = read->start_offset;
-    out->aborted_transactions_count = read->isolation == ISOLATION_COMMITTED && !read->status ? 0 : -1;
+    out->aborted_transactions_count = read->isolation == ISOLATION_COMMITTED || read->status ? 0 : -1;
     if (read->diverging_epoch >= 0) {
         out->diverging_epoch.epoch = read->diverging_epoch;
         out->diverging_epoch.end_offset = read->diverging_end_offset;
@@ -539,6 +542,8 @@ static void fetch_part_init(struct fetch *f, struct fetch_part *part, struct fet
         fetch_part_settle(part, STATUS_UNKNOWN_TOPIC_OR_PARTITION);
     } else if (replica >= 0) { /* nobody replicates from a single node: whoever says so is not a replica (CVE-2018-1288) */
         fetch_part_settle(part, STATUS_NOT_LEADER_OR_FOLLOWER);
+    } else if (r->version < 10 && str_is(config_topic_str(b->broker->config, b->image, topic->name, TOPIC_COMPRESSION_TYPE), "zstd")) {
+        fetch_part_settle(part, STATUS_UNSUPPORTED_COMPRESSION_TYPE);
     } else {
         part->shard = broker_partition_shard(b->broker, topic->id, want->index);
         f->shards |= (uint64_t)1 << part->shard;

@@ -196,17 +196,56 @@ static bool metadata_collect(struct request *r, struct metadata_ask *ask)
     return true;
 }
 
-void api_metadata(struct request *r)
+/* A topic has a name or, since version 12, an id. */
+static enum status metadata_judge(const struct request *r)
 {
     const struct metadata_request *in = r->in;
+
+    for (int32_t i = 0; i < in->topics_count; i++) {
+        bool named = in->topics[i].name.data, by_id = metadata_asks_by_id(r, &in->topics[i]);
+
+        if (r->version < 12 && (!named || by_id))
+            return STATUS_INVALID_REQUEST;
+        if (!named && !by_id)
+            return STATUS_UNKNOWN_SERVER_ERROR;
+    }
+    return STATUS_OK;
+}
+
+static void metadata_refuse(struct request *r, enum status status)
+{
+    const struct metadata_request *in = r->in;
+    struct metadata_response out;
+
+    metadata_response_init(&out);
+    out.error_code = status_wire(status);
+    out.topics = REQUEST_ALLOC(r, struct metadata_response_topic, in->topics_count);
+    if (!out.topics) {
+        request_close(r, "no memory");
+        return;
+    }
+    for (int32_t i = 0; i < in->topics_count; i++) {
+        struct metadata_response_topic *to = &out.topics[out.topics_count++];
+
+        metadata_response_topic_init(to);
+        to->name = in->topics[i].name;
+        to->topic_id = in->topics[i].topic_id;
+        metadata_topic_refuse(to, status);
+    }
+    request_reply(r, &out);
+}
+
+void api_metadata(struct request *r)
+{
     struct metadata_ask *ask = REQUEST_ALLOC(r, struct metadata_ask, 1);
 
+    enum status s = metadata_judge(r);
+
     r->state = ask;
-    for (int32_t i = 0; i < in->topics_count; i++)
-        if (!in->topics[i].name.data && !metadata_asks_by_id(r, &in->topics[i])) {
-            request_close(r, "a topic without name and id");
-            return;
-        }
+    if (s) {
+        metadata_refuse(r, s);
+        return;
+    }
     if (!ask || !metadata_collect(r, ask)) {
         request_close(r, "no memory");
         return;

@@ -30,6 +30,7 @@ struct produce {
     struct produce_part *parts; /* in the order of the request */
     struct arena *arenas;       /* one a shard: what a leg rewrites */
     int32_t count;
+    enum status refused;        /* the request as a whole */
 };
 
 static void produce_settle(struct produce_part *part, enum status status, const char *message)
@@ -44,6 +45,13 @@ static void produce_settle(struct produce_part *part, enum status status, const 
 
 /* ---- the answer ---- */
 
+/* With these Kafka does not look where the log starts. */
+static bool produce_tells_start(enum status status)
+{
+    return status != STATUS_CORRUPT_MESSAGE && status != STATUS_MESSAGE_TOO_LARGE && status != STATUS_RECORD_LIST_TOO_LARGE &&
+           status != STATUS_KAFKA_STORAGE_ERROR && status != STATUS_UNKNOWN_SERVER_ERROR;
+}
+
 static void produce_answer_partition(struct request *r, const struct produce_part *part, struct produce_response_partition_response *out)
 {
     const struct partition_append *a = &part->append;
@@ -53,7 +61,7 @@ static void produce_answer_partition(struct request *r, const struct produce_par
     out->error_code = status_wire(a->status);
     out->base_offset = a->base_offset;
     out->log_append_time_ms = a->append_time_ms;
-    out->log_start_offset = a->start_offset;
+    out->log_start_offset = produce_tells_start(a->status) ? a->start_offset : -1;
     if (a->message)
         out->error_message = str_from(a->message);
     if (a->status && a->error.batch_index >= 0 && a->error.message) {
@@ -134,28 +142,25 @@ static void produce_appended(struct shard *here, struct partition_append *append
 
 static void produce_leg(struct leg *leg)
 {
-    const struct produce_request *in = leg->request->in;
     struct produce *p = leg->request->state;
     struct broker_shard *b = broker_at(leg_shard(leg));
 
     leg->pending = 1;
     for (int32_t i = 0; i < p->count; i++) {
         struct produce_part *part = &p->parts[i];
-        struct broker_partition *bp;
+        struct partition *partition;
 
         if (part->settled || part->shard != leg->shard)
             continue;
-        bp = broker_partition_find(b, part->topic_id, part->index);
-        if (!bp) {
+        partition = broker_partition(b, part->topic_id, part->index);
+        if (!partition) {
             produce_settle(part, STATUS_NOT_LEADER_OR_FOLLOWER, NULL);
-        } else if (in->acks == -1 && bp->min_insync_replicas > 1) {
-            produce_settle(part, STATUS_NOT_ENOUGH_REPLICAS, NULL);
         } else {
             part->leg = leg;
             part->append.arena = &p->arenas[leg->shard];
             part->append.done = produce_appended;
             leg->pending++;
-            partition_append(bp->partition, &part->append);
+            partition_append(partition, &part->append);
         }
     }
     produce_leg_less(leg);
@@ -163,19 +168,15 @@ static void produce_leg(struct leg *leg)
 
 /* ---- what the request alone tells ---- */
 
-/* Kafka's ProduceRequest.validateRecords: one batch of magic 2; zstd since version 7. */
+/* What Kafka's ProduceRequest.validateRecords says before the batch itself is looked at (batch_check): there is one, and zstd only since version 7. */
 static void produce_check_v2(struct produce_part *part, int16_t version)
 {
     struct batch_head head;
 
     if (!part->append.records || !batch_head_read((struct bytes_view){part->append.records, part->append.size}, &head)) {
         produce_settle(part, STATUS_INVALID_RECORD, "a Produce request has at least one whole record batch per partition");
-    } else if (head.magic != 2) {
-        produce_settle(part, STATUS_INVALID_RECORD, "this Produce version only has record batches with magic 2");
     } else if (version < 7 && (head.attributes & BATCH_COMPRESSION_MASK) == COMPRESSION_ZSTD) {
         produce_settle(part, STATUS_UNSUPPORTED_COMPRESSION_TYPE, "zstd compression needs Produce version 7 or above");
-    } else if (head.length >= 0 && batch_size(&head) < part->append.size) {
-        produce_settle(part, STATUS_INVALID_RECORD, "a Produce request has exactly one record batch per partition");
     }
 }
 
@@ -200,6 +201,7 @@ static void produce_part(struct request *r, const struct image_topic *topic, enu
 {
     const struct produce_request *in = r->in;
     const struct broker_shard *b = broker_at(r->here);
+    const struct produce *p = r->state;
 
     part->index = data->index;
     part->append.records = (uint8_t *)(uintptr_t)data->records.data; /* in the body's buffer: ours to patch */
@@ -208,8 +210,8 @@ static void produce_part(struct request *r, const struct image_topic *topic, enu
     part->append.error.batch_index = -1;
     if (in->acks < -1 || in->acks > 1) {
         produce_settle(part, STATUS_INVALID_REQUIRED_ACKS, NULL);
-    } else if (in->transactional_id.data) { /* no transactional id is known here: InitProducerId hands none out */
-        produce_settle(part, STATUS_INVALID_TXN_STATE, NULL);
+    } else if (p->refused) {
+        produce_settle(part, p->refused, NULL);
     } else if (!topic || !image_partition(topic, data->index)) {
         produce_settle(part, topic ? STATUS_UNKNOWN_TOPIC_OR_PARTITION : missing, NULL);
     } else if (topic_is_internal(topic->name) && !str_is(r->client_id, "__admin_client")) {
@@ -222,6 +224,19 @@ static void produce_part(struct request *r, const struct image_topic *topic, enu
         else
             produce_check_v2(part, r->version);
     }
+}
+
+static bool produce_has_transactions(const struct produce_request *in)
+{
+    for (int32_t t = 0; t < in->topic_data_count; t++)
+        for (int32_t i = 0; i < in->topic_data[t].partition_data_count; i++) {
+            const struct wire_records *records = &in->topic_data[t].partition_data[i].records;
+            struct batch_head head;
+
+            if (batch_head_read((struct bytes_view){records->data, records->size}, &head) && head.magic == 2 && head.attributes & BATCH_TRANSACTIONAL)
+                return true;
+        }
+    return false;
 }
 
 void api_produce(struct request *r)
@@ -240,6 +255,8 @@ void api_produce(struct request *r)
     }
     r->state = p;
     p->count = n;
+    if (produce_has_transactions(in)) /* no transactional id is known here: InitProducerId hands none out */
+        p->refused = in->transactional_id.data ? STATUS_INVALID_TXN_STATE : STATUS_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     for (unsigned i = 0; i < shard_count(r->here); i++)
         arena_init(&p->arenas[i], PRODUCE_REWRITE_MAX);
     n = 0;

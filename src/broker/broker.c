@@ -119,7 +119,6 @@ static void partition_describe(struct broker_shard *b, const struct broker_parti
 static void partition_serve(struct broker_shard *b, struct broker_partition *bp, struct partition *partition)
 {
     bp->partition = partition;
-    bp->min_insync_replicas = (int32_t)config_topic_i64(b->broker->config, b->image, bp->topic, TOPIC_MIN_INSYNC_REPLICAS);
     partition_attach(partition, b->shard, b->store);
     if (b->groups && str_is(bp->topic, OFFSETS_TOPIC))
         groups_partition_opened(b->groups, bp->key.index, partition);
@@ -269,7 +268,6 @@ static void partition_reconfigure(struct broker_shard *b, struct broker_partitio
         return;
     config_topic(b->broker->config, b->image, bp->topic, &config);
     partition_configure(bp->partition, &config);
-    bp->min_insync_replicas = (int32_t)config_topic_i64(b->broker->config, b->image, bp->topic, TOPIC_MIN_INSYNC_REPLICAS);
 }
 
 static void config_changed(struct broker_shard *b, const struct image_change *change)
@@ -334,7 +332,7 @@ void broker_apply(struct broker_shard *b, struct bytes_view batch, struct metada
     b->receipt = receipt;
     if (image_apply_batch(b->image, batch, &err)) { /* it applied to the controller's image: this is not the peer's doing */
         log_line(LOG_FATAL, "metadata does not apply", "reason=%s", err.text);
-        ASSERT(!"metadata applies on every shard");
+        assert_failed("metadata applies on every shard", __FILE__, __LINE__);
     }
     b->receipt = NULL;
     receipt_less(receipt);

@@ -71,6 +71,7 @@ struct broker_shard {
     struct producer_ids *producer_ids; /* on shard 0, else NULL */
     struct checkpoints *checkpoints;   /* on shard 0, else NULL */
     struct timer housekeeping;
+    struct mail offline[SHARDS_MAX];   /* from each other shard, once: its disk failed */
     struct metadata_receipt *receipt;  /* of the batch that is being applied */
     struct checkpoint_rows {           /* of the stop: where each partition ended (checkpoints.h) */
         struct checkpoint_row *rows;
@@ -95,7 +96,6 @@ struct broker_partition {
     struct { struct uuid topic_id; int32_t index; } key;
     struct str_view topic;       /* owned */
     struct partition *partition; /* NULL while it opens or closes */
-    int32_t min_insync_replicas; /* min.insync.replicas: above 1 nothing is enough for acks=all on one node */
     bool closing;
 };
 

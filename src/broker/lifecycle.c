@@ -239,9 +239,26 @@ static void broker_housekeep(struct shard *here, struct timer *timer)
     broker_arm_housekeeping(b);
 }
 
+static void broker_hear_offline(struct shard *here, struct mail *mail)
+{
+    struct broker_shard *b = broker_at(here);
+
+    store_fail_dir(b->store, log_dir_path(b->broker->dir));
+}
+
+/* A log directory fails as a whole: what one shard found out, all the others are told, each by a mail of its own that is used once. */
 static void broker_offline(struct shard *here, const char *log_dir, const struct err *why)
 {
+    struct broker *broker = broker_at(here)->broker;
+
     log_line(LOG_ERROR, "log directory is offline", "directory=%s reason=%s", log_dir, why->text);
+    for (unsigned i = 0; i < broker->shards; i++) {
+        struct mail *mail = &broker->by_shard[i]->offline[shard_id(here)];
+
+        mail->run = broker_hear_offline;
+        if (i != shard_id(here))
+            shard_post(here, shard_peer(here, i), mail);
+    }
 }
 
 static enum status broker_open_partitions(struct broker_shard *b, struct err *err)

@@ -94,12 +94,11 @@ static struct bytes_view batch_of(struct world *w, const char *value, int32_t co
     return batch_builder_finish(&b, 0, -1, producer.id, producer.epoch, producer.sequence);
 }
 
-static struct produce_response_partition_response produce_batch(struct world *w, const char *topic, int32_t partition, struct bytes_view batch)
+static struct bytes_view produce_request_of(struct world *w, const char *topic, int32_t partition, struct bytes_view batch)
 {
     struct produce_request_partition_data data;
     struct produce_request_topic_data to;
     struct produce_request in;
-    struct produce_response out;
 
     produce_request_init(&in);
     produce_request_topic_data_init(&to);
@@ -114,7 +113,16 @@ static struct produce_response_partition_response produce_batch(struct world *w,
     in.timeout_ms = 30000;
     in.topic_data = &to;
     in.topic_data_count = 1;
-    assert_int_equal(sim_call(w->n, w->c, API_PRODUCE, PRODUCE, &in, &out, &w->arena), STATUS_OK);
+    return sim_request(API_PRODUCE, PRODUCE, 5, &in, &w->arena);
+}
+
+static struct produce_response_partition_response produce_batch(struct world *w, const char *topic, int32_t partition, struct bytes_view batch)
+{
+    struct bytes_view request = produce_request_of(w, topic, partition, batch);
+    struct produce_response out;
+
+    sim_client_send(w->c, request.data, request.size);
+    assert_int_equal(sim_answer(w->n, w->c, API_PRODUCE, PRODUCE, &out, &w->arena), STATUS_OK);
     assert_int_equal(out.responses_count, 1);
     return out.responses[0].partition_responses[0];
 }
@@ -150,6 +158,39 @@ static struct bytes_view fetch_request_of(struct world *w, const char *topic, in
     in.topics = &from;
     in.topics_count = 1;
     return sim_request(API_FETCH, FETCH, 77, &in, &w->arena);
+}
+
+/* Partitions 0 .. count - 1 from their offsets on; waits for the first data. */
+static struct fetch_response fetch_all(struct world *w, const char *topic, const int64_t *offsets, int32_t count, int32_t wait_ms)
+{
+    struct fetch_request_partition *want = arena_alloc(&w->arena, (size_t)count, sizeof *want);
+    struct fetch_request_topic from;
+    struct fetch_request in;
+    struct fetch_response out;
+
+    assert_non_null(want);
+    fetch_request_init(&in);
+    fetch_request_topic_init(&from);
+    for (int32_t i = 0; i < count; i++) {
+        fetch_request_partition_init(&want[i]);
+        want[i].partition = i;
+        want[i].fetch_offset = offsets[i];
+        want[i].partition_max_bytes = 1 << 20;
+    }
+    in.replica_id = -1;
+    in.max_wait_ms = wait_ms;
+    in.min_bytes = 1;
+    in.max_bytes = 1 << 20;
+    in.session_epoch = -1;
+    from.topic = str_from(topic);
+    from.partitions = want;
+    from.partitions_count = count;
+    in.topics = &from;
+    in.topics_count = 1;
+    assert_int_equal(sim_call(w->n, w->c, API_FETCH, FETCH, &in, &out, &w->arena), STATUS_OK);
+    assert_int_equal(out.responses_count, 1);
+    assert_int_equal(out.responses[0].partitions_count, count);
+    return out;
 }
 
 static struct fetch_response_partition fetch_answer_of(struct world *w, struct sim_client *c)
@@ -293,6 +334,46 @@ static void test_long_poll(void **state)
     world_close(&w); /* and the stop does not wait for it */
 }
 
+/* Appends that become durable in any order while a reader of all partitions, of both shards, arms its waiters: it hears of each at once, and
+ * never waits for max_wait with data there. */
+static void test_wakes_race(void **state)
+{
+    enum { SEEDS = 60, ROUNDS = 8, PARTITIONS = 6 };
+
+    for (uint64_t seed = 1000; seed < 1000 + SEEDS; seed++) {
+        struct sim_client *producer;
+        int64_t next[PARTITIONS] = {0};
+        struct world w;
+        uint64_t start;
+
+        world_open(&w, seed, NULL);
+        producer = sim_node_connect(w.n);
+        assert_int_equal(create_topic(&w, "t", PARTITIONS), 0);
+        start = sim_now_us(sim_node_sim(w.n));
+        for (int round = 0; round < ROUNDS; round++) {
+            int seen = 0;
+
+            for (int32_t p = 0; p < PARTITIONS; p++) {
+                struct bytes_view request = produce_request_of(&w, "t", p, batch_of(&w, "x", 1, nobody));
+
+                sim_client_send(producer, request.data, request.size);
+            }
+            while (seen < PARTITIONS) {
+                struct fetch_response out = fetch_all(&w, "t", next, PARTITIONS, 60000);
+
+                for (int32_t i = 0; i < PARTITIONS; i++)
+                    if (out.responses[0].partitions[i].records.size) {
+                        next[i] = out.responses[0].partitions[i].high_watermark;
+                        seen++;
+                    }
+            }
+        }
+        assert_true(sim_now_us(sim_node_sim(w.n)) - start < 1000000);
+        sim_client_close(producer);
+        world_close(&w);
+    }
+}
+
 static void test_restart(void **state)
 {
     struct fs *fs = fs_mem_new();
@@ -376,7 +457,7 @@ static void test_replay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_produce_and_fetch), cmocka_unit_test(test_idempotence),    cmocka_unit_test(test_long_poll),
+        cmocka_unit_test(test_produce_and_fetch), cmocka_unit_test(test_idempotence),    cmocka_unit_test(test_long_poll),      cmocka_unit_test(test_wakes_race),
         cmocka_unit_test(test_restart),           cmocka_unit_test(test_delete_and_recreate), cmocka_unit_test(test_auto_creation),
         cmocka_unit_test(test_replay),
     };

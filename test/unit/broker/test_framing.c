@@ -55,7 +55,7 @@ static const struct stranger strangers[] = {
     {"Metadata: 2^31-1 topics in 4 bytes", BYTES(0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff)},
     {"Metadata: -2 topics", BYTES(0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe)},
     {"Metadata 12: overlong varint", BYTES(0, 0, 0, 17, 0, 3, 0, 12, 0, 0, 0, 1, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f)},
-    {"Metadata 12: tag that stands twice", BYTES(0, 0, 0, 20, 0, 3, 0, 12, 0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0, 2, 1, 0, 1, 0)},
+    {"Metadata 12: tag that stands twice", BYTES(0, 0, 0, 19, 0, 3, 0, 12, 0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0, 2, 1, 0, 1, 0)},
 };
 
 static void test_strangers(void **state)
