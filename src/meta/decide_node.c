@@ -3,17 +3,13 @@
  */
 #include "base/assert.h"
 #include "meta/decide_int.h"
+#include "meta/image_int.h"
 #include "wire/record/begin_transaction_record.h"
 #include "wire/record/end_transaction_record.h"
 #include "wire/record/partition_change_record.h"
 #include "wire/record/producer_ids_record.h"
 #include "wire/record/register_broker_record.h"
 #include "wire/record/register_controller_record.h"
-
-enum {
-    METADATA_VERSION_CONTROLLERS = 15, /* 3.7-IV0: RegisterController is there */
-    METADATA_VERSION_DIRECTORIES = 17, /* 3.7-IV2: directory ids in registrations and partitions */
-};
 
 /* What this node could work with: finalized levels of a cluster that it joins must lie within. */
 static const struct {
@@ -155,7 +151,7 @@ static void lead_again(struct decision *d, const struct image_topic *topic, int3
         record.isr = &id;
         record.isr_count = 1;
     }
-    put(d, &partition_change_record_message, 1, &record);
+    put(d, &partition_change_record_message, image_partition_version(d->image), &record);
 }
 
 enum status decide_register_broker(struct decision *d, const struct decide_node *node, int64_t offset, int64_t *broker_epoch)

@@ -11,8 +11,6 @@
 #include "wire/record/remove_topic_record.h"
 #include "wire/record/topic_record.h"
 
-enum { METADATA_VERSION_DIRECTORIES = 17 /* 3.7-IV2 (KIP-858) */ };
-
 #define NO_SUCH_PARTITION "This server does not host this topic-partition."
 #define NO_SUCH_TOPIC_ID "This server does not host this topic ID."
 
@@ -142,13 +140,6 @@ static struct uuid default_directory(const struct image *image, int32_t id)
     return broker && broker->record.log_dirs_count == 1 ? broker->record.log_dirs[0] : (struct uuid){{0}};
 }
 
-static int16_t partition_version(const struct image *image)
-{
-    if (image_feature_level(image, "eligible.leader.replicas.version") > 0)
-        return 2;
-    return image_feature_level(image, "metadata.version") >= METADATA_VERSION_DIRECTORIES;
-}
-
 /* A partition whose replicas are given; those that are active are in sync, the first of them leads. */
 static void put_partition(struct decision *d, struct uuid topic_id, int32_t index, const int32_t *replicas, int32_t count)
 {
@@ -178,7 +169,7 @@ static void put_partition(struct decision *d, struct uuid topic_id, int32_t inde
     record.partition_epoch = 0;
     record.directories = directories;
     record.directories_count = count;
-    if (meta_records_put(&d->records, &partition_record_message, partition_version(d->image), &record) != STATUS_OK)
+    if (meta_records_put(&d->records, &partition_record_message, image_partition_version(d->image), &record) != STATUS_OK)
         d->records.failed = true;
 }
 

@@ -278,3 +278,10 @@ int16_t image_feature_level(const struct image *image, const char *name)
     }
     return 0;
 }
+
+int16_t image_partition_version(const struct image *image)
+{
+    if (image_feature_level(image, "eligible.leader.replicas.version") > 0)
+        return 2;
+    return image_feature_level(image, "metadata.version") >= METADATA_VERSION_DIRECTORIES;
+}

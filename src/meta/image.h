@@ -151,5 +151,6 @@ struct str_view image_config_value(const struct image_config *config, struct str
 /* By key, as `entries` of an image_config stand; false: a key is there twice. */
 bool image_entries_sort(struct image_config_entry *entries, size_t count);
 int16_t image_feature_level(const struct image *image, const char *name); /* 0: not finalized */
+int16_t image_partition_version(const struct image *image); /* of partition records that this cluster's nodes can read */
 
 #endif

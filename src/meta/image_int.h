@@ -8,7 +8,12 @@
 
 enum {
     IMAGE_CONFIG_KEY_MAX = 4096,  /* resource type and name: longer names are refused */
-    IMAGE_PARTITION_MAX = 1 << 20 /* partitions of one topic: a record with a larger index is corrupt */
+    IMAGE_PARTITION_MAX = 1 << 20, /* partitions of one topic: a record with a larger index is corrupt */
+};
+
+enum {
+    METADATA_VERSION_CONTROLLERS = 15, /* 3.7-IV0: controllers register */
+    METADATA_VERSION_DIRECTORIES = 17, /* 3.7-IV2: directory ids in registrations and partitions (KIP-858) */
 };
 
 struct image_pending { /* records of an open transaction, copied */

@@ -216,7 +216,7 @@ static int32_t *ids_of(struct image_nodes nodes)
     return (int32_t *)(uintptr_t)nodes.ids; /* the encoder only reads */
 }
 
-static void put_partition(struct snapshot_writer *w, const struct image_topic *topic, int32_t index)
+static void put_partition(struct snapshot_writer *w, const struct image_topic *topic, int32_t index, int16_t version)
 {
     const struct image_partition *p = &topic->partitions[index];
     struct partition_record record;
@@ -253,7 +253,7 @@ static void put_partition(struct snapshot_writer *w, const struct image_topic *t
         record.last_known_elr = ids_of(image_last_known_elr(p));
         record.last_known_elr_count = p->last_known_elr_count;
     }
-    put(w, &partition_record_message, p->elr_count || p->last_known_elr_count ? 2 : 1, &record);
+    put(w, &partition_record_message, version, &record);
 }
 
 static void put_configs(struct snapshot_writer *w, const struct image *image)
@@ -279,7 +279,7 @@ static void put_content(struct snapshot_writer *w, const struct image *image)
         put_topic(w, topic);
         for (int32_t i = 0; i < topic->count && w->status == STATUS_OK; i++) {
             if (topic->partitions[i].nodes)
-                put_partition(w, topic, i);
+                put_partition(w, topic, i, image_partition_version(image));
         }
     }
     put_configs(w, image);
