@@ -191,8 +191,9 @@ static void address_format(const struct sockaddr_storage *address, char text[sta
 
 /* --- listening --- */
 
-/* A bound and listening descriptor, or -1 and errno. */
-static int listen_on(const struct sockaddr *address, socklen_t size)
+/* A bound and listening descriptor, or -1 and errno. The first shard's bind fails when anybody listens there, another broker of the same user
+ * too: it shares the port only from then on, with the shards that come after it. */
+static int listen_on(const struct sockaddr *address, socklen_t size, bool first)
 {
     const int yes = 1, no = 0;
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), failed;
@@ -200,10 +201,10 @@ static int listen_on(const struct sockaddr *address, socklen_t size)
     if (fd < 0)
         return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) == 0 &&
+        (first || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) == 0) &&
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == 0 && /* accepted sockets inherit it */
         (address->sa_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof no) == 0) &&
-        bind(fd, address, size) == 0 && listen(fd, BACKLOG) == 0)
+        bind(fd, address, size) == 0 && (!first || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) == 0) && listen(fd, BACKLOG) == 0)
         return fd;
     failed = errno;
     close(fd);
@@ -212,7 +213,7 @@ static int listen_on(const struct sockaddr *address, socklen_t size)
 }
 
 /* host NULL or "": everywhere, over IPv6 when the machine has it. */
-static int listen_at(const char *host, uint16_t port, struct err *err)
+static int listen_at(const char *host, uint16_t port, bool first, struct err *err)
 {
     struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -221,9 +222,9 @@ static int listen_at(const char *host, uint16_t port, struct err *err)
     int fd = -1, failed;
 
     if (!host || !*host) {
-        fd = listen_on((struct sockaddr *)&any6, sizeof any6);
+        fd = listen_on((struct sockaddr *)&any6, sizeof any6, first);
         if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
-            fd = listen_on((struct sockaddr *)&any, sizeof any);
+            fd = listen_on((struct sockaddr *)&any, sizeof any, first);
         if (fd < 0)
             err_sys(err, STATUS_IO, errno, "listen on port %u", port);
         return fd;
@@ -235,7 +236,7 @@ static int listen_at(const char *host, uint16_t port, struct err *err)
         return -1;
     }
     for (const struct addrinfo *at = found; at && fd < 0; at = at->ai_next)
-        fd = listen_on(at->ai_addr, at->ai_addrlen);
+        fd = listen_on(at->ai_addr, at->ai_addrlen, first);
     if (fd < 0)
         err_sys(err, STATUS_IO, errno, "listen on %s port %u", host, port);
     freeaddrinfo(found);
@@ -249,7 +250,7 @@ static enum status epoll_listen(struct io *io, const char *host, uint16_t port, 
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
     struct epoll_socket *s;
-    int fd = listen_at(host, port, err), failed;
+    int fd = listen_at(host, port, shard_id(io->shard) == 0, err), failed;
 
     if (fd < 0)
         return err->status;
