@@ -729,7 +729,7 @@ static void test_descriptors_run_out(void **state)
     for (unsigned i = 0; i < 2; i++) {
         stop_while_out = i;
         run_scenario(state, &(struct scenario){.shards = 1, .buffer_budget = 1 << 20, .start = start_out_of_files});
-        assert_true(stop_while_out == !pair.there);
+        assert_true(stop_while_out || pair.there);
     }
 }
 
