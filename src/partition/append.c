@@ -125,9 +125,9 @@ static void stamp(const struct partition *p, struct partition_append *append, st
         append->append_time_ms = head->max_timestamp = shard_wall_ms(p->shard);
         batch_set_append_time(append->records, append->size, head->max_timestamp);
         facts->max_timestamp_offset_delta = 0;
-    } else if (head->max_timestamp != facts->max_timestamp) {
+    } else if (head->max_timestamp != facts->max_timestamp || head->attributes & BATCH_LOG_APPEND_TIME) {
         head->max_timestamp = facts->max_timestamp;
-        batch_set_max_timestamp(append->records, append->size, head->max_timestamp);
+        batch_set_create_time(append->records, append->size, head->max_timestamp);
     }
 }
 

@@ -52,21 +52,27 @@ void batch_set_leader_epoch(uint8_t *batch, int32_t leader_epoch)
     writer_i32(&w, leader_epoch);
 }
 
-void batch_set_max_timestamp(uint8_t *batch, size_t size, int64_t max_timestamp)
+static void set_time(uint8_t *batch, size_t size, uint8_t type, int64_t max_timestamp)
 {
+    uint8_t *attributes = batch + BATCH_ATTRIBUTES_AT + 1; /* the low byte */
     struct writer w;
 
     ASSERT(size >= BATCH_OVERHEAD);
+    *attributes = (uint8_t)((*attributes & ~BATCH_LOG_APPEND_TIME) | type);
     writer_init(&w, batch + BATCH_MAX_TIMESTAMP_AT, 8);
     writer_i64(&w, max_timestamp);
     writer_init(&w, batch + BATCH_CRC_AT, 4);
     writer_u32(&w, crc32c(batch + BATCH_ATTRIBUTES_AT, size - BATCH_ATTRIBUTES_AT));
 }
 
+void batch_set_create_time(uint8_t *batch, size_t size, int64_t max_timestamp)
+{
+    set_time(batch, size, 0, max_timestamp);
+}
+
 void batch_set_append_time(uint8_t *batch, size_t size, int64_t wall_ms)
 {
-    batch[BATCH_ATTRIBUTES_AT + 1] |= BATCH_LOG_APPEND_TIME; /* the low byte */
-    batch_set_max_timestamp(batch, size, wall_ms);
+    set_time(batch, size, BATCH_LOG_APPEND_TIME, wall_ms);
 }
 
 enum status batch_check_crc(struct bytes_view bytes, size_t *size)
@@ -113,6 +119,8 @@ static enum status check_head(const struct batch_head *head, const struct batch_
 {
     const char *wrong = NULL;
 
+    if (rules->from_client && head->attributes & BATCH_TRANSACTIONAL)
+        return reject(error, STATUS_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1, "Transactional records need an open transaction");
     if ((head->attributes & BATCH_COMPRESSION_MASK) >= COMPRESSION_COUNT)
         return reject(error, STATUS_UNSUPPORTED_COMPRESSION_TYPE, -1, "The batch has an unknown compression type");
     if (head->last_offset_delta < 0)
@@ -127,9 +135,7 @@ static enum status check_head(const struct batch_head *head, const struct batch_
         wrong = "The batch has a producer id and a negative sequence number";
     if (wrong)
         return reject(error, STATUS_INVALID_RECORD, -1, wrong);
-    if (rules->from_client && head->attributes & BATCH_TRANSACTIONAL)
-        return reject(error, STATUS_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1, "Transactional records need an open transaction");
-    if (rules->from_client && head->attributes & BATCH_LOG_APPEND_TIME)
+    if (rules->from_client && head->attributes & BATCH_LOG_APPEND_TIME && (rules->append_time || head->max_timestamp == -1))
         return reject(error, STATUS_INVALID_TIMESTAMP, 0, "Producers must not set the timestamp type to LogAppendTime");
     return STATUS_OK;
 }

@@ -81,8 +81,9 @@ void batch_set_base_offset(uint8_t *batch, int64_t base_offset);
 void batch_set_leader_epoch(uint8_t *batch, int32_t leader_epoch);
 /* Sets timestamp type LogAppendTime and the max timestamp, and computes the CRC anew. */
 void batch_set_append_time(uint8_t *batch, size_t size, int64_t wall_ms);
-/* Sets the max timestamp alone: clients do send wrong ones, and Kafka mends them (batch_facts.max_timestamp). Computes the CRC anew. */
-void batch_set_max_timestamp(uint8_t *batch, size_t size, int64_t max_timestamp);
+/* Sets timestamp type CreateTime and the max timestamp: clients do send others than they mean, and Kafka mends them
+ * (batch_facts.max_timestamp). Computes the CRC anew. */
+void batch_set_create_time(uint8_t *batch, size_t size, int64_t max_timestamp);
 
 /* What the topic demands of a batch, and what the check found. */
 struct batch_rules {
@@ -91,7 +92,7 @@ struct batch_rules {
     int64_t now_ms;                     /* wall time */
     int64_t timestamp_before_max_ms;    /* message.timestamp.before.max.ms; INT64_MAX: any */
     int64_t timestamp_after_max_ms;
-    bool append_time;                   /* timestamps are not judged: they are replaced */
+    bool append_time;                   /* timestamps are not judged: they are replaced; clients must not say that they were */
     size_t decompressed_max;            /* most bytes that the records may decompress to */
 };
 

@@ -56,7 +56,8 @@ static void refuses_lies(void **state)
         {"snappy that is none", STATUS_INVALID_RECORD, 0, true, 22, 1, "\2"},
         {"lz4 that is none", STATUS_INVALID_RECORD, -1, true, 22, 1, "\3"},
         {"zstd that is none", STATUS_INVALID_RECORD, 0, true, 22, 1, "\4"},
-        {"append time", STATUS_INVALID_TIMESTAMP, 0, true, 22, 1, "\x08"},
+        {"append time and no time", STATUS_INVALID_TIMESTAMP, 0, true, 22, 21, "\x08\0\0\0\2\0\0\0\0\0\0\3\xe8\xff\xff\xff\xff\xff\xff\xff\xff"},
+        {"transactional and control", STATUS_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1, true, 22, 1, "\x30"},
         {"transactional", STATUS_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1, true, 22, 1, "\x10"},
         {"control", STATUS_INVALID_RECORD, -1, true, 22, 1, "\x20"},
         {"last offset delta -1", STATUS_INVALID_RECORD, -1, true, 23, 4, "\xff\xff\xff\xff"},
@@ -202,7 +203,7 @@ static void finds_the_true_max_timestamp(void **state)
     struct batch_facts facts;
     struct batch_record_error error;
 
-    batch_set_max_timestamp(room, batch.size, 77);
+    batch_set_create_time(room, batch.size, 77);
     assert_int_equal(batch_check(batch, &rules_any, &facts, &error), STATUS_OK);
     assert_int_equal(facts.head.max_timestamp, 77);
     assert_int_equal(facts.max_timestamp, 1002);
@@ -229,6 +230,25 @@ static void patches(void **state)
     assert_int_equal(facts.head.attributes, BATCH_LOG_APPEND_TIME);
     assert_int_equal(facts.max_timestamp, 5555);
     assert_int_equal(facts.max_timestamp_offset_delta, 0);
+    batch_set_create_time(room, batch.size, 1002);
+    assert_int_equal(batch_check(batch, &rules, &facts, &error), STATUS_OK);
+    assert_int_equal(facts.head.attributes, 0);
+    assert_int_equal(facts.max_timestamp, 1002);
+}
+
+/* Kafka takes the type for a slip where the topic wants the producer's time, and refuses it where it does not. */
+static void append_time_is_the_brokers_to_say(void **state)
+{
+    uint8_t room[ROOM];
+    struct bytes_view batch = three_records(room);
+    struct batch_rules rules = rules_any;
+    struct batch_facts facts;
+    struct batch_record_error error;
+
+    batch_set_append_time(room, batch.size, 1002);
+    assert_int_equal(batch_check(batch, &rules, &facts, &error), STATUS_OK);
+    rules.append_time = true;
+    assert_int_equal(batch_check(batch, &rules, &facts, &error), STATUS_INVALID_TIMESTAMP);
 }
 
 static void the_builder_knows_sizes(void **state)
@@ -289,6 +309,7 @@ int main(void)
         cmocka_unit_test(a_compacted_topic_wants_keys),
         cmocka_unit_test(finds_the_true_max_timestamp),
         cmocka_unit_test(patches),
+        cmocka_unit_test(append_time_is_the_brokers_to_say),
         cmocka_unit_test(the_builder_knows_sizes),
         cmocka_unit_test(the_cursor_follows_gaps),
     };
