@@ -24,8 +24,7 @@ static void delete_visit(struct tour *tour, struct coord *coord, struct coord_st
 
     result->error_code = status_wire(status);
     if (status == STATUS_GROUP_ID_NOT_FOUND)
-        result->error_message =
-            arena_format(tour->call.arena, "Group " STR_FMT " not found.", STR_ARG(result->group_id));
+        result->error_message = coord_not_found(result->group_id, "not found", tour->call.arena);
     else if (status == STATUS_NON_EMPTY_GROUP)
         result->error_message = STR_LIT("The group is not empty.");
     tour_answered(tour, step);

@@ -33,16 +33,16 @@ static void join_refuse(struct tour *tour, enum status status)
 }
 
 /* No protocol is null since version 7, empty before. */
-static void join_reply(struct tour *tour)
+static bool join_finish(struct tour *tour)
 {
     struct join_group_response *out = tour->out;
 
     if (tour->request->version >= NULL_PROTOCOL_SINCE && !out->protocol_name.size)
         out->protocol_name = STR_NULL;
-    request_reply(tour->request, out);
+    return true;
 }
 
-static const struct tour_verb join_verb = {join_visit, join_refuse, join_reply};
+static const struct tour_verb join_verb = {join_visit, join_refuse, join_finish};
 
 void api_join_group(struct request *r)
 {

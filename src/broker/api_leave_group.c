@@ -21,16 +21,16 @@ static void leave_refuse(struct tour *tour, enum status status)
 }
 
 /* Before version 3 there is one member, and its error is the answer's. */
-static void leave_reply(struct tour *tour)
+static bool leave_finish(struct tour *tour)
 {
     struct leave_group_response *out = tour->out;
 
     if (tour->request->version < BATCHED_SINCE && !out->error_code && out->members_count)
         out->error_code = out->members[0].error_code;
-    request_reply(tour->request, out);
+    return true;
 }
 
-static const struct tour_verb leave_verb = {leave_visit, leave_refuse, leave_reply};
+static const struct tour_verb leave_verb = {leave_visit, leave_refuse, leave_finish};
 
 void api_leave_group(struct request *r)
 {

@@ -23,16 +23,16 @@ static void list_refuse(struct tour *tour, enum status status)
         out->error_code = status_wire(status);
 }
 
-static void list_reply(struct tour *tour)
+static bool list_finish(struct tour *tour)
 {
     struct list_groups_response *out = tour->out;
 
     if (out->error_code)
         out->groups_count = 0;
-    request_reply(tour->request, out);
+    return true;
 }
 
-static const struct tour_verb list_verb = {list_visit, list_refuse, list_reply};
+static const struct tour_verb list_verb = {list_visit, list_refuse, list_finish};
 
 void api_list_groups(struct request *r)
 {

@@ -58,10 +58,11 @@ static bool commit_shape(struct request *r, struct offset_commit_request_topic *
         *exist += there;
     }
     if (topic) {
-        in->name = topic->name;
+        if (by_id) /* a copy: the image is this shard's, and the request goes on to another */
+            in->name = arena_str(&r->arena, topic->name);
         in->topic_id = topic->id;
     }
-    return true;
+    return in->name.data;
 }
 
 void api_offset_commit(struct request *r)

@@ -36,13 +36,19 @@ static void fetch_refuse(struct tour *tour, enum status status)
 
 /* ---- version 10: topics by id ---- */
 
-static void fetch_name_topics(const struct image *image, struct offset_fetch_request_group *group)
+/* The names are copied: the image is this shard's, and the request goes on to another. */
+static bool fetch_name_topics(struct request *r, struct offset_fetch_request_group *group)
 {
+    const struct image *image = broker_at(r->here)->image;
+
     for (int32_t t = 0; t < group->topics_count; t++) {
         const struct image_topic *topic = image_topic_by_id(image, group->topics[t].topic_id);
 
-        group->topics[t].name = topic ? topic->name : STR_NULL;
+        group->topics[t].name = topic ? arena_str(&r->arena, topic->name) : STR_NULL;
+        if (topic && !group->topics[t].name.data)
+            return false;
     }
+    return true;
 }
 
 /* All offsets were asked for: topics that are not there any more have no id, and are left out. */
@@ -148,24 +154,20 @@ static bool fetch_as_old(struct tour *tour)
     return true;
 }
 
-static void fetch_reply(struct tour *tour)
+static bool fetch_finish(struct tour *tour)
 {
-    struct request *r = tour->request;
+    const struct request *r = tour->request;
     const struct offset_fetch_request *in = r->in;
     struct offset_fetch_response *out = tour->out;
 
-    if (r->version < GROUPS_SINCE && !fetch_as_old(tour)) {
-        request_close(r, "no memory");
-        return;
-    }
     for (int32_t i = 0; r->version >= TOPIC_ID_SINCE && i < in->groups_count; i++) {
         if (in->groups[i].topics_count < 0)
             fetch_identify_topics(broker_at(r->here)->image, &out->groups[i]);
     }
-    request_reply(r, out);
+    return r->version >= GROUPS_SINCE || fetch_as_old(tour);
 }
 
-static const struct tour_verb fetch_verb = {fetch_visit, fetch_refuse, fetch_reply};
+static const struct tour_verb fetch_verb = {fetch_visit, fetch_refuse, fetch_finish};
 
 void api_offset_fetch(struct request *r)
 {
@@ -179,14 +181,13 @@ void api_offset_fetch(struct request *r)
         out->groups = REQUEST_ALLOC(r, struct offset_fetch_response_group, in->groups_count);
         out->groups_count = in->groups_count;
     }
-    if (!ids || !out->groups) {
-        request_close(r, "no memory");
-        return;
-    }
-    for (int32_t i = 0; i < in->groups_count; i++) {
+    enough = ids && out->groups;
+    for (int32_t i = 0; enough && i < in->groups_count; i++) {
         ids[i] = in->groups[i].group_id;
-        if (r->version >= TOPIC_ID_SINCE)
-            fetch_name_topics(broker_at(r->here)->image, &in->groups[i]);
+        enough = r->version < TOPIC_ID_SINCE || fetch_name_topics(r, &in->groups[i]);
     }
-    groups_tour(r, &fetch_verb, out, ids, (size_t)in->groups_count);
+    if (enough)
+        groups_tour(r, &fetch_verb, out, ids, (size_t)in->groups_count);
+    else
+        request_close(r, "no memory");
 }

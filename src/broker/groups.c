@@ -94,12 +94,13 @@ static struct coordinator *coordinator_find(const struct groups *g, int32_t inde
 
 static void tour_end(struct tour *tour)
 {
+    bool enough = !tour->verb->finish || tour->verb->finish(tour);
     struct arena arena = tour->arena; /* the request, and the tour with it, is gone with the reply */
 
-    if (tour->verb->reply)
-        tour->verb->reply(tour);
-    else
+    if (enough)
         request_reply(tour->request, tour->out);
+    else
+        request_close(tour->request, "no memory");
     arena_free(&arena);
 }
 

@@ -24,8 +24,8 @@ struct tour_verb {
     void (*visit)(struct tour *tour, struct coord *coord, struct coord_step *step);
     /* The stop has this answer instead, whatever `visit` has left in `out`. */
     void (*refuse)(struct tour *tour, enum status status);
-    /* Ends the request; NULL: by request_reply with `out`. */
-    void (*reply)(struct tour *tour);
+    /* The last hand at `out` before it is sent; NULL: none. False: no memory, the connection is closed. */
+    bool (*finish)(struct tour *tour);
 };
 
 struct tour {

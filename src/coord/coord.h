@@ -128,6 +128,9 @@ enum status coord_list(const struct coord *c, const struct list_groups_request *
 enum status coord_describe(const struct coord *c, struct str_view group_id, int16_t version, struct arena *arena,
                            struct describe_groups_response_group *out) MUST_CHECK;
 
+/* What clients are told of a group that is not there: "Group <id> not found.", for one. data NULL: no memory. */
+struct str_view coord_not_found(struct str_view group_id, const char *why, struct arena *arena);
+
 /* The group, which is empty, and its offsets. */
 enum status coord_delete_group(struct coord *c, struct coord_step *step, struct str_view group_id) MUST_CHECK;
 

@@ -5,7 +5,10 @@
 #include "wire/api/describe_groups.h"
 #include "wire/api/list_groups.h"
 
-enum { NOT_FOUND_SINCE = 6 }; /* version of DescribeGroups (KIP-1043) */
+enum {
+    NOT_FOUND_SINCE = 6,    /* version of DescribeGroups (KIP-1043) */
+    MESSAGE_ID_MAX = 32000, /* of a group id in a message, which must be a string of the protocol itself */
+};
 
 static const struct {
     const char *name;
@@ -138,6 +141,13 @@ static bool describe(const struct group *g, struct arena *arena, struct describe
     return true;
 }
 
+struct str_view coord_not_found(struct str_view group_id, const char *why, struct arena *arena)
+{
+    if (group_id.size > MESSAGE_ID_MAX)
+        group_id.size = MESSAGE_ID_MAX;
+    return arena_format(arena, "Group " STR_FMT " %s.", STR_ARG(group_id), why);
+}
+
 enum status coord_describe(const struct coord *c, struct str_view group_id, int16_t version, struct arena *arena,
                            struct describe_groups_response_group *out)
 {
@@ -150,7 +160,6 @@ enum status coord_describe(const struct coord *c, struct str_view group_id, int1
     if (version < NOT_FOUND_SINCE)
         return STATUS_OK;
     out->error_code = STATUS_GROUP_ID_NOT_FOUND;
-    out->error_message = arena_format(
-        arena, g ? "Group " STR_FMT " is not a classic group." : "Group " STR_FMT " not found.", STR_ARG(group_id));
+    out->error_message = coord_not_found(group_id, g ? "is not a classic group" : "not found", arena);
     return out->error_message.data ? STATUS_OK : STATUS_NO_MEMORY;
 }

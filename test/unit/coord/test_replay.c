@@ -160,6 +160,20 @@ static void groups_of_other_kinds_are_left_alone(void **state)
     world_free(w);
 }
 
+/* The message that names it must still be a string of the protocol. */
+static void the_longest_group_id(void **state)
+{
+    static char name[INT16_MAX];
+    struct str_view id = {name, sizeof name}, message;
+    struct arena arena;
+
+    memset(name, 'g', sizeof name);
+    arena_init(&arena, 1 << 20);
+    message = coord_not_found(id, "not found", &arena);
+    assert_true(message.size <= INT16_MAX && message.size > 32000);
+    arena_free(&arena);
+}
+
 static void offsets_in_a_transaction_wait_for_its_end(void **state)
 {
     struct world *w = world_new();
@@ -257,6 +271,7 @@ int main(void)
         cmocka_unit_test(the_offsets_of_old_brokers),
         cmocka_unit_test(kinds_that_nobody_knows_are_passed_over),
         cmocka_unit_test(groups_of_other_kinds_are_left_alone),
+        cmocka_unit_test(the_longest_group_id),
         cmocka_unit_test(offsets_in_a_transaction_wait_for_its_end),
         cmocka_unit_test(bytes_that_make_no_sense),
         cmocka_unit_test(the_same_member_twice_in_a_record),
