@@ -161,9 +161,9 @@ static enum status check_records(struct record_cursor *c, const struct batch_rul
         enum status status = cursor__step(c, &record);
 
         if (status)
-            return reject(error, status, i, c->why);
+            return reject(error, status, -1, c->why);
         if (c->offset_delta != i)
-            return reject(error, STATUS_INVALID_RECORD, i, "The offsets of the records in the batch must be consecutive");
+            return reject(error, STATUS_INVALID_RECORD, -1, "The offsets of the records in the batch must be consecutive");
         if (rules->compacted && !record.key.data)
             return reject(error, STATUS_INVALID_RECORD, i, "A compacted topic cannot accept a record without a key");
         if (!timestamp_allowed(record.timestamp, rules))

@@ -96,8 +96,8 @@ struct batch_rules {
     size_t decompressed_max;            /* most bytes that the records may decompress to */
 };
 
-struct batch_record_error { /* of the first bad record, for ProduceResponse.RecordErrors */
-    int32_t batch_index; /* index of the record in the batch; -1: the batch as a whole */
+struct batch_record_error { /* for ProduceResponse.RecordErrors: of the first record whose key or timestamp is refused */
+    int32_t batch_index; /* index of the record in the batch; -1: the batch as a whole is bad */
     const char *message; /* static */
 };
 
