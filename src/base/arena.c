@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdalign.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 enum { ARENA_BLOCK = 4096 };
@@ -18,6 +19,7 @@ struct arena_block {
 
 void arena_init(struct arena *arena, size_t limit)
 {
+    ASSERT(limit <= SIZE_MAX / 2); /* so that rounding up never wraps */
     *arena = (struct arena){.limit = limit};
 }
 

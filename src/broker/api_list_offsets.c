@@ -11,6 +11,7 @@ struct list_offsets_part {
     int32_t index;
     unsigned shard;
     bool settled;
+    bool dropped;  /* it stood in the request before */
     int64_t start; /* for version 0 */
 };
 
@@ -72,10 +73,12 @@ static void list_offsets_answer(struct request *r)
             request_close(r, "no memory");
             return;
         }
-        to->partitions_count = topic->partitions_count;
         for (int32_t i = 0; i < topic->partitions_count; i++, part++) {
-            struct list_offsets_response_partition *p = &to->partitions[i];
+            struct list_offsets_response_partition *p = &to->partitions[to->partitions_count];
 
+            if (part->dropped)
+                continue;
+            to->partitions_count++;
             list_offsets_response_partition_init(p);
             p->partition_index = topic->partitions[i].partition_index;
             p->error_code = status_wire(part->ask.status);
@@ -118,7 +121,7 @@ static bool list_offsets_topic(struct request *r, struct list_offsets *l, const 
     const struct list_offsets_request *request = r->in;
     const struct broker_shard *b = broker_at(r->here);
     const struct image_topic *topic = image_topic(b->image, in->name);
-    bool *seen = REQUEST_ALLOC(r, bool, topic ? topic->count : 0); /* Kafka refuses a partition that stands twice */
+    struct list_offsets_part **seen = REQUEST_ALLOC(r, struct list_offsets_part *, topic ? topic->count : 0);
 
     for (int32_t i = 0; seen && i < in->partitions_count; i++) {
         const struct list_offsets_request_partition *from = &in->partitions[i];
@@ -134,12 +137,14 @@ static bool list_offsets_topic(struct request *r, struct list_offsets *l, const 
         part->settled = true;
         if (!topic || !image_partition(topic, from->partition_index)) {
             part->ask.status = STATUS_UNKNOWN_TOPIC_OR_PARTITION;
-        } else if (seen[from->partition_index]) {
-            part->ask.status = STATUS_INVALID_REQUEST;
+        } else if (seen[from->partition_index]) { /* Kafka refuses a partition that stands twice, and answers it once */
+            part->dropped = true;
+            seen[from->partition_index]->settled = true;
+            seen[from->partition_index]->ask.status = STATUS_INVALID_REQUEST;
         } else if (!timestamp_known(from->timestamp, r->version)) {
             part->ask.status = STATUS_UNSUPPORTED_VERSION;
         } else {
-            seen[from->partition_index] = true;
+            seen[from->partition_index] = part;
             part->settled = false;
             part->topic_id = topic->id;
             part->shard = broker_partition_shard(b->broker, topic->id, from->partition_index);
