@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdalign.h>
 
-#include "base/assert.h"
 #include "base/mem.h"
 
 enum { ARENA_BLOCK = 4096 };
@@ -19,7 +18,6 @@ struct arena_block {
 
 void arena_init(struct arena *arena, size_t limit)
 {
-    ASSERT(limit <= SIZE_MAX / 2); /* so that rounding up never wraps */
     *arena = (struct arena){.limit = limit};
 }
 
@@ -58,7 +56,7 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size)
     size_t need;
     void *out;
 
-    if (__builtin_mul_overflow(count, size, &need) || need > arena->limit)
+    if (__builtin_mul_overflow(count, size, &need) || need > arena->limit || need > SIZE_MAX - 15)
         return NULL;
     need = (need + 15) & ~(size_t)15;
     if (need > arena->limit || arena->used > arena->limit - need)
