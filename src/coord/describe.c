@@ -6,8 +6,8 @@
 #include "wire/api/list_groups.h"
 
 enum {
-    NOT_FOUND_SINCE = 6,    /* version of DescribeGroups (KIP-1043) */
-    MESSAGE_ID_MAX = 32000, /* of a group id in a message, which must be a string of the protocol itself */
+    NOT_FOUND_SINCE = 6,  /* version of DescribeGroups (KIP-1043) */
+    MESSAGE_ID_MAX = 900, /* bytes of a group id in a message */
 };
 
 static const struct {

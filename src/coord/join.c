@@ -304,19 +304,27 @@ static bool facts_of(const struct join_group_request *in, const struct coord_cli
     return facts->protocols;
 }
 
-/* "<client id or group.instance.id>-<uuid>", never longer than a string of the protocol may be. */
+/* "<client id or group.instance.id>-<uuid>", never longer than a string of the protocol may be. data NULL: no memory.
+ */
 static struct str_view new_member_id(const struct coord_client *client, struct str_view instance_id,
                                      struct arena *arena)
 {
     struct str_view name = instance_id.data ? instance_id : client->client_id;
     const uint8_t *u = client->uuid.b;
-    size_t room = INT16_MAX - sizeof "-01234567-89ab-cdef-0123-456789abcdef" + 1;
+    char tail[sizeof "-01234567-89ab-cdef-0123-456789abcdef"], *text;
+    size_t tail_size = sizeof tail - 1;
 
-    if (name.size > room)
-        name.size = room;
-    return arena_format(arena, "%.*s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-                        STR_ARG(name), u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12],
-                        u[13], u[14], u[15]);
+    snprintf(tail, sizeof tail, "-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+    if (name.size > INT16_MAX - tail_size)
+        name.size = INT16_MAX - tail_size;
+    text = arena_alloc(arena, 1, name.size + tail_size);
+    if (!text)
+        return STR_NULL;
+    if (name.size)
+        memcpy(text, name.data, name.size);
+    memcpy(text + name.size, tail, tail_size);
+    return (struct str_view){text, name.size + tail_size};
 }
 
 /* Known members up to the limit; those who come while a join phase is on count by what has joined, so that a group that

@@ -178,6 +178,23 @@ static void the_votes_choose_the_protocol(void **state)
     world_free(w);
 }
 
+/* The ids that are made for the same endless client id differ, and are strings of the protocol. */
+static void the_longest_client_id(void **state)
+{
+    static char name[INT16_MAX + 1];
+    struct world *w = world_new();
+
+    memset(name, 'c', INT16_MAX);
+    w->quiet = true;
+    JOIN(w, .who = name, .version = 3);
+    JOIN(w, .who = name, .version = 3);
+    JOIN(w, .who = name);
+    pass(w, 0);
+    assert_null(w->waiting); /* two are members, one has an id */
+    reload(w);
+    world_free(w);
+}
+
 static void equal_votes_fall_as_in_kafka(void **state)
 {
     struct world *w = world_new();
@@ -305,6 +322,7 @@ int main(void)
         cmocka_unit_test(the_session_ends_without_heartbeats),
         cmocka_unit_test(a_new_member_waits_at_most_5_minutes),
         cmocka_unit_test(the_votes_choose_the_protocol),
+        cmocka_unit_test(the_longest_client_id),
         cmocka_unit_test(equal_votes_fall_as_in_kafka),
         cmocka_unit_test(the_initial_delay_grows_with_members),
         cmocka_unit_test(the_initial_delay_ends_with_the_rebalance_timeout),
