@@ -228,7 +228,7 @@ static void stops_bombs(void **state)
         struct batch_facts facts;
         struct arena arena;
 
-        arena_init(&arena, SIZE_MAX);
+        arena_init(&arena, 256 << 20);
         assert_int_equal(batch_recompress(plain, all[i], 1, SIZE_MAX, &arena, &bomb), STATUS_OK);
         assert_int_equal(batch_check(bomb, &rules, &facts, &error), STATUS_MESSAGE_TOO_LARGE);
         rules.decompressed_max = size;
