@@ -338,6 +338,17 @@ static void coordinator_begin(const struct coordinator *c, struct coord_step *st
     coord_step_init(step, shard_now_ms(c->shard), shard_wall_ms(c->shard), arena);
 }
 
+static void log_removals(struct coord_step *step)
+{
+    LIST_EACH(at, &step->removals)
+    {
+        const struct coord_removal *r = LIST_ENTRY(at, struct coord_removal, link);
+
+        log_line(LOG_INFO, "member leaves its group", "group=%.*s member=%.*s client=%.*s host=%.*s reason=%.*s",
+                 STR_ARG(r->group), STR_ARG(r->member), STR_ARG(r->client_id), STR_ARG(r->host), STR_ARG(r->why));
+    }
+}
+
 /* What follows from a step. An answer waits for every append up to the step's own. */
 static void coordinator_finish(struct coordinator *c, struct coord_step *step)
 {
@@ -353,6 +364,7 @@ static void coordinator_finish(struct coordinator *c, struct coord_step *step)
     if (step->records_count)
         coordinator_append(c, step);
     coordinator_flush_later(c);
+    log_removals(step);
     arena_free(step->arena);
 }
 

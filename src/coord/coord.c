@@ -35,6 +35,7 @@ void coord_step_init(struct coord_step *step, uint64_t now_ms, int64_t wall_ms, 
 {
     *step = (struct coord_step){.now_ms = now_ms, .wall_ms = wall_ms, .arena = arena};
     list_init(&step->answers);
+    list_init(&step->removals);
 }
 
 struct bytes_view coord__arena_bytes(struct arena *arena, struct bytes_view bytes)

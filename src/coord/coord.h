@@ -47,12 +47,19 @@ struct coord_record {
     struct bytes_view key, value; /* value null: a tombstone */
 };
 
+/* A member that is none any more, told to the operator: he sees why a group rebalanced. */
+struct coord_removal {
+    struct list link;
+    struct str_view group, member, client_id, host, why;
+};
+
 /* One step: when it happens, and what comes of it. */
 struct coord_step {
-    uint64_t now_ms;     /* monotonic: deadlines */
-    int64_t wall_ms;     /* since 1970: what is written into records */
-    struct arena *arena; /* takes the records; the shell's */
-    struct list answers; /* struct coord_call */
+    uint64_t now_ms;      /* monotonic: deadlines */
+    int64_t wall_ms;      /* since 1970: what is written into records */
+    struct arena *arena;  /* takes records and removals; the shell's */
+    struct list answers;  /* struct coord_call */
+    struct list removals; /* struct coord_removal; those that there was memory for */
     struct coord_record *records;
     size_t records_count, records_capacity;
 };

@@ -18,8 +18,8 @@
  *   A group that is deleted is gone: Kafka's state Dead is what an unknown group is called.
  *
  * Invariants
- *   1. A member is in `members`, its id in `ids`; a static one is in `instances` too. `leader` is one of `members`, NULL
- *      only when there are none.
+ *   1. A member is in `members`, its id in `ids`; a static one is in `instances` too. `leader` is one of `members`,
+ * NULL only when there are none.
  *   2. All members have the group's protocol type, and at least one protocol that every one of them supports.
  *   3. `joining` counts the members with a parked JoinGroup, `pending` the ids without a member, `syncing` the members
  *      that owe a SyncGroup.
@@ -165,13 +165,13 @@ bool coord__text_set(struct str_view *field, struct str_view text);
 
 struct member_id *coord__id(const struct group *g, struct str_view text); /* NULL: unknown */
 struct member_id *coord__id_new(struct group *g, struct str_view text);   /* pending; unknown before (asserted) */
-void coord__id_free(struct member_id *id);                                /* its member too; nothing parked (asserted) */
-struct member *coord__member(const struct group *g, struct str_view text); /* NULL: unknown, or pending */
+void coord__id_free(struct member_id *id); /* its member too; nothing parked (asserted) */
+struct member *coord__member(const struct group *g, struct str_view text);          /* NULL: unknown, or pending */
 struct member *coord__instance(const struct group *g, struct str_view instance_id); /* NULL: unknown */
 /* Takes a pending id up; `facts` are copied: all but links and flags. */
 struct member *coord__member_new(struct group *g, struct member_id *id, const struct member *facts);
 /* What the member has parked is answered with UNKNOWN_MEMBER_ID. */
-void coord__member_remove(struct member *m, struct coord_step *step);
+void coord__member_remove(struct member *m, struct coord_step *step, struct str_view why);
 bool coord__member_rename(struct member *m, struct str_view text, struct coord_step *step);
 enum status coord__member_check(const struct group *g, struct str_view id, struct str_view instance_id);
 void coord__member_heard(struct member *m, uint64_t now_ms); /* its session goes on */

@@ -158,7 +158,7 @@ static void remove_absent(struct group *g, struct coord_step *step)
 
         next = at->next;
         if (!m->join && !m->instance_id.data)
-            coord__member_remove(m, step);
+            coord__member_remove(m, step, STR_LIT("did not join again within the rebalance timeout"));
     }
 }
 
@@ -278,7 +278,9 @@ void coord__session_timeout(struct member_id *id, struct coord_step *step)
             shrunk(g, step);
     } else if (m->is_new ||
                (!m->join && !m->sync)) { /* who is parked cannot heartbeat; a new one may have gone away unseen */
-        coord__member_remove(m, step);
+        coord__member_remove(m, step,
+                             m->is_new ? STR_LIT("waited too long for the group to let it in")
+                                       : STR_LIT("sent no heartbeat within its session timeout"));
         shrunk(g, step);
     }
 }
@@ -569,7 +571,7 @@ static void join(struct joining *j)
         refuse(j, STATUS_COORDINATOR_NOT_AVAILABLE, j->in->member_id);
     } else if (!accepts(j->group, j->in->member_id)) {
         if (id && id->member)
-            coord__member_remove(id->member, j->step);
+            coord__member_remove(id->member, j->step, STR_LIT("the group is full"));
         else if (id)
             coord__id_free(id);
         refuse(j, STATUS_GROUP_MAX_SIZE_REACHED, STR_LIT(""));

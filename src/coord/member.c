@@ -113,8 +113,24 @@ struct member *coord__member_new(struct group *g, struct member_id *id, const st
     return m;
 }
 
-void coord__member_remove(struct member *m, struct coord_step *step)
+static void tell(const struct member *m, struct coord_step *step, struct str_view why)
 {
+    struct coord_removal *r = arena_alloc(step->arena, 1, sizeof *r);
+
+    if (!r)
+        return;
+    r->group = arena_str(step->arena, m->id->group->id);
+    r->member = arena_str(step->arena, m->id->text);
+    r->client_id = arena_str(step->arena, m->client_id);
+    r->host = arena_str(step->arena, m->client_host);
+    r->why = arena_str(step->arena, why);
+    if (r->group.data && r->member.data && r->client_id.data && r->host.data && r->why.data)
+        list_push_back(&step->removals, &r->link);
+}
+
+void coord__member_remove(struct member *m, struct coord_step *step, struct str_view why)
+{
+    tell(m, step, why);
     coord__join_answer(m, step, STATUS_UNKNOWN_MEMBER_ID, STR_LIT(""));
     coord__sync_answer(m, step, STATUS_UNKNOWN_MEMBER_ID);
     coord__id_free(m->id);

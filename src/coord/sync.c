@@ -100,7 +100,7 @@ void coord__sync_timeout(struct group *g, struct coord_step *step)
 
         next = at->next;
         if (m->owes_sync)
-            coord__member_remove(m, step);
+            coord__member_remove(m, step, STR_LIT("sent no SyncGroup within the rebalance timeout"));
     }
     coord__rebalance_start(g, step);
 }
@@ -235,7 +235,7 @@ static enum status leave(struct group *g, struct coord_step *step, const struct 
         m = who->group_instance_id.data ? coord__instance(g, who->group_instance_id) : NULL;
         if (!m)
             return STATUS_UNKNOWN_MEMBER_ID;
-        coord__member_remove(m, step);
+        coord__member_remove(m, step, who->reason.data ? who->reason : STR_LIT("was removed by its instance id"));
         return STATUS_OK;
     }
     if (id && !id->member) {
@@ -245,7 +245,7 @@ static enum status leave(struct group *g, struct coord_step *step, const struct 
     status = coord__member_check(g, who->member_id, who->group_instance_id);
     if (status)
         return status;
-    coord__member_remove(id->member, step);
+    coord__member_remove(id->member, step, who->reason.data ? who->reason : STR_LIT("left"));
     return STATUS_OK;
 }
 

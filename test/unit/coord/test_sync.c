@@ -203,6 +203,30 @@ static void one_leaves_while_its_sync_waits(void **state)
     world_free(w);
 }
 
+static void every_removal_is_told_with_its_reason(void **state)
+{
+    struct world *w = two_joined();
+
+    w->removals = true;
+    SYNC(w, .who = "a", .id = "a#1", .generation = 1);
+    forget(w);
+    pass(w, 20000);
+    JOIN(w, .who = "c", .version = 3);
+    pass(w, 20000);
+    SYNC(w, .who = "c", .id = "c#3", .generation = 2);
+    LEAVE(w, .id = "c#3");
+    see(w, "removed b#2 of g (b/127.0.0.1): sent no SyncGroup within the rebalance timeout\n"
+           "c: waits\n"
+           "removed a#1 of g (a/127.0.0.1): sent no heartbeat within its session timeout\n"
+           "c: join OK gen=2 range leader=c#3 id=c#3 members=[c#3:]\n"
+           "record g v3 gen=2 consumer/range leader=c#3 at 1040000 [c#3=]\n"
+           "c: sync OK consumer/range \n"
+           "record g v3 gen=3 consumer/ leader= at 1040000 []\n"
+           "removed c#3 of g (c/127.0.0.1): left\n"
+           "-: leave OK OK\n");
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +241,7 @@ int main(void)
         cmocka_unit_test(the_leader_leaves),
         cmocka_unit_test(a_pending_one_leaves),
         cmocka_unit_test(one_leaves_while_its_sync_waits),
+        cmocka_unit_test(every_removal_is_told_with_its_reason),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,6 +205,14 @@ static void call_free(struct call *c)
     mem_free(c);
 }
 
+static void show_removal(struct world *w, const struct coord_removal *r)
+{
+    say(w, "removed ");
+    say_id(w, r->member);
+    say(w, " of " STR_FMT " (" STR_FMT STR_FMT "): " STR_FMT "\n", STR_ARG(r->group), STR_ARG(r->client_id),
+        STR_ARG(r->host), STR_ARG(r->why));
+}
+
 /* What came of a step. `c` is the call that the step was made for: it waits when it is not among the answers. */
 static void finish(struct world *w, struct coord_step *step, struct call *c)
 {
@@ -218,6 +226,11 @@ static void finish(struct world *w, struct coord_step *step, struct call *c)
     if (c) {
         c->next = w->waiting;
         w->waiting = c;
+    }
+    LIST_EACH(at, &step->removals)
+    {
+        if (w->removals)
+            show_removal(w, LIST_ENTRY(at, struct coord_removal, link));
     }
     while ((node = list_pop_front(&step->answers))) {
         struct call *answered = (struct call *)(void *)node, **at = &w->waiting;

@@ -39,6 +39,7 @@ struct world {
     } log[1024];
     size_t log_count;
     bool quiet;                /* nothing is seen */
+    bool removals;             /* seen too */
     unsigned steps, fail_step; /* in that step (1: the first) ... */
     uint64_t fail_at;          /* ... this allocation fails */
 };
