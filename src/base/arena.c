@@ -3,7 +3,6 @@
  */
 #include "base/arena.h"
 
-#include <stdarg.h>
 #include <stdalign.h>
 
 #include "base/mem.h"
@@ -82,16 +81,28 @@ struct str_view arena_str(struct arena *arena, struct str_view text)
     return (struct str_view){copy, text.size};
 }
 
-struct str_view arena_format(struct arena *arena, const char *format, ...)
+struct str_view arena_format_list(struct arena *arena, const char *format, va_list args)
 {
-    char text[1024];
-    va_list args;
+    va_list again;
+    char *text;
     int n;
 
+    va_copy(again, args);
+    n = vsnprintf(NULL, 0, format, args);
+    text = n < 0 ? NULL : arena_alloc(arena, (size_t)n + 1, 1);
+    if (text)
+        (void)vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
+    return (struct str_view){text, text ? (size_t)n : 0};
+}
+
+struct str_view arena_format(struct arena *arena, const char *format, ...)
+{
+    struct str_view text;
+    va_list args;
+
     va_start(args, format);
-    n = vsnprintf(text, sizeof text, format, args);
+    text = arena_format_list(arena, format, args);
     va_end(args);
-    if (n < 0)
-        return STR_NULL;
-    return arena_str(arena, (struct str_view){text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1});
+    return text;
 }

@@ -7,6 +7,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,5 +29,6 @@ struct str_view arena_str(struct arena *arena, struct str_view text) __attribute
 
 /* printf into the arena; data == NULL when there is no memory. */
 struct str_view arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3), warn_unused_result));
+struct str_view arena_format_list(struct arena *arena, const char *format, va_list args) __attribute__((format(printf, 2, 0), warn_unused_result));
 
 #endif

@@ -80,7 +80,7 @@ static void test_text(void **state)
     assert_int_equal(text.data[5], 0);
     assert_true(str_is(arena_str(&arena, STR_LIT("")), ""));
     assert_true(str_is(arena_format(&arena, "%s-%d", "a", 7), "a-7"));
-    assert_int_equal(arena_format(&arena, "%2000d", 1).size, 1023); /* cut */
+    assert_int_equal(arena_format(&arena, "%2000d", 1).size, 2000);
     arena_free(&arena);
 }
 
