@@ -22,7 +22,6 @@ void api_describe_cluster(struct request *r)
 
     describe_cluster_response_init(&out);
     describe_cluster_response_broker_init(&self);
-    out.endpoint_type = in->endpoint_type;
     if (in->endpoint_type == ENDPOINTS_OF_CONTROLLERS) {
         refuse(&out, STATUS_MISMATCHED_ENDPOINT_TYPE,
                STR_LIT("The request was sent to an endpoint of the wrong type: this is one of type BROKER, not CONTROLLER."));

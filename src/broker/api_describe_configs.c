@@ -170,6 +170,18 @@ static bool describe_named(struct description *d, const char *problem)
     return put_rows(d);
 }
 
+/* Our log has no named loggers: there is nothing to tell of the right broker's. */
+static bool describe_logger(struct description *d)
+{
+    int32_t self = broker_at(d->request->here)->broker->node_id;
+    struct str_view name = d->asked->resource_name, id = arena_format(&d->request->arena, "%d", self);
+
+    if (!name.size)
+        return refuse(d, STATUS_INVALID_REQUEST, STR_LIT("Broker id must not be empty"));
+    return str_equal(name, id) ||
+           refuse(d, STATUS_INVALID_REQUEST, arena_format(&d->request->arena, "Unexpected broker id, expected %d but received " STR_FMT, self, STR_ARG(name)));
+}
+
 static bool describe(struct description *d)
 {
     switch (d->type) {
@@ -181,8 +193,8 @@ static bool describe(struct description *d)
         return describe_named(d, "Group name must not be empty");
     case RESOURCE_CLIENT_METRICS:
         return describe_named(d, "Client metrics subscription name must not be empty");
-    case RESOURCE_BROKER_LOGGER: /* our log has no named loggers */
-        return d->asked->resource_name.size ? true : refuse(d, STATUS_INVALID_REQUEST, STR_LIT("Broker id must not be empty"));
+    case RESOURCE_BROKER_LOGGER:
+        return describe_logger(d);
     }
     return refuse(d, STATUS_INVALID_REQUEST, arena_format(&d->request->arena, "Unsupported resource type: %d", d->asked->resource_type));
 }
@@ -200,7 +212,7 @@ void api_describe_configs(struct request *r)
         describe_configs_response_result_init(d.out);
         d.out->resource_type = d.asked->resource_type;
         d.out->resource_name = d.asked->resource_name;
-        d.out->error_message = STR_NULL;
+        d.out->error_message = STR_LIT(""); /* not null, in Kafka */
         if (!describe(&d))
             break;
         out.results_count++;

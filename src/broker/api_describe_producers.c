@@ -3,6 +3,7 @@
  */
 #include "broker/api.h"
 #include "broker/broker.h"
+#include "meta/decide.h"
 #include "wire/api/describe_producers.h"
 
 enum { PRODUCERS_MAX = 1000 /* told of one partition: a leg may not allocate, so there is room for as many beforehand */ };
@@ -79,11 +80,23 @@ static void ask(struct leg *leg)
     leg_finish(leg);
 }
 
+static enum status topic_problem(struct request *r, struct str_view name, const struct image_topic *topic, struct str_view *message)
+{
+    enum status status = topic_name_check(name, &r->arena, message);
+
+    if (status != STATUS_OK || topic)
+        return status;
+    *message = STR_LIT("This server does not host this topic-partition.");
+    return STATUS_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
 static bool collect_topic(struct request *r, struct asking *all, const struct describe_producers_request_topic *in, uint64_t *shards)
 {
     const struct broker_shard *b = broker_at(r->here);
     const struct image_topic *topic = image_topic(b->image, in->name);
     struct describe_producers_response_topic *out = &all->out.topics[all->out.topics_count++];
+    struct str_view message;
+    enum status problem = topic_problem(r, in->name, topic, &message);
 
     out->name = in->name;
     out->partitions = REQUEST_ALLOC(r, struct describe_producers_response_partition, in->partition_indexes_count);
@@ -95,8 +108,9 @@ static bool collect_topic(struct request *r, struct asking *all, const struct de
 
         describe_producers_response_partition_init(partition);
         partition->partition_index = in->partition_indexes[i];
-        if (!image_partition(topic, partition->partition_index)) {
-            partition->error_code = status_wire(STATUS_UNKNOWN_TOPIC_OR_PARTITION);
+        if (problem != STATUS_OK || !image_partition(topic, partition->partition_index)) {
+            partition->error_code = status_wire(problem != STATUS_OK ? problem : STATUS_UNKNOWN_TOPIC_OR_PARTITION);
+            partition->error_message = message;
             continue;
         }
         *item = (struct asked){.out = partition, .topic_id = topic->id, .producers = REQUEST_ALLOC(r, struct partition_producer, PRODUCERS_MAX)};

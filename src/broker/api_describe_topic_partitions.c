@@ -77,6 +77,8 @@ static void put_missing(struct page *page, struct str_view name)
 
     describe_topic_partitions_response_topic_init(out);
     out->name = name;
+    out->is_internal = topic_is_internal(name);
+    out->topic_authorized_operations = OPERATIONS_TOPIC;
     out->error_code = status_wire(topic_name_check(name, &page->request->arena, &ignored) == STATUS_OK ? STATUS_UNKNOWN_TOPIC_OR_PARTITION
                                                                                                       : STATUS_INVALID_TOPIC_EXCEPTION);
 }
@@ -143,6 +145,24 @@ static bool fill(struct page *page, const struct str_view *names, size_t count)
     return true;
 }
 
+/* A cursor that points at nothing: every topic that was named gets the error. */
+static bool refuse_all(struct page *page)
+{
+    const struct describe_topic_partitions_request *in = page->request->in;
+
+    page->out.topics = REQUEST_ALLOC(page->request, struct describe_topic_partitions_response_topic, in->topics_count);
+    if (!page->out.topics)
+        return false;
+    for (int32_t i = 0; i < in->topics_count; i++) {
+        struct describe_topic_partitions_response_topic *out = &page->out.topics[page->out.topics_count++];
+
+        describe_topic_partitions_response_topic_init(out);
+        out->name = in->topics[i].name;
+        out->error_code = status_wire(STATUS_INVALID_REQUEST);
+    }
+    return true;
+}
+
 void api_describe_topic_partitions(struct request *r)
 {
     const struct describe_topic_partitions_request *in = r->in;
@@ -151,16 +171,12 @@ void api_describe_topic_partitions(struct request *r)
     size_t count;
     struct str_view *names;
 
-    if (in->cursor && in->cursor->partition_index < 0) {
-        request_close(r, "a cursor before the first partition"); /* Kafka answers with an error that the schema has no place for */
-        return;
-    }
     describe_topic_partitions_response_init(&page.out);
     if (page.left < 1)
         page.left = 1;
     names = wanted(r, &count);
     page.out.topics = names ? REQUEST_ALLOC(r, struct describe_topic_partitions_response_topic, count) : NULL;
-    if (page.out.topics && fill(&page, names, count))
+    if (page.out.topics && (in->cursor && in->cursor->partition_index < 0 ? refuse_all(&page) : fill(&page, names, count)))
         request_reply(r, &page.out);
     else
         request_close(r, "no memory");

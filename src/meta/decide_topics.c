@@ -16,14 +16,13 @@
 
 struct verdict decide__refuse(struct decision *d, enum status status, const char *format, ...)
 {
-    char text[1024];
+    struct verdict verdict = {status, STR_NULL};
     va_list args;
-    int n;
 
     va_start(args, format);
-    n = vsnprintf(text, sizeof text, format, args);
+    verdict.message = arena_format_list(d->arena, format, args);
     va_end(args);
-    return (struct verdict){status, arena_str(d->arena, (struct str_view){text, n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1})};
+    return verdict;
 }
 
 /* ---- names ---- */

@@ -176,7 +176,7 @@ static void test_file(void **state)
                                      "inter.broker.listener.name=PLAINTEXT\nadvertised.listeners=PLAINTEXT://example.org:19092\n"
                                      "controller.listener.names=CONTROLLER\n"
                                      "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,DOCKER:PLAINTEXT,SSL:SSL\n"
-                                     "log.dirs = /tmp/a \nnum.partitions=7\nlog.retention.hours=2\nnum.partition=3\nlistener.name.x.ssl.key.password=secret\n");
+                                     "log.dirs = /data/a \nnum.partitions=7\nlog.retention.hours=2\nnum.partition=3\nlistener.name.x.ssl.key.password=secret\n");
     const struct config_listener *l;
     const struct config_unknown *unknown;
     size_t count;
@@ -188,7 +188,7 @@ static void test_file(void **state)
     assert_true(str_is(l[0].advertised_host, "example.org") && l[0].advertised_port == 19092);
     assert_true(str_is(l[1].name, "CONTROLLER") && l[1].controller && l[1].port == 9093);
     assert_true(str_is(l[2].name, "DOCKER") && str_is(l[2].host, "::1") && l[2].port == 0);
-    assert_string_equal(config_log_dir(config, 0), "/tmp/a");
+    assert_string_equal(config_log_dir(config, 0), "/data/a");
     assert_int_equal(config_i64(config, CONFIG_NUM_PARTITIONS), 7);
     assert_int_equal(config_i64(config, CONFIG_BROKER_ID), 3);
     assert_true(config_static_voters(config));
