@@ -15,6 +15,7 @@ itself against Apache Kafka; `run.py 'kafkajs/*'` runs one client's cases.
 import base64
 import collections
 import concurrent.futures
+import functools
 import hashlib
 import json
 import os
@@ -29,18 +30,19 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 import suite
-from broker import DEADLINE_S, DEPS, KINDS, java, scratch, until
+from broker import BUILD, DEADLINE_S, DEPS, KINDS, java, scratch, until
 from tools import Tools
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]  # by their number in a batch's attributes
 PARTITIONS = 3
 EPOCH_MS = 1_700_000_000_000
+CLASSES = BUILD / "test-data/client-classes"
 
 # What each client is run by, and what it cannot do: set a "timestamp", have "binary" keys and headers, tell "null"
 # from empty when it reads.
 Client = collections.namedtuple("Client", "name command lacks environment", defaults=[(), {}])
 CLIENTS = [
-    Client("java", java("Client.java")[:-1] + [HERE / "Client.java"]),
+    Client("java", java("Client", classes=CLASSES)),
     Client("kcat", [sys.executable, HERE / "kcat.py"], lacks=("timestamp", "binary")),
     Client("kafka-python-2", [DEPS / "kafka-python-2.0.2/bin/python", HERE / "kafka_python.py"]),
     Client("kafka-python-3", [DEPS / "python/bin/python", HERE / "kafka_python.py"]),
@@ -311,11 +313,11 @@ class Member:
         self.thread.join()
 
 
-def run_client(name, cases, settings, options):
-    """The chosen ones of cases(broker, log) against a broker that only they use."""
+def run_client(name, kind, settings, options):
+    """The chosen ones of the cases of kind(broker, log) against a broker that only they use."""
     directory = scratch(f"client-{name}")
     broker = KINDS[options.against](directory / "data", settings)
-    chosen = [case for case in cases(broker, directory / "client.log") if options.chosen(f"{name}/{case[0]}")]
+    chosen = [case for case in kind(broker, directory / "client.log").cases() if options.chosen(f"{name}/{case[0]}")]
     if chosen:
         start = time.monotonic()
         with broker:
@@ -326,18 +328,14 @@ def run_client(name, cases, settings, options):
 
 def main():
     options = suite.arguments(__doc__, against=True)
-    tasks = [("java-tools", lambda broker, log: Tools(broker, log).cases(), {})]
-    for client in CLIENTS:
-        tasks.append(
-            (
-                client.name,
-                lambda broker, log, client=client: Scenario(client, broker, log).cases(),
-                {"message.max.bytes": 1 << 22},
-            )
-        )
+    subprocess.run(["javac", "-d", CLASSES, "-cp", f"{DEPS}/kafka/libs/*", HERE / "Client.java"], check=True)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for each in [pool.submit(run_client, *task, options) for task in tasks]:
-            each.result()
+        tasks = [pool.submit(run_client, "java-tools", Tools, {}, options)]
+        for client in CLIENTS:
+            scenario = functools.partial(Scenario, client)
+            tasks.append(pool.submit(run_client, client.name, scenario, {"message.max.bytes": 1 << 22}, options))
+        for task in tasks:
+            task.result()
     suite.finish()
 
 

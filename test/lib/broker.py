@@ -21,9 +21,9 @@ import subprocess
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build"
+BUILD = pathlib.Path(os.environ.get("BARNABAS_BUILD", ROOT / "build"))  # another: sanitized, say
 DEPS = ROOT / ".deps"
-DEADLINE_S = 120  # generous: it is only ever reached by a failure
+DEADLINE_S = int(os.environ.get("TEST_DEADLINE_S", 120))  # generous: it is only ever reached by a failure
 
 # What every broker under test runs with, so that tests are quick and answers comparable.
 SETTINGS = {
@@ -54,15 +54,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def java(main, *arguments, libs="kafka", heap="256m"):
-    """The command line that runs a Java class from the jars in .deps."""
+def java(main, *arguments, libs="kafka", heap="256m", classes=None):
+    """The command line that runs a Java class from the jars in .deps, or from a directory of classes beside them."""
+    jars = f"{DEPS / libs / 'libs'}/*"
     return [
         "java",
         f"-Xmx{heap}",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-cp",
-        f"{DEPS / libs / 'libs'}/*",
+        f"{classes}:{jars}" if classes else jars,
         main,
         *map(str, arguments),
     ]
