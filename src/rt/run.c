@@ -7,6 +7,7 @@
 #include "rt/run.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,6 +19,8 @@
 #include "base/mem.h"
 #include "rt/io_epoll.h"
 #include "rt/world.h"
+
+enum { MALLOC_KEEP = 16 * 1024 * 1024 }; /* bytes that the allocator may hold on to */
 
 struct runner { /* one a shard */
     struct run *run;
@@ -207,6 +210,8 @@ enum status rt_run(const struct rt_options *options, struct err *err)
     enum status status;
 
     ASSERT(options->shards > 0 && options->job_threads > 0);
+    mallopt(M_TRIM_THRESHOLD, MALLOC_KEEP); /* codecs take and give back hundreds of kilobytes for each batch: not from and to the kernel */
+    mallopt(M_MMAP_THRESHOLD, MALLOC_KEEP);
     status = run_make(&run, err);
     if (status == STATUS_OK) {
         runner_turn(&run.runners[0]);
