@@ -22,7 +22,8 @@ sys.path.insert(0, str(HERE.parent / "lib"))
 import broker
 import suite
 
-SETTINGS = {"node.id": 1, "log.retention.check.interval.ms": 3_600_000}
+# Small, so that there are snapshots of the metadata, too.
+SETTINGS = {"node.id": 1, "metadata.log.max.record.bytes.between.snapshots": 2000}
 COMPLAINT = re.compile(r"isvalid: false|mismatch|non-consecutive|not (be )?found|error|invalid|unexpected|exception|fail|corrupt|"
                        r"could not|cannot|bigger than|out of order|trailing", re.IGNORECASE)
 # The tool's own: it compares a segment's first offset with one that it made up, -1.
