@@ -387,7 +387,7 @@ static enum status metadata_lead(struct metadata *m, struct err *err)
         return s;
     if (m->snapshot.epoch > log_epoch)
         log_epoch = m->snapshot.epoch;
-    raft_start(&m->raft, m->broker->node_id, m->broker->directory_id, m->image.kraft_version, found ? &saved : NULL,
+    raft_start(&m->raft, m->broker->node_id, m->image.kraft_version, found ? &saved : NULL,
                log_epoch > 0 ? log_epoch : 0, log_end_offset(m->log), &state);
     s = metadata_save_quorum(m, &state, err);
     if (s)

@@ -8,13 +8,13 @@
 
 enum { CONTROL_LEADER_CHANGE = 2 };
 
-void raft_start(struct raft *raft, int32_t node_id, struct uuid directory_id, int16_t kraft_version, const struct quorum_state *saved,
+void raft_start(struct raft *raft, int32_t node_id, int16_t kraft_version, const struct quorum_state *saved,
                 int32_t log_epoch, int64_t log_end, struct quorum_state *state)
 {
     int32_t before = saved && saved->leader_epoch > log_epoch ? saved->leader_epoch : log_epoch;
 
     ASSERT(before < INT32_MAX);
-    *raft = (struct raft){.node_id = node_id, .directory_id = directory_id, .kraft_version = kraft_version,
+    *raft = (struct raft){.node_id = node_id, .kraft_version = kraft_version,
                           .epoch = before + 1, .epoch_start = log_end, .end = log_end, .high_watermark = 0};
     *state = (struct quorum_state){.leader_id = node_id, .leader_epoch = raft->epoch, .voted_id = -1, .version = kraft_version > 0};
 }
@@ -24,21 +24,18 @@ static void put_voters(struct writer *w, const struct raft *raft)
 {
     writer_count_compact(w, 1);
     writer_i32(w, raft->node_id);
-    if (raft->kraft_version > 0)
-        writer_uuid(w, raft->directory_id);
     writer_uvarint(w, 0);
 }
 
 void raft_leader_change(const struct raft *raft, struct raft_control *out)
 {
-    int16_t version = raft->kraft_version > 0;
     struct writer w;
 
     writer_init(&w, out->key, sizeof out->key);
     writer_i16(&w, 0);
     writer_i16(&w, CONTROL_LEADER_CHANGE);
     writer_init(&w, out->value, sizeof out->value);
-    writer_i16(&w, version);
+    writer_i16(&w, 0); /* also with kraft.version 1: Kafka 4.3 writes no other, and its dump tool reads no other */
     writer_i32(&w, raft->node_id);
     put_voters(&w, raft);
     put_voters(&w, raft); /* who granted their votes */

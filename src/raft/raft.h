@@ -33,7 +33,6 @@ size_t quorum_state_format(const struct quorum_state *state, int32_t node_id, ch
 
 struct raft {
     int32_t node_id;
-    struct uuid directory_id;
     int16_t kraft_version;    /* 0: the voters stand in the configuration; 1: in the log (KIP-853) */
     int32_t epoch;            /* -1 before raft_start */
     int64_t epoch_start;      /* offset of the LeaderChange record */
@@ -42,11 +41,11 @@ struct raft {
 
 /* The leader's first act. `saved` is what quorum-state says (NULL: no file), `log_epoch` the last epoch in the log and the snapshot (0: none), `log_end` the log's
  * end. After it: write `state` durably, then append the LeaderChange batch of raft_leader_change at log_end. */
-void raft_start(struct raft *raft, int32_t node_id, struct uuid directory_id, int16_t kraft_version, const struct quorum_state *saved,
-                int32_t log_epoch, int64_t log_end, struct quorum_state *state);
+void raft_start(struct raft *raft, int32_t node_id, int16_t kraft_version, const struct quorum_state *saved, int32_t log_epoch,
+                int64_t log_end, struct quorum_state *state);
 
-/* Key and value of the control record that opens the epoch (LeaderChangeMessage, version 0 or 1 as kraft_version). */
-#define LEADER_CHANGE_SIZE 128
+/* Key and value of the control record that opens the epoch (LeaderChangeMessage). */
+#define LEADER_CHANGE_SIZE 32
 struct raft_control {
     uint8_t key[4];
     uint8_t value[LEADER_CHANGE_SIZE];
