@@ -150,6 +150,8 @@ static void lead_again(struct decision *d, const struct image_topic *topic, int3
     if (!contains(image_isr(p), id)) {
         record.isr = &id;
         record.isr_count = 1;
+        record.eligible_leader_replicas_count = p->elr_count ? 0 : -1; /* 0 empties, -1 leaves */
+        record.last_known_elr_count = p->last_known_elr_count ? 0 : -1;
     }
     put(d, &partition_change_record_message, image_partition_version(d->image), &record);
 }

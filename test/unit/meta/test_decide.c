@@ -10,6 +10,7 @@
 #include "wire/api/create_topics.h"
 #include "wire/api/delete_topics.h"
 #include "wire/api/incremental_alter_configs.h"
+#include "wire/record/partition_change_record.h"
 
 struct world {
     struct image image;
@@ -393,6 +394,46 @@ static void test_whole_configs(void **state)
     world_free(&w);
 }
 
+/* What a broker left that stopped, and what one left that was killed while it recovered. */
+static void test_leads_again(void **state)
+{
+    struct image_endpoint endpoint = {STR_LIT("PLAINTEXT"), STR_LIT("localhost"), 9092, 0};
+    struct decide_node node = {.id = 1, .incarnation = {{7}}, .directory = {{2}}, .broker_endpoints = &endpoint, .broker_endpoints_count = 1};
+    struct partition_change_record change;
+    const struct image_partition *p;
+    struct world w;
+    int64_t epoch;
+
+    (void)state;
+    world_init(&w);
+    (void)create(&w, ask("t", 3, 1), NULL);
+    p = image_topic(&w.image, STR_LIT("t"))->partitions;
+    partition_change_record_init(&change);
+    change.topic_id = image_topic(&w.image, STR_LIT("t"))->id;
+    change.partition_id = 0;
+    change.leader = LEADER_NONE;
+    change.isr_count = 0;
+    change.eligible_leader_replicas = change.last_known_elr = (int32_t[]){1};
+    change.eligible_leader_replicas_count = change.last_known_elr_count = 1;
+    put(&w.image, &partition_change_record_message, 2, &change);
+    partition_change_record_init(&change);
+    change.topic_id = image_topic(&w.image, STR_LIT("t"))->id;
+    change.partition_id = 1;
+    change.leader_recovery_state = 1;
+    put(&w.image, &partition_change_record_message, 2, &change);
+    assert_true(p[0].leader == LEADER_NONE && p[0].leader_epoch == 1 && p[1].recovery_state == 1);
+
+    begin(&w);
+    assert_int_equal(decide_register_broker(&w.d, &node, 100, &epoch), STATUS_OK);
+    assert_int_equal(epoch, 100);
+    assert_int_equal(commit(&w), 3); /* the registration and two partitions: the third is led already */
+    assert_true(p[0].leader == 1 && p[0].leader_epoch == 2 && p[0].elr_count == 0 && p[0].last_known_elr_count == 0);
+    assert_true(image_isr(&p[0]).count == 1 && image_isr(&p[0]).ids[0] == 1);
+    assert_true(p[1].leader == 1 && p[1].leader_epoch == 0 && p[1].recovery_state == 0);
+    assert_true(p[2].leader_epoch == 0 && p[2].partition_epoch == 0);
+    world_free(&w);
+}
+
 static void test_producer_ids(void **state)
 {
     struct world w;
@@ -439,7 +480,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_create),       cmocka_unit_test(test_names),           cmocka_unit_test(test_manual_assignments), cmocka_unit_test(test_create_with_configs),
         cmocka_unit_test(test_request_of_many), cmocka_unit_test(test_delete),       cmocka_unit_test(test_create_partitions),  cmocka_unit_test(test_incremental_configs),
-        cmocka_unit_test(test_whole_configs), cmocka_unit_test(test_producer_ids),   cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_whole_configs), cmocka_unit_test(test_leads_again),   cmocka_unit_test(test_producer_ids), cmocka_unit_test(test_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
