@@ -46,7 +46,7 @@ struct fetch_leg {
     struct fetch *fetch;
     unsigned shard;
     unsigned armed;     /* waiters that are linked or whose wake is on its way */
-    size_t bytes;
+    size_t bytes;       /* of the last read; a partition that has more than it may send now is enough in itself */
     bool failed;        /* a partition answers with an error: no waiting */
     bool waits;         /* the last read left waiters behind: exactly one `woken` follows it */
     bool away;          /* home's: the leg is reading, or its `woken` is to come */
@@ -125,7 +125,7 @@ static void fetch_part_read(struct fetch_leg *leg, struct fetch_part *part, stru
     if (part->read.status || part->read.diverging_epoch >= 0)
         leg->failed = true;
     else
-        leg->bytes += part->read.slice.size;
+        leg->bytes += part->read.slice.more ? leg->fetch->bytes_min : part->read.slice.size;
 }
 
 static void fetch_part_wait(struct fetch_leg *leg, struct fetch_part *part, struct broker_shard *b)

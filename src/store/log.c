@@ -191,6 +191,7 @@ enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size
         if (slice_measure(log, seg, limit, end, size_max, at_least_one, slice, err))
             return err->status;
         slice->file = slice->size ? file_ref(seg->file) : NULL;
+        slice->more = slice->position + slice->size < end || (i + 1 < log->count && log->segments[i + 1]->base < limit);
         return STATUS_OK;
     }
     return STATUS_OK;

@@ -101,6 +101,7 @@ struct log_slice {
     uint64_t position;
     size_t size;
     int64_t base_offset; /* of the first batch: may lie before the offset that was asked */
+    bool more;           /* what follows is there to be read, beyond size_max or in the next segment */
 };
 
 /* From the batch that contains `offset` on, at most size_max bytes, at least the first batch when at_least_one, never beyond `limit_offset` (exclusive,
