@@ -446,6 +446,25 @@ static void test_delete_and_recreate(void **state)
     world_close(&w);
 }
 
+/* Names that are no names (reliability: Framing): refused by name, and nothing of them reaches the disk. */
+static void test_topic_names(void **state)
+{
+    char longest[251] = {0};
+    const char *bad[] = {"", ".", "..", "../up", "a/b", "sp ace", "nul\x01", "\xff\xfe", "\xc3\xa4", longest};
+    struct world w;
+
+    memset(longest, 'x', 250);
+    world_open(&w, 60, NULL);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(create_topic(&w, bad[i], 1), STATUS_INVALID_TOPIC_EXCEPTION);
+    longest[249] = 0;
+    assert_int_equal(create_topic(&w, longest, 1), 0);
+    assert_int_equal(produce(&w, longest, 0, "fits", 1), 0);
+    assert_int_equal(create_topic(&w, "a.b", 1), 0);
+    assert_int_equal(create_topic(&w, "a_b", 1), STATUS_INVALID_TOPIC_EXCEPTION); /* they would be one metric */
+    world_close(&w);
+}
+
 /* Traps row 5: a topic that Metadata makes serves at once. */
 static void test_auto_creation(void **state)
 {
@@ -493,7 +512,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_produce_and_fetch), cmocka_unit_test(test_idempotence),    cmocka_unit_test(test_long_poll),      cmocka_unit_test(test_wakes_race),     cmocka_unit_test(test_minimum_above_maximum),
         cmocka_unit_test(test_restart),           cmocka_unit_test(test_delete_and_recreate), cmocka_unit_test(test_auto_creation),
-        cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_topic_names),         cmocka_unit_test(test_replay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,12 +130,47 @@ static void test_pipelined_and_cut(void **state)
     sim_node_stop(n);
 }
 
+/* Exhaustion: thousands of requests whose answers nobody reads. The node stops reading; when the answers are taken, all of them come, in order. */
+static void test_unread_answers(void **state)
+{
+    enum { REQUESTS = 5000 };
+    struct sim_node *n = sim_node_new(4, NULL, NULL);
+    struct sim_client *c = sim_node_connect(n);
+    struct api_versions_request in;
+    struct arena arena;
+
+    arena_init(&arena, 4 * ARENA);
+    api_versions_request_init(&in);
+    for (int32_t i = 0; i < REQUESTS; i++) {
+        struct bytes_view bytes = sim_request(API_API_VERSIONS, 0, i, &in, &arena);
+
+        sim_client_send(c, bytes.data, bytes.size);
+    }
+    sim_run(sim_node_sim(n), WAIT_US);
+    assert_serves(n);
+    for (int32_t i = 0; i < REQUESTS; i++) {
+        struct bytes_view got;
+        size_t size;
+
+        assert_true(sim_client_wait(c, 8, WAIT_US));
+        got = sim_client_received(c);
+        size = (size_t)got.data[2] << 8 | got.data[3];
+        assert_int_equal((int32_t)got.data[6] << 8 | got.data[7], i);
+        assert_true(sim_client_wait(c, 4 + size, WAIT_US));
+        sim_client_take(c, 4 + size);
+    }
+    arena_free(&arena);
+    sim_client_close(c);
+    sim_node_stop(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_api_versions_of_the_future),
         cmocka_unit_test(test_pipelined_and_cut),
+        cmocka_unit_test(test_unread_answers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
