@@ -89,6 +89,8 @@ struct str_view arena_format_list(struct arena *arena, const char *format, va_li
 
     va_copy(again, args);
     n = vsnprintf(NULL, 0, format, args);
+    if (n > INT16_MAX)
+        n = INT16_MAX;
     text = n < 0 ? NULL : arena_alloc(arena, (size_t)n + 1, 1);
     if (text)
         (void)vsnprintf(text, (size_t)n + 1, format, again);

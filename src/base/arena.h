@@ -27,7 +27,7 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size) __attribute__(
 /* Copies, terminated by a zero byte that the view does not count. data == NULL when there is no memory. */
 struct str_view arena_str(struct arena *arena, struct str_view text) __attribute__((warn_unused_result));
 
-/* printf into the arena; data == NULL when there is no memory. */
+/* printf into the arena, cut at INT16_MAX bytes: the longest string of the wire, where such texts go. data == NULL when there is no memory. */
 struct str_view arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3), warn_unused_result));
 struct str_view arena_format_list(struct arena *arena, const char *format, va_list args) __attribute__((format(printf, 2, 0), warn_unused_result));
 

@@ -155,6 +155,8 @@ static struct verdict resolve_list(struct decision *d, const struct resource *r,
     if (!is_list)
         return decide__refuse(d, STATUS_INVALID_CONFIG, "Can't %s to key " STR_FMT " because its type is not LIST.", verb, STR_ARG(change->key));
     change->value = list_changed(d, from.data ? from : inherited, change->value, change->op == OP_APPEND);
+    if (change->value.size > INT16_MAX)
+        return decide__refuse(d, STATUS_INVALID_CONFIG, "The list " STR_FMT " would be too long.", STR_ARG(change->key));
     return change->value.data ? VERDICT_OK : (struct verdict){STATUS_NO_MEMORY, STR_NULL};
 }
 

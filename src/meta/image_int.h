@@ -7,7 +7,7 @@
 #include "meta/image.h"
 
 enum {
-    IMAGE_CONFIG_KEY_MAX = 4096,  /* resource type and name: longer names are refused */
+    IMAGE_CONFIG_KEY_MAX = 1 + INT16_MAX + 1, /* resource type and name: more than the wire can bring */
     IMAGE_PARTITION_MAX = 1 << 20, /* partitions of one topic: a record with a larger index is corrupt */
 };
 

@@ -81,6 +81,7 @@ static void test_text(void **state)
     assert_true(str_is(arena_str(&arena, STR_LIT("")), ""));
     assert_true(str_is(arena_format(&arena, "%s-%d", "a", 7), "a-7"));
     assert_int_equal(arena_format(&arena, "%2000d", 1).size, 2000);
+    assert_int_equal(arena_format(&arena, "%40000d", 1).size, INT16_MAX); /* cut */
     arena_free(&arena);
 }
 

@@ -118,8 +118,8 @@ static int16_t create(struct world *w, struct create_topics_request_topic topic,
     assert_int_equal(out.topics_count, 1);
     if (message)
         assert_true(str_is(out.topics[0].error_message, message));
-    else
-        assert_null(out.topics[0].error_message.data);
+    assert_true(out.topics[0].error_message.size <= INT16_MAX);
+    assert_int_equal(out.topics[0].error_message.data != NULL, out.topics[0].error_code != 0);
     (void)commit(w);
     return out.topics[0].error_code;
 }
@@ -319,6 +319,7 @@ static int16_t alter(struct world *w, int8_t type, const char *name, int8_t op, 
     assert_int_equal(decide_incremental_alter_configs(&w->d, &in, &out), STATUS_OK);
     if (message)
         assert_true(str_is(out.responses[0].error_message, message));
+    assert_true(out.responses[0].error_message.size <= INT16_MAX);
     (void)commit(w);
     return out.responses[0].error_code;
 }
@@ -362,6 +363,28 @@ static void test_incremental_configs(void **state)
                      STATUS_INVALID_CONFIG);
     assert_int_equal(alter(&w, RESOURCE_GROUP, "g", SET, "x", "1", NULL), 0);
     assert_int_equal(alter(&w, 99, "g", SET, "x", "1", NULL), STATUS_INVALID_REQUEST);
+    world_free(&w);
+}
+
+/* The longest texts that a peer can bring: answered, applied, never more than a record or a reply can hold. */
+static void test_long_texts(void **state)
+{
+    enum { SET, DELETE, APPEND };
+    static char longest[INT16_MAX + 1], other[INT16_MAX + 1];
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    memset(longest, 'x', INT16_MAX);
+    memset(other, 'y', INT16_MAX);
+    assert_int_equal(alter(&w, RESOURCE_GROUP, longest, SET, longest, longest, NULL), 0);
+    assert_int_equal(image_config_value(image_config(&w.image, RESOURCE_GROUP, str_from(longest)), str_from(longest)).size, INT16_MAX);
+    assert_int_equal(alter(&w, RESOURCE_TOPIC, longest, SET, "x", "y", NULL), STATUS_INVALID_TOPIC_EXCEPTION);
+    assert_int_equal(create(&w, ask(longest, 1, 1), NULL), STATUS_INVALID_TOPIC_EXCEPTION);
+    (void)create(&w, ask("t", 1, 1), NULL);
+    assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", SET, "cleanup.policy", longest, NULL), 0);
+    assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", APPEND, "cleanup.policy", other, "The list cleanup.policy would be too long."), STATUS_INVALID_CONFIG);
+    assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", APPEND, longest, other, NULL), STATUS_INVALID_CONFIG);
     world_free(&w);
 }
 
@@ -480,7 +503,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_create),       cmocka_unit_test(test_names),           cmocka_unit_test(test_manual_assignments), cmocka_unit_test(test_create_with_configs),
         cmocka_unit_test(test_request_of_many), cmocka_unit_test(test_delete),       cmocka_unit_test(test_create_partitions),  cmocka_unit_test(test_incremental_configs),
-        cmocka_unit_test(test_whole_configs), cmocka_unit_test(test_leads_again),   cmocka_unit_test(test_producer_ids), cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_whole_configs), cmocka_unit_test(test_leads_again),     cmocka_unit_test(test_long_texts),   cmocka_unit_test(test_producer_ids), cmocka_unit_test(test_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
