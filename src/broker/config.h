@@ -90,6 +90,8 @@ enum config_source {
     SOURCE_CLIENT_METRICS = 7,
     SOURCE_GROUP = 8,
 };
+enum { CONFIG_SYNONYMS_MAX = 1 + 4 * 3 }; /* its own, and three units at four sources */
+
 struct config_synonym {
     const char *name;
     struct str_view value; /* null: null */
@@ -100,7 +102,7 @@ struct config_described {
     struct str_view value;
     enum config_source source;
     bool read_only;
-    struct config_synonym *synonyms; /* the first is the value itself */
+    struct config_synonym synonyms[CONFIG_SYNONYMS_MAX]; /* the first is the value itself */
     size_t synonyms_count;
 };
 /* The keys that a resource of this type has. */

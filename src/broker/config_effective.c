@@ -196,6 +196,7 @@ static struct str_view layer_text(const struct layers *layers, enum config_sourc
 
 static void add_synonym(struct config_described *out, const char *name, struct str_view value, enum config_source source, bool secret)
 {
+    ASSERT(out->synonyms_count < CONFIG_SYNONYMS_MAX);
     out->synonyms[out->synonyms_count++] = (struct config_synonym){name, secret ? STR_NULL : value, source};
 }
 
@@ -334,9 +335,6 @@ enum status config_describe(const struct config *config, const struct image *ima
 
     ASSERT(index < count);
     *out = (struct config_described){.row = &rows[index]};
-    out->synonyms = arena_alloc(arena, 1 + 4 * (out->row->origins_count ? out->row->origins_count : 1), sizeof *out->synonyms);
-    if (!out->synonyms)
-        return STATUS_NO_MEMORY;
     if (type == RESOURCE_BROKER)
         describe_broker(&layers, image, own != NULL, index, out, &value);
     else
