@@ -228,6 +228,7 @@ void config_rules(const struct config *config, struct decide_rules *rules)
         .context = config,
         .partitions_default = (int32_t)config_i64(config, CONFIG_NUM_PARTITIONS),
         .replication_default = (int16_t)config_i64(config, CONFIG_DEFAULT_REPLICATION_FACTOR),
+        .min_insync_replicas = (int32_t)config_i64(config, CONFIG_MIN_INSYNC_REPLICAS),
         .delete_topics = config_bool(config, CONFIG_DELETE_TOPIC_ENABLE),
         .check = check,
         .inherited = inherited,

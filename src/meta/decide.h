@@ -30,6 +30,7 @@ struct decide_rules {
     const void *context;
     int32_t partitions_default;  /* num.partitions */
     int16_t replication_default; /* default.replication.factor */
+    int32_t min_insync_replicas; /* min.insync.replicas */
     bool delete_topics;          /* delete.topic.enable */
     /* Judges the overrides that a resource would have. INVALID_CONFIG or INVALID_REQUEST, with a message in the arena. */
     enum status (*check)(const void *context, enum config_resource type, struct str_view name, const struct image_config_entry *entries,

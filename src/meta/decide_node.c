@@ -6,6 +6,7 @@
 #include "meta/image_int.h"
 #include "wire/record/begin_transaction_record.h"
 #include "wire/record/end_transaction_record.h"
+#include "wire/record/feature_level_record.h"
 #include "wire/record/partition_change_record.h"
 #include "wire/record/producer_ids_record.h"
 #include "wire/record/register_broker_record.h"
@@ -40,6 +41,25 @@ static void put_raw(struct decision *d, struct bytes_view record)
         memcpy(to, record.data, record.size);
 }
 
+/* Whether the records finalize eligible leader replicas. */
+static bool enables_elr(struct decision *d, const struct meta_records *bootstrap)
+{
+    for (size_t i = 0; i < bootstrap->count; i++) {
+        struct feature_level_record record;
+        uint32_t type, version;
+        struct reader r;
+
+        reader_init(&r, bootstrap->values[i].data, bootstrap->values[i].size);
+        (void)reader_uvarint(&r);
+        type = reader_uvarint(&r);
+        version = reader_uvarint(&r);
+        if (type == FEATURE_LEVEL_RECORD_API_KEY && version <= FEATURE_LEVEL_RECORD_VERSION_MAX &&
+            feature_level_record_decode(&r, (int16_t)version, d->arena, &record) == STATUS_OK && str_is(record.name, "eligible.leader.replicas.version"))
+            return record.feature_level > 0;
+    }
+    return false;
+}
+
 enum status decide_bootstrap(struct decision *d, const struct meta_records *bootstrap)
 {
     struct begin_transaction_record begin = {.name = STR_LIT("Bootstrap records")};
@@ -50,8 +70,8 @@ enum status decide_bootstrap(struct decision *d, const struct meta_records *boot
     put(d, &begin_transaction_record_message, 0, &begin);
     for (size_t i = 0; i < bootstrap->count; i++)
         put_raw(d, bootstrap->values[i]);
-    /* With eligible leader replicas, min.insync.replicas belongs to the cluster and not to a broker (KIP-966). */
-    decide__put_config(d, RESOURCE_BROKER, STR_LIT(""), STR_LIT("min.insync.replicas"), STR_LIT("1"));
+    if (enables_elr(d, bootstrap)) /* then min.insync.replicas belongs to the cluster and not to a broker (KIP-966) */
+        decide__put_config(d, RESOURCE_BROKER, STR_LIT(""), STR_LIT("min.insync.replicas"), arena_format(d->arena, "%d", d->rules->min_insync_replicas));
     put(d, &end_transaction_record_message, 0, &end);
     return decide__done(d);
 }

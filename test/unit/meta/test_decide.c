@@ -72,7 +72,7 @@ static void world_init(struct world *w)
     struct err err = {0};
     int64_t epoch;
 
-    *w = (struct world){.rules = {.context = w, .partitions_default = 4, .replication_default = 1, .delete_topics = true, .check = check, .inherited = inherited}};
+    *w = (struct world){.rules = {.context = w, .partitions_default = 4, .replication_default = 1, .min_insync_replicas = 2, .delete_topics = true, .check = check, .inherited = inherited}};
     arena_init(&w->arena, 64 << 20);
     image_init(&w->image, 1, NULL, NULL);
     begin(w);
@@ -86,6 +86,7 @@ static void world_init(struct world *w)
     assert_int_equal(epoch, 11); /* its own offset */
     assert_int_equal(image_feature_level(&w->image, "metadata.version"), 30);
     assert_int_equal(image_broker(&w->image, 1)->record.broker_epoch, 11);
+    assert_true(str_is(image_config_value(image_config(&w->image, RESOURCE_BROKER, STR_LIT("")), STR_LIT("min.insync.replicas")), "2"));
     begin(w);
     assert_int_equal(decide_bootstrap(&w->d, &bootstrap), STATUS_OK);
     assert_int_equal(w->d.records.count, 0); /* only once */
