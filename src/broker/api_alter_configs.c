@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * AlterConfigs (33): the overrides of a resource as a whole; those that are not named go. Decided on shard 0, answered when they hold everywhere.
+ * AlterConfigs (33): the overrides of a resource as a whole; those that are not named go. Decided on shard 0, answered
+ * when they hold everywhere.
  */
 #include "broker/api.h"
 #include "broker/broker.h"

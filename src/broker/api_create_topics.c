@@ -25,7 +25,8 @@ static struct image_config *overrides(struct request *r, const struct create_top
     return own;
 }
 
-static bool describe(struct request *r, const struct create_topics_request_topic *topic, struct create_topics_response_topic *out)
+static bool describe(struct request *r, const struct create_topics_request_topic *topic,
+                     struct create_topics_response_topic *out)
 {
     const struct broker_shard *b = broker_at(r->here);
     const struct image_config *own = overrides(r, topic);
@@ -38,13 +39,15 @@ static bool describe(struct request *r, const struct create_topics_request_topic
         struct create_topics_response_config *config = &out->configs[out->configs_count];
         struct config_described described;
 
-        if (config_describe(b->broker->config, metadata_image(b->metadata), RESOURCE_TOPIC, own, i, &r->arena, &described) != STATUS_OK)
+        if (config_describe(b->broker->config, metadata_image(b->metadata), RESOURCE_TOPIC, own, i, &r->arena,
+                            &described) != STATUS_OK)
             return false;
         if (described.row->internal && described.source == SOURCE_DEFAULT)
             continue;
         create_topics_response_config_init(config);
         config->name = str_from(described.row->name);
-        config->value = described.source == SOURCE_TOPIC ? image_config_value(own, config->name) : described.value; /* as it was given */
+        config->value = described.source == SOURCE_TOPIC ? image_config_value(own, config->name)
+                                                         : described.value; /* as it was given */
         config->config_source = (int8_t)described.source;
         config->is_sensitive = described.row->type == CONFIG_TYPE_PASSWORD;
         out->configs_count++;

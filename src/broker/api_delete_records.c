@@ -64,7 +64,8 @@ static enum status topic_problem(const struct broker_shard *b, struct str_view n
     return STATUS_POLICY_VIOLATION;
 }
 
-static bool collect_topic(struct request *r, struct deletions *all, const struct delete_records_request_topic *in, uint64_t *shards)
+static bool collect_topic(struct request *r, struct deletions *all, const struct delete_records_request_topic *in,
+                          uint64_t *shards)
 {
     const struct broker_shard *b = broker_at(r->here);
     const struct image_topic *topic = image_topic(b->image, in->name);
@@ -83,10 +84,13 @@ static bool collect_topic(struct request *r, struct deletions *all, const struct
         delete_records_response_partition_init(partition);
         partition->partition_index = index;
         partition->low_watermark = -1;
-        partition->error_code = status_wire(problem != STATUS_OK ? problem : there ? STATUS_OK : STATUS_UNKNOWN_TOPIC_OR_PARTITION);
+        partition->error_code = status_wire(problem != STATUS_OK ? problem
+                                            : there              ? STATUS_OK
+                                                                 : STATUS_UNKNOWN_TOPIC_OR_PARTITION);
         if (partition->error_code)
             continue;
-        all->items[all->count] = (struct deletion){partition, topic->id, in->partitions[i].offset, broker_partition_shard(b->broker, topic->id, index)};
+        all->items[all->count] = (struct deletion){partition, topic->id, in->partitions[i].offset,
+                                                   broker_partition_shard(b->broker, topic->id, index)};
         *shards |= (uint64_t)1 << all->items[all->count++].shard;
     }
     return true;

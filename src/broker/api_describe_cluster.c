@@ -23,10 +23,13 @@ void api_describe_cluster(struct request *r)
     describe_cluster_response_init(&out);
     describe_cluster_response_broker_init(&self);
     if (in->endpoint_type == ENDPOINTS_OF_CONTROLLERS) {
-        refuse(&out, STATUS_MISMATCHED_ENDPOINT_TYPE,
-               STR_LIT("The request was sent to an endpoint of the wrong type: this is one of type BROKER, not CONTROLLER."));
+        refuse(
+            &out, STATUS_MISMATCHED_ENDPOINT_TYPE,
+            STR_LIT(
+                "The request was sent to an endpoint of the wrong type: this is one of type BROKER, not CONTROLLER."));
     } else if (in->endpoint_type != ENDPOINTS_OF_BROKERS) {
-        refuse(&out, STATUS_UNSUPPORTED_ENDPOINT_TYPE, arena_format(&r->arena, "Unsupported endpoint type %d", in->endpoint_type));
+        refuse(&out, STATUS_UNSUPPORTED_ENDPOINT_TYPE,
+               arena_format(&r->arena, "Unsupported endpoint type %d", in->endpoint_type));
     } else {
         self.broker_id = broker->node_id;
         self.host = str_from(r->listener->advertised_host);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * DescribeConfigs (32): the keys of topics, brokers, groups and client metrics subscriptions, with what holds and where it comes from.
+ * DescribeConfigs (32): the keys of topics, brokers, groups and client metrics subscriptions, with what holds and where
+ * it comes from.
  */
 #include "broker/api.h"
 #include "broker/broker.h"
@@ -27,7 +28,8 @@ static bool wants(const struct describe_configs_request_resource *asked, struct 
     return asked->configuration_keys_count <= 0;
 }
 
-static bool put_synonyms(const struct description *d, const struct config_described *described, struct describe_configs_response_config *out)
+static bool put_synonyms(const struct description *d, const struct config_described *described,
+                         struct describe_configs_response_config *out)
 {
     const struct describe_configs_request *in = d->request->in;
 
@@ -58,7 +60,8 @@ static bool put_row(const struct description *d, size_t index)
     struct describe_configs_response_config *out = &d->out->configs[d->out->configs_count];
     struct config_described described;
 
-    if (config_describe(b->broker->config, b->image, d->type, described_by(d), index, &d->request->arena, &described) != STATUS_OK)
+    if (config_describe(b->broker->config, b->image, d->type, described_by(d), index, &d->request->arena, &described) !=
+        STATUS_OK)
         return false;
     if ((described.row->internal || described.row->dynamic_only) && described.source == SOURCE_DEFAULT)
         return true;
@@ -90,11 +93,13 @@ static bool put_unknown(const struct description *d, struct str_view key, enum c
     out->config_type = CONFIG_TYPE_UNKNOWN;
     out->synonyms = REQUEST_ALLOC(d->request, struct describe_configs_response_synonym, 1);
     if (out->synonyms && in->include_synonyms)
-        out->synonyms[out->synonyms_count++] = (struct describe_configs_response_synonym){.name = key, .source = (int8_t)source};
+        out->synonyms[out->synonyms_count++] =
+            (struct describe_configs_response_synonym){.name = key, .source = (int8_t)source};
     return out->synonyms != NULL;
 }
 
-static bool put_unknowns(const struct description *d, const struct image_config *overrides, enum config_source source, const struct image_config *before)
+static bool put_unknowns(const struct description *d, const struct image_config *overrides, enum config_source source,
+                         const struct image_config *before)
 {
     unsigned count;
     const struct config_row *rows = config_rows(d->type, &count);
@@ -102,7 +107,8 @@ static bool put_unknowns(const struct description *d, const struct image_config 
     for (size_t i = 0; overrides && i < overrides->count; i++) {
         struct str_view key = overrides->entries[i].key;
 
-        if (config_row_find(rows, count, key) < 0 && wants(d->asked, key) && !image_config_value(before, key).data && !put_unknown(d, key, source))
+        if (config_row_find(rows, count, key) < 0 && wants(d->asked, key) && !image_config_value(before, key).data &&
+            !put_unknown(d, key, source))
             return false;
     }
     return true;
@@ -123,8 +129,8 @@ static bool put_rows(const struct description *d)
         if (wants(d->asked, key) && (!d->cluster_wide || image_config_value(d->cluster, key).data) && !put_row(d, i))
             return false;
     }
-    return d->type != RESOURCE_BROKER ||
-           ((d->cluster_wide || put_unknowns(d, d->own, SOURCE_BROKER, NULL)) && put_unknowns(d, d->cluster, SOURCE_BROKER_DEFAULT, d->own));
+    return d->type != RESOURCE_BROKER || ((d->cluster_wide || put_unknowns(d, d->own, SOURCE_BROKER, NULL)) &&
+                                          put_unknowns(d, d->cluster, SOURCE_BROKER_DEFAULT, d->own));
 }
 
 static bool refuse(const struct description *d, enum status status, struct str_view message)
@@ -156,8 +162,10 @@ static bool describe_broker(struct description *d)
     d->cluster_wide = name.size == 0;
     d->cluster = image_config(b->image, RESOURCE_BROKER, STR_LIT(""));
     if (!d->cluster_wide && !str_equal(name, self))
-        return refuse(d, STATUS_INVALID_REQUEST, arena_format(&d->request->arena, "Unexpected broker id, expected " STR_FMT " or empty string, but received " STR_FMT,
-                                                               STR_ARG(self), STR_ARG(name)));
+        return refuse(d, STATUS_INVALID_REQUEST,
+                      arena_format(&d->request->arena,
+                                   "Unexpected broker id, expected " STR_FMT " or empty string, but received " STR_FMT,
+                                   STR_ARG(self), STR_ARG(name)));
     d->own = d->cluster_wide ? NULL : image_config(b->image, RESOURCE_BROKER, self);
     return d->cluster_wide && !d->cluster ? true : put_rows(d);
 }
@@ -179,7 +187,9 @@ static bool describe_logger(struct description *d)
     if (!name.size)
         return refuse(d, STATUS_INVALID_REQUEST, STR_LIT("Broker id must not be empty"));
     return str_equal(name, id) ||
-           refuse(d, STATUS_INVALID_REQUEST, arena_format(&d->request->arena, "Unexpected broker id, expected %d but received " STR_FMT, self, STR_ARG(name)));
+           refuse(d, STATUS_INVALID_REQUEST,
+                  arena_format(&d->request->arena, "Unexpected broker id, expected %d but received " STR_FMT, self,
+                               STR_ARG(name)));
 }
 
 static bool describe(struct description *d)
@@ -196,7 +206,8 @@ static bool describe(struct description *d)
     case RESOURCE_BROKER_LOGGER:
         return describe_logger(d);
     }
-    return refuse(d, STATUS_INVALID_REQUEST, arena_format(&d->request->arena, "Unsupported resource type: %d", d->asked->resource_type));
+    return refuse(d, STATUS_INVALID_REQUEST,
+                  arena_format(&d->request->arena, "Unsupported resource type: %d", d->asked->resource_type));
 }
 
 void api_describe_configs(struct request *r)
@@ -207,7 +218,10 @@ void api_describe_configs(struct request *r)
     describe_configs_response_init(&out);
     out.results = REQUEST_ALLOC(r, struct describe_configs_response_result, in->resources_count);
     for (int32_t i = 0; out.results && i < in->resources_count; i++) {
-        struct description d = {.request = r, .asked = &in->resources[i], .type = (enum config_resource)in->resources[i].resource_type, .out = &out.results[i]};
+        struct description d = {.request = r,
+                                .asked = &in->resources[i],
+                                .type = (enum config_resource)in->resources[i].resource_type,
+                                .out = &out.results[i]};
 
         describe_configs_response_result_init(d.out);
         d.out->resource_type = d.asked->resource_type;

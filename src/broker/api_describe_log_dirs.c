@@ -43,8 +43,8 @@ static void measure(struct leg *leg)
     leg_finish(leg);
 }
 
-static void put_partition(struct measurement *m, const struct broker *broker, const struct image_topic *topic, int32_t index,
-                          struct describe_log_dirs_response_topic *out)
+static void put_partition(struct measurement *m, const struct broker *broker, const struct image_topic *topic,
+                          int32_t index, struct describe_log_dirs_response_topic *out)
 {
     struct describe_log_dirs_response_partition *partition;
 
@@ -58,7 +58,8 @@ static void put_partition(struct measurement *m, const struct broker *broker, co
 }
 
 /* `indexes` of the topic; NULL: all of them. */
-static bool put_topic(struct request *r, struct measurement *m, const struct image_topic *topic, const int32_t *indexes, int32_t count)
+static bool put_topic(struct request *r, struct measurement *m, const struct image_topic *topic, const int32_t *indexes,
+                      int32_t count)
 {
     struct describe_log_dirs_response_topic *out = &m->dir.topics[m->dir.topics_count];
 
@@ -80,7 +81,8 @@ static bool put_all(struct request *r, struct measurement *m)
     m->dir.topics = REQUEST_ALLOC(r, struct describe_log_dirs_response_topic, image->topics_by_name.count);
     m->items = REQUEST_ALLOC(r, struct measured, image->partitions_count);
     good = m->dir.topics && m->items;
-    for (const struct image_topic *topic = image_topic_first(image); good && topic; topic = image_topic_next(image, topic))
+    for (const struct image_topic *topic = image_topic_first(image); good && topic;
+         topic = image_topic_next(image, topic))
         good = put_topic(r, m, topic, NULL, topic->count);
     return good;
 }

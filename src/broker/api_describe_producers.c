@@ -6,7 +6,9 @@
 #include "meta/decide.h"
 #include "wire/api/describe_producers.h"
 
-enum { PRODUCERS_MAX = 1000 /* told of one partition: a leg may not allocate, so there is room for as many beforehand */ };
+enum {
+    PRODUCERS_MAX = 1000 /* told of one partition: a leg may not allocate, so there is room for as many beforehand */
+};
 
 struct asked {
     struct describe_producers_response_partition *out;
@@ -80,7 +82,8 @@ static void ask(struct leg *leg)
     leg_finish(leg);
 }
 
-static enum status topic_problem(struct request *r, struct str_view name, const struct image_topic *topic, struct str_view *message)
+static enum status topic_problem(struct request *r, struct str_view name, const struct image_topic *topic,
+                                 struct str_view *message)
 {
     enum status status = topic_name_check(name, &r->arena, message);
 
@@ -90,7 +93,8 @@ static enum status topic_problem(struct request *r, struct str_view name, const 
     return STATUS_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
-static bool collect_topic(struct request *r, struct asking *all, const struct describe_producers_request_topic *in, uint64_t *shards)
+static bool collect_topic(struct request *r, struct asking *all, const struct describe_producers_request_topic *in,
+                          uint64_t *shards)
 {
     const struct broker_shard *b = broker_at(r->here);
     const struct image_topic *topic = image_topic(b->image, in->name);
@@ -113,7 +117,9 @@ static bool collect_topic(struct request *r, struct asking *all, const struct de
             partition->error_message = message;
             continue;
         }
-        *item = (struct asked){.out = partition, .topic_id = topic->id, .producers = REQUEST_ALLOC(r, struct partition_producer, PRODUCERS_MAX)};
+        *item = (struct asked){.out = partition,
+                               .topic_id = topic->id,
+                               .producers = REQUEST_ALLOC(r, struct partition_producer, PRODUCERS_MAX)};
         if (!item->producers)
             return false;
         item->shard = broker_partition_shard(b->broker, topic->id, partition->partition_index);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * DescribeQuorum (55): the leader of the metadata log and how far its replicas are. In a quorum of one it is always at its own end.
+ * DescribeQuorum (55): the leader of the metadata log and how far its replicas are. In a quorum of one it is always at
+ * its own end.
  */
 #include "broker/api.h"
 #include "broker/broker.h"
@@ -10,8 +11,8 @@ enum { DIRECTORY_VERSION_MIN = 2 };
 
 static bool asks_metadata(const struct describe_quorum_request *in)
 {
-    return in->topics_count == 1 && str_is(in->topics[0].topic_name, METADATA_TOPIC) && in->topics[0].partitions_count == 1 &&
-           in->topics[0].partitions[0].partition_index == 0;
+    return in->topics_count == 1 && str_is(in->topics[0].topic_name, METADATA_TOPIC) &&
+           in->topics[0].partitions_count == 1 && in->topics[0].partitions[0].partition_index == 0;
 }
 
 /* Any other question gets its own shape back, with an error in each partition. */
@@ -52,8 +53,10 @@ static bool put_nodes(struct request *r, struct describe_quorum_response *out)
     node->listeners = REQUEST_ALLOC(r, struct describe_quorum_response_listener, broker->listeners_count);
     for (size_t i = 0; node->listeners && i < broker->listeners_count; i++) {
         if (broker->listeners[i].controller)
-            node->listeners[node->listeners_count++] = (struct describe_quorum_response_listener){
-                .name = broker->listeners[i].name, .host = str_from(broker->listeners[i].advertised_host), .port = broker->listeners[i].advertised_port};
+            node->listeners[node->listeners_count++] =
+                (struct describe_quorum_response_listener){.name = broker->listeners[i].name,
+                                                           .host = str_from(broker->listeners[i].advertised_host),
+                                                           .port = broker->listeners[i].advertised_port};
     }
     out->nodes = node;
     out->nodes_count = 1;
@@ -65,8 +68,10 @@ static bool put_quorum(struct request *r, struct describe_quorum_response *out)
     const struct broker_shard *b = broker_at(r->here);
     struct quorum_view quorum = metadata_quorum(b->metadata);
     struct describe_quorum_response_topic *topic = REQUEST_ALLOC(r, struct describe_quorum_response_topic, 1);
-    struct describe_quorum_response_partition *partition = REQUEST_ALLOC(r, struct describe_quorum_response_partition, 1);
-    struct describe_quorum_response_replica_state *self = REQUEST_ALLOC(r, struct describe_quorum_response_replica_state, 1);
+    struct describe_quorum_response_partition *partition =
+        REQUEST_ALLOC(r, struct describe_quorum_response_partition, 1);
+    struct describe_quorum_response_replica_state *self =
+        REQUEST_ALLOC(r, struct describe_quorum_response_replica_state, 1);
 
     if (!topic || !partition || !self)
         return false;

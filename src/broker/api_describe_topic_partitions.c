@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * DescribeTopicPartitions (75): partitions with their eligible leader replicas, page by page (KIP-966).
  *
- * Topics go by name. The cursor names the first partition of the page; a page has at most the limit of the request and of
- * max.request.partition.size.limit; one that is full says where the next begins.
+ * Topics go by name. The cursor names the first partition of the page; a page has at most the limit of the request and
+ * of max.request.partition.size.limit; one that is full says where the next begins.
  */
 #include "broker/api.h"
 #include "broker/broker.h"
@@ -21,7 +21,8 @@ static int32_t *borrowed(struct image_nodes nodes)
     return (int32_t *)(uintptr_t)nodes.ids; /* encoded before anything changes */
 }
 
-static void put_partition(const struct image_partition *p, int32_t index, struct describe_topic_partitions_response_partition *out)
+static void put_partition(const struct image_partition *p, int32_t index,
+                          struct describe_topic_partitions_response_partition *out)
 {
     describe_topic_partitions_response_partition_init(out);
     out->error_code = p->leader < 0 ? status_wire(STATUS_LEADER_NOT_AVAILABLE) : 0;
@@ -40,7 +41,8 @@ static void put_partition(const struct image_partition *p, int32_t index, struct
 
 static bool set_cursor(struct page *page, struct str_view topic, int32_t partition)
 {
-    struct describe_topic_partitions_response_next_cursor *cursor = REQUEST_ALLOC(page->request, struct describe_topic_partitions_response_next_cursor, 1);
+    struct describe_topic_partitions_response_next_cursor *cursor =
+        REQUEST_ALLOC(page->request, struct describe_topic_partitions_response_next_cursor, 1);
 
     if (!cursor)
         return false;
@@ -79,8 +81,9 @@ static void put_missing(struct page *page, struct str_view name)
     out->name = name;
     out->is_internal = topic_is_internal(name);
     out->topic_authorized_operations = OPERATIONS_TOPIC;
-    out->error_code = status_wire(topic_name_check(name, &page->request->arena, &ignored) == STATUS_OK ? STATUS_UNKNOWN_TOPIC_OR_PARTITION
-                                                                                                      : STATUS_INVALID_TOPIC_EXCEPTION);
+    out->error_code = status_wire(topic_name_check(name, &page->request->arena, &ignored) == STATUS_OK
+                                      ? STATUS_UNKNOWN_TOPIC_OR_PARTITION
+                                      : STATUS_INVALID_TOPIC_EXCEPTION);
 }
 
 static int order_names(const void *a, const void *b)
@@ -167,7 +170,8 @@ void api_describe_topic_partitions(struct request *r)
 {
     const struct describe_topic_partitions_request *in = r->in;
     int64_t limit = config_i64(broker_at(r->here)->broker->config, CONFIG_MAX_REQUEST_PARTITION_SIZE_LIMIT);
-    struct page page = {.request = r, .left = in->response_partition_limit < limit ? in->response_partition_limit : (int32_t)limit};
+    struct page page = {.request = r,
+                        .left = in->response_partition_limit < limit ? in->response_partition_limit : (int32_t)limit};
     size_t count;
     struct str_view *names;
 
@@ -176,7 +180,8 @@ void api_describe_topic_partitions(struct request *r)
         page.left = 1;
     names = wanted(r, &count);
     page.out.topics = names ? REQUEST_ALLOC(r, struct describe_topic_partitions_response_topic, count) : NULL;
-    if (page.out.topics && (in->cursor && in->cursor->partition_index < 0 ? refuse_all(&page) : fill(&page, names, count)))
+    if (page.out.topics &&
+        (in->cursor && in->cursor->partition_index < 0 ? refuse_all(&page) : fill(&page, names, count)))
         request_reply(r, &page.out);
     else
         request_close(r, "no memory");

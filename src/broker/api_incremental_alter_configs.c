@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * IncrementalAlterConfigs (44): single overrides set, removed, or their lists changed. Decided on shard 0, answered when they hold everywhere.
+ * IncrementalAlterConfigs (44): single overrides set, removed, or their lists changed. Decided on shard 0, answered
+ * when they hold everywhere.
  */
 #include "broker/api.h"
 #include "broker/broker.h"

@@ -16,7 +16,8 @@ static void list(struct listing *l, enum config_resource type, struct str_view n
 {
     if (l->out.config_resources_count == l->capacity) {
         int32_t capacity = l->capacity ? l->capacity * 2 : 64;
-        struct list_config_resources_response_config_resource *more = REQUEST_ALLOC(l->request, struct list_config_resources_response_config_resource, capacity);
+        struct list_config_resources_response_config_resource *more =
+            REQUEST_ALLOC(l->request, struct list_config_resources_response_config_resource, capacity);
 
         l->full |= !more;
         if (!more)
@@ -26,8 +27,8 @@ static void list(struct listing *l, enum config_resource type, struct str_view n
         l->out.config_resources = more;
         l->capacity = capacity;
     }
-    l->out.config_resources[l->out.config_resources_count++] = (struct list_config_resources_response_config_resource){
-        .resource_name = name, .resource_type = (int8_t)type};
+    l->out.config_resources[l->out.config_resources_count++] =
+        (struct list_config_resources_response_config_resource){.resource_name = name, .resource_type = (int8_t)type};
 }
 
 /* Those of a type that have overrides. */
@@ -50,7 +51,8 @@ static bool list_type(struct listing *l, int8_t type)
 
     switch ((enum config_resource)type) {
     case RESOURCE_TOPIC:
-        for (const struct image_topic *topic = image_topic_first(b->image); topic; topic = image_topic_next(b->image, topic))
+        for (const struct image_topic *topic = image_topic_first(b->image); topic;
+             topic = image_topic_next(b->image, topic))
             list(l, RESOURCE_TOPIC, topic->name);
         return true;
     case RESOURCE_BROKER:
@@ -67,7 +69,8 @@ static bool list_type(struct listing *l, int8_t type)
 
 void api_list_config_resources(struct request *r)
 {
-    static const int8_t all[] = {RESOURCE_TOPIC, RESOURCE_BROKER, RESOURCE_BROKER_LOGGER, RESOURCE_CLIENT_METRICS, RESOURCE_GROUP};
+    static const int8_t all[] = {RESOURCE_TOPIC, RESOURCE_BROKER, RESOURCE_BROKER_LOGGER, RESOURCE_CLIENT_METRICS,
+                                 RESOURCE_GROUP};
     static const int8_t metrics[] = {RESOURCE_CLIENT_METRICS};
     const struct list_config_resources_request *in = r->in;
     const int8_t *types = r->version == 0 ? metrics : in->resource_types_count > 0 ? in->resource_types : all;

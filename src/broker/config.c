@@ -14,7 +14,8 @@ static bool parse_initial(struct config *config, enum config_key key)
     const struct config_row *row = &config_broker_rows[key];
     struct str_view message;
 
-    return config_value_parse(row, str_from(row->initial), &config->slots[key].value, &config->arena, &message) == STATUS_OK;
+    return config_value_parse(row, str_from(row->initial), &config->slots[key].value, &config->arena, &message) ==
+           STATUS_OK;
 }
 
 struct config *config_new(void)
@@ -55,7 +56,8 @@ enum status config__put(struct config *config, enum config_key key, struct str_v
     return status;
 }
 
-/* Without a file: one node for this machine's own clients, whose internal topics have one replica and whose groups do not wait for more members. */
+/* Without a file: one node for this machine's own clients, whose internal topics have one replica and whose groups do
+ * not wait for more members. */
 static const struct {
     enum config_key key;
     struct str_view text;
@@ -92,7 +94,8 @@ static enum status keep_unknown(struct config *config, struct str_view key, stru
 {
     struct config_unknown *unknown = config->unknown;
 
-    if (has_prefix(key, "listener.name.") || has_prefix(key, "config.providers.") || has_prefix(key, "rsm.config.") || has_prefix(key, "rlmm.config."))
+    if (has_prefix(key, "listener.name.") || has_prefix(key, "config.providers.") || has_prefix(key, "rsm.config.") ||
+        has_prefix(key, "rlmm.config."))
         return STATUS_OK;
     if (config->unknown_count == config->unknown_capacity) {
         size_t capacity = config->unknown_capacity ? config->unknown_capacity * 2 : 16;
@@ -105,7 +108,8 @@ static enum status keep_unknown(struct config *config, struct str_view key, stru
         config->unknown = unknown;
         config->unknown_capacity = capacity;
     }
-    unknown[config->unknown_count++] = (struct config_unknown){key, config_row_nearest(config_broker_rows, config_broker_rows_count, key)};
+    unknown[config->unknown_count++] =
+        (struct config_unknown){key, config_row_nearest(config_broker_rows, config_broker_rows_count, key)};
     return STATUS_OK;
 }
 
@@ -141,10 +145,11 @@ enum status config_set(struct config *config, struct str_view key_value, struct 
     if (!equals)
         return err_set(err, STATUS_INVALID, "--set " STR_FMT ": expected key=value", STR_ARG(key_value));
     if (row >= 0)
-        return config__put(config, (enum config_key)row, (struct str_view){equals + 1, key_value.size - key.size - 1}, err);
+        return config__put(config, (enum config_key)row, (struct str_view){equals + 1, key_value.size - key.size - 1},
+                           err);
     nearest = config_row_nearest(config_broker_rows, config_broker_rows_count, key);
-    return err_set(err, STATUS_INVALID, "--set " STR_FMT ": no such key%s%s%s", STR_ARG(key), nearest ? "; did you mean " : "", nearest ? nearest : "",
-                   nearest ? "?" : "");
+    return err_set(err, STATUS_INVALID, "--set " STR_FMT ": no such key%s%s%s", STR_ARG(key),
+                   nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
 const struct config_unknown *config_unknown(const struct config *config, size_t *count)
@@ -202,7 +207,9 @@ static enum status finish_dirs(struct config *config, struct err *err)
             return err_set(err, STATUS_INVALID_CONFIG, "log.dirs has an empty element");
         config->dirs[config->dirs_count] = dir;
     }
-    return config->dirs && config->dirs_count == count ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the configuration");
+    return config->dirs && config->dirs_count == count
+               ? STATUS_OK
+               : err_set(err, STATUS_NO_MEMORY, "no memory for the configuration");
 }
 
 /* id@host:port,... : this node and nobody else. */
@@ -217,12 +224,14 @@ static enum status check_voters(const struct config *config, struct err *err)
         const char *at = voter.size ? memchr(voter.data, '@', voter.size) : NULL;
 
         if (!at)
-            return err_set(err, STATUS_INVALID_CONFIG, "controller.quorum.voters: expected id@host:port, not '" STR_FMT "'", STR_ARG(voter));
+            return err_set(err, STATUS_INVALID_CONFIG,
+                           "controller.quorum.voters: expected id@host:port, not '" STR_FMT "'", STR_ARG(voter));
         ours |= str_is((struct str_view){voter.data, (size_t)(at - voter.data)}, config->node_id);
         count++;
     }
     if (count > 1)
-        return err_set(err, STATUS_INVALID_CONFIG, "controller.quorum.voters names %u nodes: only a quorum of one is served so far", count);
+        return err_set(err, STATUS_INVALID_CONFIG,
+                       "controller.quorum.voters names %u nodes: only a quorum of one is served so far", count);
     if (count == 1 && !ours)
         return err_set(err, STATUS_INVALID_CONFIG, "controller.quorum.voters does not name node %s", config->node_id);
     return STATUS_OK;
@@ -233,13 +242,17 @@ static enum status check_served(const struct config *config, struct err *err)
     struct str_view roles = config_str(config, CONFIG_PROCESS_ROLES);
 
     if (roles.data && !(list_contains(roles, "broker") && list_contains(roles, "controller")))
-        return err_set(err, STATUS_INVALID_CONFIG, "process.roles=" STR_FMT ": only broker,controller in one node is served so far", STR_ARG(roles));
+        return err_set(err, STATUS_INVALID_CONFIG,
+                       "process.roles=" STR_FMT ": only broker,controller in one node is served so far",
+                       STR_ARG(roles));
     if (config_str(config, CONFIG_AUTHORIZER_CLASS_NAME).size)
-        return err_set(err, STATUS_INVALID_CONFIG, "authorizer.class.name is set, but nothing is authorized so far: remove it to run without");
+        return err_set(err, STATUS_INVALID_CONFIG,
+                       "authorizer.class.name is set, but nothing is authorized so far: remove it to run without");
     if (config_log_dir(config, 1))
         return err_set(err, STATUS_INVALID_CONFIG, "log.dirs names more than one directory: only one is served so far");
     if (strcmp(config_metadata_dir(config), config_log_dir(config, 0)) != 0)
-        return err_set(err, STATUS_INVALID_CONFIG, "metadata.log.dir differs from log.dirs: only one directory is served so far");
+        return err_set(err, STATUS_INVALID_CONFIG,
+                       "metadata.log.dir differs from log.dirs: only one directory is served so far");
     return STATUS_OK;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The values that hold now: the static configuration under the overrides of the image. See config.h.
  *
- * A topic's or group's value without an override of its own comes from broker keys (`origins` of its row): the strongest key that
- * has a value anywhere wins, so that log.retention.ms beats log.retention.hours wherever the two stand.
+ * A topic's or group's value without an override of its own comes from broker keys (`origins` of its row): the
+ * strongest key that has a value anywhere wins, so that log.retention.ms beats log.retention.hours wherever the two
+ * stand.
  */
 #include "broker/config_int.h"
 
@@ -14,7 +15,8 @@ static const struct image_config *broker_overrides(const struct config *config, 
     return image_config(image, RESOURCE_BROKER, str_from(config->node_id));
 }
 
-/* Parses what was checked when it was set; a value that an older or newer broker took and we do not counts as not there. */
+/* Parses what was checked when it was set; a value that an older or newer broker took and we do not counts as not
+ * there. */
 static bool parse(const struct config_row *row, struct str_view text, struct config_value *value)
 {
     struct str_view message;
@@ -34,7 +36,8 @@ static struct config_value broker_value(const struct config *config, const struc
 
     if (row->scope != CONFIG_READ_ONLY && image &&
         (parse(row, image_config_value(broker_overrides(config, image), str_from(row->name)), &value) ||
-         parse(row, image_config_value(image_config(image, RESOURCE_BROKER, STR_LIT("")), str_from(row->name)), &value)))
+         parse(row, image_config_value(image_config(image, RESOURCE_BROKER, STR_LIT("")), str_from(row->name)),
+               &value)))
         return value;
     return config->slots[key].value;
 }
@@ -47,7 +50,8 @@ static struct config_value scaled(struct config_value value, int32_t factor)
     return value;
 }
 
-static struct config_value inherited(const struct config *config, const struct image *image, const struct config_row *row)
+static struct config_value inherited(const struct config *config, const struct image *image,
+                                     const struct config_row *row)
 {
     struct config_value value = {.null = true};
 
@@ -61,8 +65,8 @@ static struct config_value inherited(const struct config *config, const struct i
     return value;
 }
 
-static struct config_value resource_value(const struct config *config, const struct image *image, enum config_resource type, struct str_view name,
-                                          const struct config_row *row)
+static struct config_value resource_value(const struct config *config, const struct image *image,
+                                          enum config_resource type, struct str_view name, const struct config_row *row)
 {
     struct config_value value;
 
@@ -81,30 +85,35 @@ struct str_view config_broker_str(const struct config *config, const struct imag
     return broker_value(config, image, key).s;
 }
 
-bool config_topic_bool(const struct config *config, const struct image *image, struct str_view topic, enum topic_key key)
+bool config_topic_bool(const struct config *config, const struct image *image, struct str_view topic,
+                       enum topic_key key)
 {
     ASSERT(config_topic_rows[key].type == CONFIG_TYPE_BOOLEAN);
     return resource_value(config, image, RESOURCE_TOPIC, topic, &config_topic_rows[key]).i;
 }
 
-int64_t config_topic_i64(const struct config *config, const struct image *image, struct str_view topic, enum topic_key key)
+int64_t config_topic_i64(const struct config *config, const struct image *image, struct str_view topic,
+                         enum topic_key key)
 {
     ASSERT(config_topic_rows[key].type == CONFIG_TYPE_INT || config_topic_rows[key].type == CONFIG_TYPE_LONG);
     return resource_value(config, image, RESOURCE_TOPIC, topic, &config_topic_rows[key]).i;
 }
 
-double config_topic_f64(const struct config *config, const struct image *image, struct str_view topic, enum topic_key key)
+double config_topic_f64(const struct config *config, const struct image *image, struct str_view topic,
+                        enum topic_key key)
 {
     ASSERT(config_topic_rows[key].type == CONFIG_TYPE_DOUBLE);
     return resource_value(config, image, RESOURCE_TOPIC, topic, &config_topic_rows[key]).d;
 }
 
-struct str_view config_topic_str(const struct config *config, const struct image *image, struct str_view topic, enum topic_key key)
+struct str_view config_topic_str(const struct config *config, const struct image *image, struct str_view topic,
+                                 enum topic_key key)
 {
     return resource_value(config, image, RESOURCE_TOPIC, topic, &config_topic_rows[key]).s;
 }
 
-int64_t config_group_i64(const struct config *config, const struct image *image, struct str_view group, enum group_key key)
+int64_t config_group_i64(const struct config *config, const struct image *image, struct str_view group,
+                         enum group_key key)
 {
     ASSERT(config_group_rows[key].type == CONFIG_TYPE_INT || config_group_rows[key].type == CONFIG_TYPE_LONG);
     return resource_value(config, image, RESOURCE_GROUP, group, &config_group_rows[key]).i;
@@ -120,7 +129,8 @@ static bool list_has(struct str_view list, const char *item)
 }
 
 /* compression.type as a codec and its level; -1: as the producer sent it. */
-static void set_compression(struct partition_config *out, const struct config *config, const struct image *image, struct str_view topic)
+static void set_compression(struct partition_config *out, const struct config *config, const struct image *image,
+                            struct str_view topic)
 {
     static const struct {
         const char *name;
@@ -141,28 +151,32 @@ static void set_compression(struct partition_config *out, const struct config *c
         if (!str_is(type, codecs[i].name))
             continue;
         out->compression = codecs[i].codec;
-        out->compression_level = codecs[i].level == TOPIC_KEYS ? 0 : (int)config_topic_i64(config, image, topic, codecs[i].level);
+        out->compression_level =
+            codecs[i].level == TOPIC_KEYS ? 0 : (int)config_topic_i64(config, image, topic, codecs[i].level);
     }
 }
 
-void config_topic(const struct config *config, const struct image *image, struct str_view topic, struct partition_config *out)
+void config_topic(const struct config *config, const struct image *image, struct str_view topic,
+                  struct partition_config *out)
 {
     struct str_view policy = config_topic_str(config, image, topic, TOPIC_CLEANUP_POLICY);
     int64_t small = config_topic_i64(config, image, topic, TOPIC_INTERNAL_SEGMENT_BYTES);
 
     *out = (struct partition_config){
-        .log = {
-            .segment_bytes = small > 0 ? small : config_topic_i64(config, image, topic, TOPIC_SEGMENT_BYTES),
-            .segment_ms = config_topic_i64(config, image, topic, TOPIC_SEGMENT_MS),
-            .segment_jitter_ms = config_topic_i64(config, image, topic, TOPIC_SEGMENT_JITTER_MS),
-            .segment_index_bytes = config_topic_i64(config, image, topic, TOPIC_SEGMENT_INDEX_BYTES),
-            .index_interval_bytes = config_topic_i64(config, image, topic, TOPIC_INDEX_INTERVAL_BYTES),
-            .retention_bytes = config_topic_i64(config, image, topic, TOPIC_RETENTION_BYTES),
-            .retention_ms = config_topic_i64(config, image, topic, TOPIC_RETENTION_MS),
-            .file_delete_delay_ms = config_topic_i64(config, image, topic, TOPIC_FILE_DELETE_DELAY_MS),
-            .append_time = str_is(config_topic_str(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_TYPE), "LogAppendTime"),
-            .deletes = list_has(policy, "delete"),
-        },
+        .log =
+            {
+                .segment_bytes = small > 0 ? small : config_topic_i64(config, image, topic, TOPIC_SEGMENT_BYTES),
+                .segment_ms = config_topic_i64(config, image, topic, TOPIC_SEGMENT_MS),
+                .segment_jitter_ms = config_topic_i64(config, image, topic, TOPIC_SEGMENT_JITTER_MS),
+                .segment_index_bytes = config_topic_i64(config, image, topic, TOPIC_SEGMENT_INDEX_BYTES),
+                .index_interval_bytes = config_topic_i64(config, image, topic, TOPIC_INDEX_INTERVAL_BYTES),
+                .retention_bytes = config_topic_i64(config, image, topic, TOPIC_RETENTION_BYTES),
+                .retention_ms = config_topic_i64(config, image, topic, TOPIC_RETENTION_MS),
+                .file_delete_delay_ms = config_topic_i64(config, image, topic, TOPIC_FILE_DELETE_DELAY_MS),
+                .append_time =
+                    str_is(config_topic_str(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_TYPE), "LogAppendTime"),
+                .deletes = list_has(policy, "delete"),
+            },
         .compacted = list_has(policy, "compact"),
         .message_bytes_max = config_topic_i64(config, image, topic, TOPIC_MAX_MESSAGE_BYTES),
         .decompressed_bytes_max = config_topic_i64(config, image, topic, TOPIC_MAX_DECOMPRESSED_MESSAGE_BYTES),
@@ -194,14 +208,16 @@ static struct str_view layer_text(const struct layers *layers, enum config_sourc
     return str_from(config_broker_rows[key].initial);
 }
 
-static void add_synonym(struct config_described *out, const char *name, struct str_view value, enum config_source source, bool secret)
+static void add_synonym(struct config_described *out, const char *name, struct str_view value,
+                        enum config_source source, bool secret)
 {
     ASSERT(out->synonyms_count < CONFIG_SYNONYMS_MAX);
     out->synonyms[out->synonyms_count++] = (struct config_synonym){name, secret ? STR_NULL : value, source};
 }
 
 /* Every place where one of `family` is set, by source, from the first that sets `own` on: what Kafka lists. */
-static void add_family(struct config_described *out, const struct layers *layers, const struct config_origin *family, unsigned count, enum config_key own)
+static void add_family(struct config_described *out, const struct layers *layers, const struct config_origin *family,
+                       unsigned count, enum config_key own)
 {
     static const enum config_source sources[] = {SOURCE_BROKER, SOURCE_BROKER_DEFAULT, SOURCE_STATIC, SOURCE_DEFAULT};
     bool reached = false;
@@ -213,7 +229,8 @@ static void add_family(struct config_described *out, const struct layers *layers
 
             reached |= key == own && text.data;
             if (text.data && reached)
-                add_synonym(out, config_broker_rows[key].name, text, sources[s], config_broker_rows[key].type == CONFIG_TYPE_PASSWORD);
+                add_synonym(out, config_broker_rows[key].name, text, sources[s],
+                            config_broker_rows[key].type == CONFIG_TYPE_PASSWORD);
         }
     }
 }
@@ -268,8 +285,8 @@ static enum config_source own_source(enum config_resource type)
     return type == RESOURCE_TOPIC ? SOURCE_TOPIC : type == RESOURCE_GROUP ? SOURCE_GROUP : SOURCE_CLIENT_METRICS;
 }
 
-static void describe_broker(const struct layers *layers, const struct image *image, bool cluster_wide, size_t index, struct config_described *out,
-                            struct config_value *value)
+static void describe_broker(const struct layers *layers, const struct image *image, bool cluster_wide, size_t index,
+                            struct config_described *out, struct config_value *value)
 {
     enum config_key key = (enum config_key)index;
     const struct config_row *row = &config_broker_rows[key];
@@ -278,7 +295,8 @@ static void describe_broker(const struct layers *layers, const struct image *ima
 
     *value = broker_value(layers->config, image, key);
     if (!cluster_wide) {
-        add_family(out, layers, row->origins_count ? row->origins : &self, row->origins_count ? row->origins_count : 1, key);
+        add_family(out, layers, row->origins_count ? row->origins : &self, row->origins_count ? row->origins_count : 1,
+                   key);
     } else if (text.data) {
         add_synonym(out, row->name, text, SOURCE_BROKER_DEFAULT, row->type == CONFIG_TYPE_PASSWORD);
         (void)parse(row, text, value);
@@ -286,8 +304,8 @@ static void describe_broker(const struct layers *layers, const struct image *ima
     out->read_only = row->scope == CONFIG_READ_ONLY;
 }
 
-static void describe_resource(const struct layers *layers, const struct image *image, enum config_resource type, const struct image_config *own,
-                              struct config_described *out, struct config_value *value)
+static void describe_resource(const struct layers *layers, const struct image *image, enum config_resource type,
+                              const struct image_config *own, struct config_described *out, struct config_value *value)
 {
     const struct config_row *row = out->row;
     struct str_view text = image_config_value(own, str_from(row->name));
@@ -295,8 +313,7 @@ static void describe_resource(const struct layers *layers, const struct image *i
     if (text.data)
         add_synonym(out, row->name, text, own_source(type), false);
     if (row->origins_count)
-        add_family(out, layers, config_broker_rows[row->origins[0].key].origins_count ? config_broker_rows[row->origins[0].key].origins : row->origins,
-                   row->origins_count, (enum config_key)row->origins[0].key);
+        add_family(out, layers, row->origins, row->origins_count, (enum config_key)row->origins[0].key);
     else if (type == RESOURCE_GROUP)
         add_synonym(out, row->name, str_from(row->initial), SOURCE_DEFAULT, false);
     if (!parse(row, text, value))
@@ -325,10 +342,12 @@ const struct config_row *config_rows(enum config_resource type, unsigned *count)
     return NULL;
 }
 
-enum status config_describe(const struct config *config, const struct image *image, enum config_resource type, const struct image_config *own,
-                            size_t index, struct arena *arena, struct config_described *out)
+enum status config_describe(const struct config *config, const struct image *image, enum config_resource type,
+                            const struct image_config *own, size_t index, struct arena *arena,
+                            struct config_described *out)
 {
-    const struct layers layers = {config, broker_overrides(config, image), image_config(image, RESOURCE_BROKER, STR_LIT(""))};
+    const struct layers layers = {config, broker_overrides(config, image),
+                                  image_config(image, RESOURCE_BROKER, STR_LIT(""))};
     struct config_value value;
     unsigned count;
     const struct config_row *rows = config_rows(type, &count);

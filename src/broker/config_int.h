@@ -9,7 +9,7 @@
 struct config {
     struct arena arena; /* all texts */
     struct config_slot {
-        struct str_view text; /* as it was set; null: not set */
+        struct str_view text;      /* as it was set; null: not set */
         struct config_value value; /* of the text, else of the default */
     } slots[CONFIG_KEYS];
     struct config_unknown *unknown;

@@ -2,7 +2,8 @@
  * Where the node listens and what it tells others: listeners, advertised.listeners, listener.security.protocol.map,
  * controller.listener.names. See config.h.
  *
- *   listeners=NAME://host:port,...      host may be empty (all addresses) or an IPv6 address in brackets; names are case-insensitive
+ *   listeners=NAME://host:port,...      host may be empty (all addresses) or an IPv6 address in brackets; names are
+ * case-insensitive
  */
 #include "broker/config_int.h"
 
@@ -27,7 +28,8 @@ static bool parse_port(struct str_view text, uint16_t *port)
     unsigned value = 0;
 
     for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9' || (value = value * 10 + (unsigned)(text.data[i] - '0')) > UINT16_MAX)
+        if (text.data[i] < '0' || text.data[i] > '9' ||
+            (value = value * 10 + (unsigned)(text.data[i] - '0')) > UINT16_MAX)
             return false;
     }
     *port = (uint16_t)value;
@@ -65,7 +67,8 @@ static struct str_view upper_case(struct arena *arena, struct str_view name)
     return copy;
 }
 
-/* The security protocol of a listener; null: the map does not name it. Controllers' listeners need no entry while the map is the default one. */
+/* The security protocol of a listener; null: the map does not name it. Controllers' listeners need no entry while the
+ * map is the default one. */
 static struct str_view protocol_of(const struct config *config, struct str_view name, bool controller)
 {
     struct str_view map = config_str(config, CONFIG_LISTENER_SECURITY_PROTOCOL_MAP);
@@ -77,7 +80,8 @@ static struct str_view protocol_of(const struct config *config, struct str_view 
         if (colon && names_equal((struct str_view){pair.data, (size_t)(colon - pair.data)}, name))
             return config_trimmed((struct str_view){colon + 1, pair.size - (size_t)(colon - pair.data) - 1});
     }
-    return controller && !config->slots[CONFIG_LISTENER_SECURITY_PROTOCOL_MAP].text.data ? STR_LIT("PLAINTEXT") : STR_NULL;
+    return controller && !config->slots[CONFIG_LISTENER_SECURITY_PROTOCOL_MAP].text.data ? STR_LIT("PLAINTEXT")
+                                                                                         : STR_NULL;
 }
 
 static enum status check_protocol(const struct config *config, const struct config_listener *listener, struct err *err)
@@ -85,9 +89,12 @@ static enum status check_protocol(const struct config *config, const struct conf
     struct str_view protocol = protocol_of(config, listener->name, listener->controller);
 
     if (!protocol.data)
-        return err_set(err, STATUS_INVALID_CONFIG, "listener " STR_FMT ": listener.security.protocol.map does not name it", STR_ARG(listener->name));
+        return err_set(err, STATUS_INVALID_CONFIG,
+                       "listener " STR_FMT ": listener.security.protocol.map does not name it",
+                       STR_ARG(listener->name));
     if (!names_equal(protocol, STR_LIT("PLAINTEXT")))
-        return err_set(err, STATUS_INVALID_CONFIG, "listener " STR_FMT ": security protocol " STR_FMT " is not served so far, only PLAINTEXT",
+        return err_set(err, STATUS_INVALID_CONFIG,
+                       "listener " STR_FMT ": security protocol " STR_FMT " is not served so far, only PLAINTEXT",
                        STR_ARG(listener->name), STR_ARG(protocol));
     return STATUS_OK;
 }
@@ -103,7 +110,8 @@ static enum status set_advertised(struct config *config, struct config_listener 
         struct endpoint other;
 
         if (!parse_endpoint(item, &other))
-            return err_set(err, STATUS_INVALID_CONFIG, "advertised.listeners: expected NAME://host:port, not '" STR_FMT "'", STR_ARG(item));
+            return err_set(err, STATUS_INVALID_CONFIG,
+                           "advertised.listeners: expected NAME://host:port, not '" STR_FMT "'", STR_ARG(item));
         if (names_equal(other.name, listener->name))
             endpoint = other;
     }
@@ -111,7 +119,8 @@ static enum status set_advertised(struct config *config, struct config_listener 
         endpoint.host = STR_LIT("");
     listener->advertised_host = arena_str(&config->arena, endpoint.host);
     listener->advertised_port = endpoint.port;
-    return listener->advertised_host.data ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the configuration");
+    return listener->advertised_host.data ? STATUS_OK
+                                          : err_set(err, STATUS_NO_MEMORY, "no memory for the configuration");
 }
 
 static enum status add_listener(struct config *config, struct str_view item, struct err *err)
@@ -121,10 +130,13 @@ static enum status add_listener(struct config *config, struct str_view item, str
     enum status status;
 
     if (!parse_endpoint(item, &endpoint))
-        return err_set(err, STATUS_INVALID_CONFIG, "listeners: expected NAME://host:port, not '" STR_FMT "'", STR_ARG(item));
+        return err_set(err, STATUS_INVALID_CONFIG, "listeners: expected NAME://host:port, not '" STR_FMT "'",
+                       STR_ARG(item));
     for (size_t i = 0; i < config->listeners_count; i++) {
         if (names_equal(config->listeners[i].name, endpoint.name))
-            return err_set(err, STATUS_INVALID_CONFIG, "listeners: each listener must have a different name, " STR_FMT " is there twice", STR_ARG(endpoint.name));
+            return err_set(err, STATUS_INVALID_CONFIG,
+                           "listeners: each listener must have a different name, " STR_FMT " is there twice",
+                           STR_ARG(endpoint.name));
     }
     listener->name = upper_case(&config->arena, endpoint.name);
     listener->host = arena_str(&config->arena, endpoint.host);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the controller may accept as overrides (meta/decide.h): names, values, and keys that depend on each other, in the order and
- * with the words of Kafka's validators.
+ * What the controller may accept as overrides (meta/decide.h): names, values, and keys that depend on each other, in
+ * the order and with the words of Kafka's validators.
  */
 #include "broker/config_int.h"
 
@@ -27,7 +27,8 @@ static struct str_view entry(const struct judgement *j, const char *key)
 }
 
 /* Every key is known and every value is its type's and within bounds. */
-static enum status judge_values(struct judgement *j, const struct config_row *rows, unsigned rows_count, const char *unknown)
+static enum status judge_values(struct judgement *j, const struct config_row *rows, unsigned rows_count,
+                                const char *unknown)
 {
     for (size_t i = 0; i < j->count; i++) {
         if (config_row_find(rows, rows_count, j->entries[i].key) < 0) {
@@ -37,7 +38,8 @@ static enum status judge_values(struct judgement *j, const struct config_row *ro
     }
     for (size_t i = 0; i < j->count; i++) {
         struct config_value value;
-        enum status status = config_value_parse(&rows[config_row_find(rows, rows_count, j->entries[i].key)], j->entries[i].value, &value, j->arena, &j->message);
+        enum status status = config_value_parse(&rows[config_row_find(rows, rows_count, j->entries[i].key)],
+                                                j->entries[i].value, &value, j->arena, &j->message);
 
         if (status != STATUS_OK)
             return status;
@@ -67,9 +69,12 @@ static enum status judge_topic(struct judgement *j)
     min = topic_number(j, TOPIC_MIN_COMPACTION_LAG_MS);
     max = topic_number(j, TOPIC_MAX_COMPACTION_LAG_MS);
     if (min > max)
-        j->message = arena_format(j->arena, "conflict topic config setting min.compaction.lag.ms (%lld) > max.compaction.lag.ms (%lld)", (long long)min, (long long)max);
+        j->message = arena_format(
+            j->arena, "conflict topic config setting min.compaction.lag.ms (%lld) > max.compaction.lag.ms (%lld)",
+            (long long)min, (long long)max);
     else if (str_is(entry(j, "remote.storage.enable"), "true"))
-        j->message = STR_LIT("Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.");
+        j->message = STR_LIT("Tiered Storage functionality is disabled in the broker. Topic cannot be configured with "
+                             "remote log storage.");
     else
         return STATUS_OK;
     return STATUS_INVALID_CONFIG;
@@ -78,19 +83,26 @@ static enum status judge_topic(struct judgement *j)
 /* Stores of keys and trust are a listener's own: listener.name.<name>.<key>. */
 static bool per_listener_only(const struct config_row *row)
 {
-    return strncmp(row->name, "ssl.keystore.", 13) == 0 || strncmp(row->name, "ssl.truststore.", 15) == 0 || strcmp(row->name, "ssl.key.password") == 0;
+    return strncmp(row->name, "ssl.keystore.", 13) == 0 || strncmp(row->name, "ssl.truststore.", 15) == 0 ||
+           strcmp(row->name, "ssl.key.password") == 0;
 }
 
-static enum status judge_broker_key(struct judgement *j, bool cluster_wide, const struct config_row *row, struct str_view text)
+static enum status judge_broker_key(struct judgement *j, bool cluster_wide, const struct config_row *row,
+                                    struct str_view text)
 {
     struct config_value value;
 
     if (row->scope == CONFIG_READ_ONLY)
         j->message = arena_format(j->arena, "Cannot update these configs dynamically: [%s]", row->name);
     else if (per_listener_only(row))
-        j->message = arena_format(j->arena, "These security configs can be dynamically updated only per-listener using the listener prefix: [%s]", row->name);
+        j->message = arena_format(
+            j->arena,
+            "These security configs can be dynamically updated only per-listener using the listener prefix: [%s]",
+            row->name);
     else if (cluster_wide && row->scope == CONFIG_PER_BROKER)
-        j->message = arena_format(j->arena, "Cannot update these configs at default cluster level, broker id must be specified: [%s]", row->name);
+        j->message = arena_format(
+            j->arena, "Cannot update these configs at default cluster level, broker id must be specified: [%s]",
+            row->name);
     else if (config_value_parse(row, text, &value, j->arena, &j->message) == STATUS_OK)
         return STATUS_OK;
     return STATUS_INVALID_REQUEST;
@@ -99,12 +111,14 @@ static enum status judge_broker_key(struct judgement *j, bool cluster_wide, cons
 static enum status judge_broker(struct judgement *j, struct str_view name)
 {
     if (name.size && !str_is(name, j->config->node_id)) {
-        j->message = arena_format(j->arena, "Unexpected broker id, expected %s or empty string, but received " STR_FMT, j->config->node_id, STR_ARG(name));
+        j->message = arena_format(j->arena, "Unexpected broker id, expected %s or empty string, but received " STR_FMT,
+                                  j->config->node_id, STR_ARG(name));
         return STATUS_INVALID_REQUEST;
     }
     for (size_t i = 0; i < j->count; i++) {
         int row = config_row_find(config_broker_rows, config_broker_rows_count, j->entries[i].key);
-        enum status status = row < 0 ? STATUS_OK : judge_broker_key(j, !name.size, &config_broker_rows[row], j->entries[i].value);
+        enum status status =
+            row < 0 ? STATUS_OK : judge_broker_key(j, !name.size, &config_broker_rows[row], j->entries[i].value);
 
         if (status != STATUS_OK)
             return status;
@@ -117,8 +131,9 @@ static enum status judge_group_bound(struct judgement *j, const struct image_con
 {
     const char *dot = memchr(e->key.data, '.', e->key.size);
     size_t head = dot ? (size_t)(dot - e->key.data) : 0;
-    struct str_view bound = arena_format(j->arena, "group." STR_FMT ".%s" STR_FMT, STR_ARG(((struct str_view){e->key.data, head})), side,
-                                         STR_ARG(((struct str_view){e->key.data + head, e->key.size - head})));
+    struct str_view bound =
+        arena_format(j->arena, "group." STR_FMT ".%s" STR_FMT, STR_ARG(((struct str_view){e->key.data, head})), side,
+                     STR_ARG(((struct str_view){e->key.data + head, e->key.size - head})));
     int group = config_row_find(config_group_rows, config_group_rows_count, e->key);
     int row = config_row_find(config_broker_rows, config_broker_rows_count, bound);
     bool minimum = strcmp(side, "min") == 0;
@@ -130,7 +145,8 @@ static enum status judge_group_bound(struct judgement *j, const struct image_con
     limit = j->config->slots[row].value.i;
     if (minimum ? value.i >= limit : value.i <= limit)
         return STATUS_OK;
-    j->message = arena_format(j->arena, STR_FMT " must be %s than or equal to " STR_FMT, STR_ARG(e->key), minimum ? "greater" : "less", STR_ARG(bound));
+    j->message = arena_format(j->arena, STR_FMT " must be %s than or equal to " STR_FMT, STR_ARG(e->key),
+                              minimum ? "greater" : "less", STR_ARG(bound));
     return STATUS_INVALID_CONFIG;
 }
 
@@ -148,7 +164,9 @@ static enum status judge_group(struct judgement *j)
 
 static bool matching_pattern(struct str_view pattern)
 {
-    static const char *const names[] = {"client_instance_id", "client_id", "client_software_name", "client_software_version", "client_source_address", "client_source_port"};
+    static const char *const names[] = {"client_instance_id",    "client_id",
+                                        "client_software_name",  "client_software_version",
+                                        "client_source_address", "client_source_port"};
     const char *equals = pattern.size ? memchr(pattern.data, '=', pattern.size) : NULL;
 
     for (size_t i = 0; equals && i < sizeof names / sizeof names[0]; i++) {
@@ -160,15 +178,20 @@ static bool matching_pattern(struct str_view pattern)
 
 static enum status judge_client_metrics(struct judgement *j)
 {
-    enum status status = judge_values(j, config_client_metrics_rows, config_client_metrics_rows_count, "Unknown client metrics configuration");
+    enum status status = judge_values(j, config_client_metrics_rows, config_client_metrics_rows_count,
+                                      "Unknown client metrics configuration");
     struct str_view interval = entry(j, "interval.ms"), match = entry(j, "match"), ignored;
     struct config_value value;
 
     if (status != STATUS_OK)
         return STATUS_INVALID_REQUEST;
-    if (interval.data && config_value_parse(&config_client_metrics_rows[CLIENT_METRICS_INTERVAL_MS], interval, &value, j->arena, &ignored) == STATUS_OK &&
+    if (interval.data &&
+        config_value_parse(&config_client_metrics_rows[CLIENT_METRICS_INTERVAL_MS], interval, &value, j->arena,
+                           &ignored) == STATUS_OK &&
         (value.i < TELEMETRY_INTERVAL_MIN_MS || value.i > TELEMETRY_INTERVAL_MAX_MS)) {
-        j->message = arena_format(j->arena, "Invalid value " STR_FMT " for interval.ms, interval must be between 100 and 3600000 (1 hour)", STR_ARG(interval));
+        j->message = arena_format(
+            j->arena, "Invalid value " STR_FMT " for interval.ms, interval must be between 100 and 3600000 (1 hour)",
+            STR_ARG(interval));
         return STATUS_INVALID_REQUEST;
     }
     while (match.size) {
@@ -182,8 +205,9 @@ static enum status judge_client_metrics(struct judgement *j)
     return STATUS_OK;
 }
 
-static enum status check(const void *context, enum config_resource type, struct str_view name, const struct image_config_entry *entries, size_t count,
-                         struct arena *arena, struct str_view *message)
+static enum status check(const void *context, enum config_resource type, struct str_view name,
+                         const struct image_config_entry *entries, size_t count, struct arena *arena,
+                         struct str_view *message)
 {
     struct judgement j = {.config = context, .entries = entries, .count = count, .arena = arena};
     enum status status = STATUS_INVALID_REQUEST;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See config_table.h. Values are read as Java's ConfigDef reads them, and refused with its words: tools show them to people who
- * search for them.
+ * See config_table.h. Values are read as Java's ConfigDef reads them, and refused with its words: tools show them to
+ * people who search for them.
  */
 #include "broker/config_table.h"
 
@@ -99,13 +99,16 @@ struct refusal {
 static void refuse(struct refusal *r, struct str_view value, const char *why)
 {
     r->refused = true;
-    r->message = arena_format(r->arena, "Invalid value " STR_FMT " for configuration %s: %s", STR_ARG(value), r->row->name, why);
+    r->message =
+        arena_format(r->arena, "Invalid value " STR_FMT " for configuration %s: %s", STR_ARG(value), r->row->name, why);
 }
 
 static const char *number_name(enum config_type type)
 {
-    return type == CONFIG_TYPE_INT ? "Not a number of type INT" : type == CONFIG_TYPE_SHORT ? "Not a number of type SHORT"
-         : type == CONFIG_TYPE_LONG ? "Not a number of type LONG" : "Not a number of type DOUBLE";
+    return type == CONFIG_TYPE_INT     ? "Not a number of type INT"
+           : type == CONFIG_TYPE_SHORT ? "Not a number of type SHORT"
+           : type == CONFIG_TYPE_LONG  ? "Not a number of type LONG"
+                                       : "Not a number of type DOUBLE";
 }
 
 static bool parse_integer(struct str_view text, int64_t low, int64_t high, int64_t *out)
@@ -160,7 +163,8 @@ static struct str_view java_exponent(struct arena *arena, struct str_view text)
 
     if (!e)
         return text;
-    return arena_format(arena, STR_FMT "%sE%ld", STR_ARG(mantissa), memchr(mantissa.data, '.', mantissa.size) ? "" : ".0", strtol(e + 1, NULL, 10));
+    return arena_format(arena, STR_FMT "%sE%ld", STR_ARG(mantissa),
+                        memchr(mantissa.data, '.', mantissa.size) ? "" : ".0", strtol(e + 1, NULL, 10));
 }
 
 struct str_view config_double_text(struct arena *arena, double d)
@@ -179,7 +183,8 @@ struct str_view config_double_text(struct arena *arena, double d)
 
 static struct str_view number_text(const struct config_row *row, const struct config_value *value, struct arena *arena)
 {
-    return row->type == CONFIG_TYPE_DOUBLE ? config_double_text(arena, value->d) : arena_format(arena, "%lld", (long long)value->i);
+    return row->type == CONFIG_TYPE_DOUBLE ? config_double_text(arena, value->d)
+                                           : arena_format(arena, "%lld", (long long)value->i);
 }
 
 static void check_range(struct refusal *r, const struct config_value *value)
@@ -190,7 +195,8 @@ static void check_range(struct refusal *r, const struct config_value *value)
 
     if (d >= r->row->min && d <= r->row->max)
         return;
-    (void)snprintf(why, sizeof why, bound == r->row->min ? "Value must be at least %.16g" : "Value must be no more than %.16g", bound);
+    (void)snprintf(why, sizeof why,
+                   bound == r->row->min ? "Value must be at least %.16g" : "Value must be no more than %.16g", bound);
     refuse(r, number_text(r->row, value, r->arena), why);
 }
 
@@ -200,10 +206,14 @@ static void check_words(struct refusal *r, struct str_view text)
     size_t at;
 
     for (const char *const *word = r->row->words; *word; word++) {
-        if (r->row->check == CHECK_ONE_OF_ANY_CASE ? strlen(*word) == text.size && strncasecmp(*word, text.data, text.size) == 0 : str_is(text, *word))
+        if (r->row->check == CHECK_ONE_OF_ANY_CASE
+                ? strlen(*word) == text.size && strncasecmp(*word, text.data, text.size) == 0
+                : str_is(text, *word))
             return;
     }
-    at = (size_t)snprintf(why, sizeof why, r->row->check == CHECK_ONE_OF_ANY_CASE ? "String must be one of (case insensitive):" : "String must be one of:");
+    at = (size_t)snprintf(why, sizeof why,
+                          r->row->check == CHECK_ONE_OF_ANY_CASE ? "String must be one of (case insensitive):"
+                                                                 : "String must be one of:");
     for (const char *const *word = r->row->words; *word && at < sizeof why; word++)
         at += (size_t)snprintf(why + at, sizeof why - at, " %s%s", *word, word[1] ? "," : "");
     refuse(r, text, why);
@@ -236,8 +246,10 @@ static void check_throttled(struct refusal *r, struct str_view text)
     }
     if (good)
         return;
-    (void)snprintf(why, sizeof why, "%s must be the literal '*' or a list of replicas in the following format: "
-                   "[partitionId]:[brokerId],[partitionId]:[brokerId],...", r->row->name);
+    (void)snprintf(why, sizeof why,
+                   "%s must be the literal '*' or a list of replicas in the following format: "
+                   "[partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                   r->row->name);
     refuse(r, arena_format(r->arena, "[" STR_FMT "]", STR_ARG(text)), why);
 }
 
@@ -277,8 +289,11 @@ static void check_offset_reset(struct refusal *r, struct str_view text)
         (text.size > prefix.size && memcmp(text.data, prefix.data, prefix.size) == 0 &&
          is_duration((struct str_view){text.data + prefix.size, text.size - prefix.size})))
         return;
-    (void)snprintf(why, sizeof why, "Invalid value `" STR_FMT "` for configuration %s. The value must be either 'earliest', 'latest' or of the "
-                   "format 'by_duration:<PnDTnHnMn.nS>'.", STR_ARG(text), r->row->name);
+    (void)snprintf(why, sizeof why,
+                   "Invalid value `" STR_FMT
+                   "` for configuration %s. The value must be either 'earliest', 'latest' or of the "
+                   "format 'by_duration:<PnDTnHnMn.nS>'.",
+                   STR_ARG(text), r->row->name);
     refuse(r, text, why);
 }
 
@@ -337,7 +352,8 @@ static bool parse(const struct config_row *row, struct str_view text, struct con
     return false;
 }
 
-enum status config_value_parse(const struct config_row *row, struct str_view text, struct config_value *value, struct arena *arena, struct str_view *message)
+enum status config_value_parse(const struct config_row *row, struct str_view text, struct config_value *value,
+                               struct arena *arena, struct str_view *message)
 {
     struct refusal r = {.arena = arena, .row = row};
     struct str_view inner = config_trimmed(text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What each record of the metadata log does to the image: one function a record type, and the table of them.
  *
- * A function gets the decoded record, whose views point into the batch: what stays is copied. It returns STATUS_CORRUPT when the
- * record contradicts the image, which a log that a controller wrote cannot.
+ * A function gets the decoded record, whose views point into the batch: what stays is copied. It returns STATUS_CORRUPT
+ * when the record contradicts the image, which a log that a controller wrote cannot.
  */
 #include "base/assert.h"
 #include "base/mem.h"
@@ -41,7 +41,7 @@ enum {
 /* One record on its way into the image. */
 struct applying {
     struct image *image;
-    struct arena *arena; /* of the decoded record */
+    struct arena *arena;       /* of the decoded record */
     struct bytes_view record;  /* the whole value */
     struct bytes_view payload; /* what follows its head */
     int16_t version;
@@ -147,7 +147,7 @@ static bool topic_reserve(struct image_topic *topic, int32_t index)
 struct partition_parts {
     struct image_nodes lists[6]; /* replicas, isr, removing, adding, elr, last known elr */
     const struct uuid *directories;
-    int32_t directories_count;   /* that of the replicas, or 0: unassigned */
+    int32_t directories_count; /* that of the replicas, or 0: unassigned */
 };
 
 static enum status partition_pack(struct applying *a, struct image_partition *p, const struct partition_parts *parts)
@@ -219,7 +219,9 @@ static enum status apply_partition(struct applying *a, const void *in)
     if (record->partition_id >= topic->count)
         topic->count = record->partition_id + 1;
     a->image->partitions_count += fresh;
-    tell(a->image, (struct image_change){.kind = fresh ? IMAGE_PARTITION_CREATED : IMAGE_PARTITION_CHANGED, .topic = topic, .partition = record->partition_id});
+    tell(a->image, (struct image_change){.kind = fresh ? IMAGE_PARTITION_CREATED : IMAGE_PARTITION_CHANGED,
+                                         .topic = topic,
+                                         .partition = record->partition_id});
     return STATUS_OK;
 }
 
@@ -230,8 +232,8 @@ static struct image_nodes changed_nodes(const int32_t *ids, int32_t count, struc
 }
 
 /* The directories that a change of replicas leaves, when the record does not list them (version 0). */
-static enum status changed_directories(struct applying *a, const struct partition_change_record *record, const struct image_partition *p,
-                                       struct partition_parts *parts)
+static enum status changed_directories(struct applying *a, const struct partition_change_record *record,
+                                       const struct image_partition *p, struct partition_parts *parts)
 {
     struct uuid *ids;
 
@@ -257,7 +259,8 @@ static enum status apply_partition_change(struct applying *a, const void *in)
 {
     const struct partition_change_record *record = in;
     struct image_topic *topic = image_topic_by_id(a->image, record->topic_id);
-    struct image_partition *p = image_partition(topic, record->partition_id) ? &topic->partitions[record->partition_id] : NULL;
+    struct image_partition *p =
+        image_partition(topic, record->partition_id) ? &topic->partitions[record->partition_id] : NULL;
     struct partition_parts parts;
     enum status status;
 
@@ -282,7 +285,8 @@ static enum status apply_partition_change(struct applying *a, const void *in)
     if (record->leader_recovery_state >= 0)
         p->recovery_state = record->leader_recovery_state;
     p->partition_epoch++;
-    tell(a->image, (struct image_change){.kind = IMAGE_PARTITION_CHANGED, .topic = topic, .partition = record->partition_id});
+    tell(a->image,
+         (struct image_change){.kind = IMAGE_PARTITION_CHANGED, .topic = topic, .partition = record->partition_id});
     return STATUS_OK;
 }
 
@@ -292,7 +296,8 @@ static enum status apply_clear_elr(struct applying *a, const void *in)
     const struct clear_elr_record *record = in;
     enum status status = STATUS_OK;
 
-    for (struct image_topic *topic = image_topic_first(a->image); topic && status == STATUS_OK; topic = image_topic_next(a->image, topic)) {
+    for (struct image_topic *topic = image_topic_first(a->image); topic && status == STATUS_OK;
+         topic = image_topic_next(a->image, topic)) {
         if (record->topic_name.size && !str_equal(record->topic_name, topic->name))
             continue;
         for (int32_t i = 0; i < topic->count && status == STATUS_OK; i++) {
@@ -303,7 +308,8 @@ static enum status apply_clear_elr(struct applying *a, const void *in)
             if (!p->nodes || (!p->elr_count && !p->last_known_elr_count))
                 continue;
             partition_change_record_init(&none);
-            parts = (struct partition_parts){.lists = {image_replicas(p), image_isr(p), image_removing(p), image_adding(p)}};
+            parts = (struct partition_parts){
+                .lists = {image_replicas(p), image_isr(p), image_removing(p), image_adding(p)}};
             status = changed_directories(a, &none, p, &parts);
             if (status == STATUS_OK)
                 status = partition_pack(a, p, &parts);
@@ -381,7 +387,8 @@ static enum status apply_config(struct applying *a, const void *in)
     }
     if (!config->count)
         config_remove(a->image, type, record->resource_name);
-    tell(a->image, (struct image_change){.kind = IMAGE_CONFIG_CHANGED, .config_type = type, .config_name = record->resource_name});
+    tell(a->image, (struct image_change){
+                       .kind = IMAGE_CONFIG_CHANGED, .config_type = type, .config_name = record->resource_name});
     return STATUS_OK;
 }
 
@@ -499,11 +506,12 @@ static enum status apply_broker_change(struct applying *a, const void *in)
         broker->record.fenced = record->fenced > 0; /* 1 fences, -1 unfences */
     if (record->in_controlled_shutdown)
         broker->record.in_controlled_shutdown = record->in_controlled_shutdown > 0;
-    if (record->log_dirs_count > 0 &&
-        !copy_uuids(&broker->arena, record->log_dirs, record->log_dirs_count, &broker->record.log_dirs, &broker->record.log_dirs_count))
+    if (record->log_dirs_count > 0 && !copy_uuids(&broker->arena, record->log_dirs, record->log_dirs_count,
+                                                  &broker->record.log_dirs, &broker->record.log_dirs_count))
         return no_memory(a);
-    if (record->cordoned_log_dirs_count >= 0 && !copy_uuids(&broker->arena, record->cordoned_log_dirs, record->cordoned_log_dirs_count,
-                                                            &broker->record.cordoned_log_dirs, &broker->record.cordoned_log_dirs_count))
+    if (record->cordoned_log_dirs_count >= 0 &&
+        !copy_uuids(&broker->arena, record->cordoned_log_dirs, record->cordoned_log_dirs_count,
+                    &broker->record.cordoned_log_dirs, &broker->record.cordoned_log_dirs_count))
         return no_memory(a);
     tell(a->image, (struct image_change){.kind = IMAGE_BROKERS_CHANGED});
     return STATUS_OK;
@@ -579,7 +587,8 @@ static enum status carry(struct applying *a, const void *key, size_t size, struc
         return no_memory(a);
     carried->record = (struct bytes_view){mem_copy(record.data, record.size), record.size};
     carried->node.key = (struct bytes_view){mem_copy(key, size), size};
-    if (!carried->record.data || !carried->node.key.data || !map_put(&a->image->carried, &carried->node, carried->node.key.data, size)) {
+    if (!carried->record.data || !carried->node.key.data ||
+        !map_put(&a->image->carried, &carried->node, carried->node.key.data, size)) {
         image__carried_free(carried);
         return no_memory(a);
     }
@@ -627,7 +636,8 @@ static struct carried_key key_begin(struct applying *a, int16_t type)
 
 static enum status key_carry(struct applying *a, const struct carried_key *key, bool keep)
 {
-    return key->failed ? no_memory(a) : carry(a, key->bytes, key->size, keep ? a->record : (struct bytes_view){NULL, 0});
+    return key->failed ? no_memory(a)
+                       : carry(a, key->bytes, key->size, keep ? a->record : (struct bytes_view){NULL, 0});
 }
 
 static enum status apply_quota(struct applying *a, const void *in)
@@ -787,7 +797,8 @@ static enum status frame_read(struct reader *r, uint32_t *type, uint32_t *versio
     if (r->bad)
         return err_set(err, STATUS_CORRUPT, "a metadata record has no head");
     if (frame != META_FRAME_VERSION)
-        return err_set(err, STATUS_UNSUPPORTED_VERSION, "metadata record of frame version %u: written by a newer Kafka?", frame);
+        return err_set(err, STATUS_UNSUPPORTED_VERSION,
+                       "metadata record of frame version %u: written by a newer Kafka?", frame);
     return STATUS_OK;
 }
 
@@ -806,9 +817,11 @@ static enum status apply_now(struct image *image, struct bytes_view record, stru
         return status;
     message = type < RECORD_TYPES ? message_of(MESSAGE_METADATA, (int16_t)type) : NULL;
     if (!message || !apply_table[type])
-        return err_set(err, STATUS_UNSUPPORTED_VERSION, "metadata record of unknown type %u: written by a newer Kafka?", type);
+        return err_set(err, STATUS_UNSUPPORTED_VERSION, "metadata record of unknown type %u: written by a newer Kafka?",
+                       type);
     if (version > INT16_MAX || !message_has_version(message, (int16_t)version))
-        return err_set(err, STATUS_UNSUPPORTED_VERSION, "metadata record %s of unknown version %u: written by a newer Kafka?", message->name, version);
+        return err_set(err, STATUS_UNSUPPORTED_VERSION,
+                       "metadata record %s of unknown version %u: written by a newer Kafka?", message->name, version);
     arena_init(&arena, DECODED_MAX);
     a.arena = &arena;
     a.version = (int16_t)version;
@@ -927,12 +940,13 @@ static enum status apply_records(struct image *image, struct record_cursor *curs
 
         status = record_next(cursor, &record, &more);
         if (status != STATUS_OK)
-            return err_set(err, status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT, "a metadata batch does not decode");
+            return err_set(err, status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT,
+                           "a metadata batch does not decode");
         if (!more)
             return STATUS_OK;
-        status = control ? apply_control(image, &record, err)
-               : record.value.data ? image_apply(image, record.value, err)
-               : err_set(err, STATUS_CORRUPT, "a metadata record has no value");
+        status = control             ? apply_control(image, &record, err)
+                 : record.value.data ? image_apply(image, record.value, err)
+                                     : err_set(err, STATUS_CORRUPT, "a metadata record has no value");
         if (status != STATUS_OK)
             return err_wrap(err, "offset %lld", (long long)record.offset);
         image->offset = record.offset;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the controller decides, as pure functions: the image and a request give the records to append and the answer for when they are durable.
+ * What the controller decides, as pure functions: the image and a request give the records to append and the answer for
+ * when they are durable.
  *
- * A call reads the image, fills `out` and adds to d->records; it changes nothing. The caller appends the records as one batch,
- * applies them to the controller's image at once (so that the next request sees them, see image.h), and sends the answer when the batch is
- * durable and every shard has acted on it. No records: nothing to wait for. Everything lives in the arena; errors of single
- * items are in the response, where the schema has them; a call itself only fails with STATUS_NO_MEMORY.
+ * A call reads the image, fills `out` and adds to d->records; it changes nothing. The caller appends the records as one
+ * batch, applies them to the controller's image at once (so that the next request sees them, see image.h), and sends
+ * the answer when the batch is durable and every shard has acted on it. No records: nothing to wait for. Everything
+ * lives in the arena; errors of single items are in the response, where the schema has them; a call itself only fails
+ * with STATUS_NO_MEMORY.
  *
- * The checks, their order and their words are those of Kafka's ReplicationControlManager, ConfigurationControlManager and ControllerApis.
+ * The checks, their order and their words are those of Kafka's ReplicationControlManager, ConfigurationControlManager
+ * and ControllerApis.
  */
 #ifndef META_DECIDE_H
 #define META_DECIDE_H
@@ -32,10 +35,13 @@ struct decide_rules {
     int16_t replication_default; /* default.replication.factor */
     int32_t min_insync_replicas; /* min.insync.replicas */
     bool delete_topics;          /* delete.topic.enable */
-    /* Judges the overrides that a resource would have. INVALID_CONFIG or INVALID_REQUEST, with a message in the arena. */
-    enum status (*check)(const void *context, enum config_resource type, struct str_view name, const struct image_config_entry *entries,
-                         size_t count, struct arena *arena, struct str_view *message);
-    /* The value without an override of the resource itself, which APPEND and SUBTRACT start from; null: none. *is_list: these two are allowed. */
+    /* Judges the overrides that a resource would have. INVALID_CONFIG or INVALID_REQUEST, with a message in the arena.
+     */
+    enum status (*check)(const void *context, enum config_resource type, struct str_view name,
+                         const struct image_config_entry *entries, size_t count, struct arena *arena,
+                         struct str_view *message);
+    /* The value without an override of the resource itself, which APPEND and SUBTRACT start from; null: none. *is_list:
+     * these two are allowed. */
     struct str_view (*inherited)(const void *context, enum config_resource type, struct str_view key, bool *is_list);
 };
 
@@ -48,10 +54,14 @@ struct decision {
     struct meta_records records; /* the result */
 };
 
-enum status decide_create_topics(struct decision *d, const struct create_topics_request *in, struct create_topics_response *out) MUST_CHECK;
-enum status decide_delete_topics(struct decision *d, const struct delete_topics_request *in, int16_t version, struct delete_topics_response *out) MUST_CHECK;
-enum status decide_create_partitions(struct decision *d, const struct create_partitions_request *in, struct create_partitions_response *out) MUST_CHECK;
-enum status decide_alter_configs(struct decision *d, const struct alter_configs_request *in, struct alter_configs_response *out) MUST_CHECK;
+enum status decide_create_topics(struct decision *d, const struct create_topics_request *in,
+                                 struct create_topics_response *out) MUST_CHECK;
+enum status decide_delete_topics(struct decision *d, const struct delete_topics_request *in, int16_t version,
+                                 struct delete_topics_response *out) MUST_CHECK;
+enum status decide_create_partitions(struct decision *d, const struct create_partitions_request *in,
+                                     struct create_partitions_response *out) MUST_CHECK;
+enum status decide_alter_configs(struct decision *d, const struct alter_configs_request *in,
+                                 struct alter_configs_response *out) MUST_CHECK;
 enum status decide_incremental_alter_configs(struct decision *d, const struct incremental_alter_configs_request *in,
                                              struct incremental_alter_configs_response *out) MUST_CHECK;
 
@@ -78,9 +88,10 @@ struct decide_node {
 enum status decide_bootstrap(struct decision *d, const struct meta_records *bootstrap) MUST_CHECK;
 /* This node as a controller. */
 enum status decide_register_controller(struct decision *d, const struct decide_node *node) MUST_CHECK;
-/* This node as a broker, unfenced; `offset` is where the first of d->records will stand: the registration's own offset is the broker
- * epoch (*broker_epoch). Partitions of ours without a leader are led again; their leader epoch grows. */
-enum status decide_register_broker(struct decision *d, const struct decide_node *node, int64_t offset, int64_t *broker_epoch) MUST_CHECK;
+/* This node as a broker, unfenced; `offset` is where the first of d->records will stand: the registration's own offset
+ * is the broker epoch (*broker_epoch). Partitions of ours without a leader are led again; their leader epoch grows. */
+enum status decide_register_broker(struct decision *d, const struct decide_node *node, int64_t offset,
+                                   int64_t *broker_epoch) MUST_CHECK;
 
 /* INVALID_TOPIC_EXCEPTION with Kafka's words when it cannot be a topic's name. */
 enum status topic_name_check(struct str_view name, struct arena *arena, struct str_view *message) MUST_CHECK;

@@ -19,7 +19,8 @@ struct verdict decide__check_configs(struct decision *d, enum config_resource ty
     return verdict;
 }
 
-void decide__put_config(struct decision *d, enum config_resource type, struct str_view name, struct str_view key, struct str_view value)
+void decide__put_config(struct decision *d, enum config_resource type, struct str_view name, struct str_view key,
+                        struct str_view value)
 {
     struct config_record record = {.resource_type = (int8_t)type, .resource_name = name, .name = key, .value = value};
 
@@ -37,8 +38,8 @@ struct change {
 };
 
 /* The sorted union of what is there and what changes; the entries are borrowed. */
-static struct image_config_entry *merged(struct decision *d, const struct image_config *before, const struct change *changes, size_t changes_count,
-                                         bool keep, size_t *count)
+static struct image_config_entry *merged(struct decision *d, const struct image_config *before,
+                                         const struct change *changes, size_t changes_count, bool keep, size_t *count)
 {
     size_t there = before && keep ? before->count : 0;
     struct image_config_entry *entries = arena_alloc(d->arena, there + changes_count, sizeof *entries);
@@ -145,7 +146,8 @@ struct resource {
     bool incremental; /* else the changes are all the overrides that shall be */
 };
 
-static struct verdict resolve_list(struct decision *d, const struct resource *r, const struct image_config *before, struct change *change)
+static struct verdict resolve_list(struct decision *d, const struct resource *r, const struct image_config *before,
+                                   struct change *change)
 {
     const char *verb = change->op == OP_APPEND ? "APPEND" : "SUBTRACT";
     bool is_list = false;
@@ -153,10 +155,12 @@ static struct verdict resolve_list(struct decision *d, const struct resource *r,
     struct str_view from = image_config_value(before, change->key);
 
     if (!is_list)
-        return decide__refuse(d, STATUS_INVALID_CONFIG, "Can't %s to key " STR_FMT " because its type is not LIST.", verb, STR_ARG(change->key));
+        return decide__refuse(d, STATUS_INVALID_CONFIG, "Can't %s to key " STR_FMT " because its type is not LIST.",
+                              verb, STR_ARG(change->key));
     change->value = list_changed(d, from.data ? from : inherited, change->value, change->op == OP_APPEND);
     if (change->value.size > INT16_MAX)
-        return decide__refuse(d, STATUS_INVALID_CONFIG, "The list " STR_FMT " would be too long.", STR_ARG(change->key));
+        return decide__refuse(d, STATUS_INVALID_CONFIG, "The list " STR_FMT " would be too long.",
+                              STR_ARG(change->key));
     return change->value.data ? VERDICT_OK : (struct verdict){STATUS_NO_MEMORY, STR_NULL};
 }
 
@@ -167,7 +171,9 @@ static struct verdict check_changes(struct decision *d, struct resource *r, cons
         struct verdict verdict = VERDICT_OK;
 
         if (!change->value.data && change->op != OP_DELETE)
-            return decide__refuse(d, STATUS_INVALID_REQUEST, r->incremental ? "Null value not supported for : " STR_FMT : "Null value not supported for topic configs: " STR_FMT,
+            return decide__refuse(d, STATUS_INVALID_REQUEST,
+                                  r->incremental ? "Null value not supported for : " STR_FMT
+                                                 : "Null value not supported for topic configs: " STR_FMT,
                                   STR_ARG(change->key));
         if (change->op == OP_DELETE)
             change->value = STR_NULL;
@@ -189,12 +195,15 @@ static struct verdict check_resource(struct decision *d, const struct resource *
             return decide__refuse(d, STATUS_INVALID_REQUEST, "Default topic resources are not allowed.");
         verdict.status = topic_name_check(r->name, d->arena, &verdict.message);
         if (verdict.status == STATUS_OK && !image_topic(d->image, r->name))
-            return decide__refuse(d, STATUS_UNKNOWN_TOPIC_OR_PARTITION, "The topic '" STR_FMT "' does not exist.", STR_ARG(r->name));
+            return decide__refuse(d, STATUS_UNKNOWN_TOPIC_OR_PARTITION, "The topic '" STR_FMT "' does not exist.",
+                                  STR_ARG(r->name));
         return verdict;
     case RESOURCE_GROUP:
-        return r->name.size ? VERDICT_OK : decide__refuse(d, STATUS_INVALID_REQUEST, "Default group resources are not allowed.");
+        return r->name.size ? VERDICT_OK
+                            : decide__refuse(d, STATUS_INVALID_REQUEST, "Default group resources are not allowed.");
     case RESOURCE_CLIENT_METRICS:
-        return r->name.size ? VERDICT_OK : decide__refuse(d, STATUS_INVALID_REQUEST, "Subscription name can't be empty");
+        return r->name.size ? VERDICT_OK
+                            : decide__refuse(d, STATUS_INVALID_REQUEST, "Subscription name can't be empty");
     case RESOURCE_BROKER:
         return VERDICT_OK;
     case RESOURCE_BROKER_LOGGER:
@@ -212,9 +221,11 @@ static struct verdict check_min_insync(struct decision *d, const struct resource
         if (!str_is(r->changes[i].key, "min.insync.replicas"))
             continue;
         if (r->name.size)
-            return decide__refuse(d, STATUS_INVALID_CONFIG, "Broker-level min.insync.replicas cannot be altered while ELR is enabled.");
+            return decide__refuse(d, STATUS_INVALID_CONFIG,
+                                  "Broker-level min.insync.replicas cannot be altered while ELR is enabled.");
         if (!r->changes[i].value.data)
-            return decide__refuse(d, STATUS_INVALID_CONFIG, "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.");
+            return decide__refuse(d, STATUS_INVALID_CONFIG,
+                                  "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.");
     }
     return VERDICT_OK;
 }
@@ -298,14 +309,18 @@ static bool resource_repeats(const int8_t *types, const struct str_view *names, 
     return false;
 }
 
-static struct verdict decide_next(struct decision *d, struct resource *r, const int8_t *types, const struct str_view *names, int32_t count, int32_t i)
+static struct verdict decide_next(struct decision *d, struct resource *r, const int8_t *types,
+                                  const struct str_view *names, int32_t count, int32_t i)
 {
     r->type = (enum config_resource)types[i];
     r->name = names[i];
-    return resource_repeats(types, names, count, i) ? decide__refuse(d, STATUS_INVALID_REQUEST, "Each resource must appear at most once.") : decide_resource(d, r);
+    return resource_repeats(types, names, count, i)
+               ? decide__refuse(d, STATUS_INVALID_REQUEST, "Each resource must appear at most once.")
+               : decide_resource(d, r);
 }
 
-enum status decide_alter_configs(struct decision *d, const struct alter_configs_request *in, struct alter_configs_response *out)
+enum status decide_alter_configs(struct decision *d, const struct alter_configs_request *in,
+                                 struct alter_configs_response *out)
 {
     size_t n = in->resources_count > 0 ? (size_t)in->resources_count : 0;
     int8_t *types = arena_alloc(d->arena, n, sizeof *types);
@@ -353,7 +368,8 @@ static bool known_ops(const struct incremental_alter_configs_request_resource *f
     return true;
 }
 
-enum status decide_incremental_alter_configs(struct decision *d, const struct incremental_alter_configs_request *in, struct incremental_alter_configs_response *out)
+enum status decide_incremental_alter_configs(struct decision *d, const struct incremental_alter_configs_request *in,
+                                             struct incremental_alter_configs_response *out)
 {
     size_t n = in->resources_count > 0 ? (size_t)in->resources_count : 0;
     int8_t *types = arena_alloc(d->arena, n, sizeof *types);
@@ -377,7 +393,8 @@ enum status decide_incremental_alter_configs(struct decision *d, const struct in
         if (!r.changes)
             return STATUS_NO_MEMORY;
         for (size_t j = 0; j < r.count; j++)
-            r.changes[j] = (struct change){from->configs[j].name, from->configs[j].value, (enum config_op)from->configs[j].config_operation};
+            r.changes[j] = (struct change){from->configs[j].name, from->configs[j].value,
+                                           (enum config_op)from->configs[j].config_operation};
         verdict = known_ops(from) ? decide_next(d, &r, types, names, in->resources_count, i)
                                   : decide__refuse(d, STATUS_INVALID_REQUEST, "Unknown operation type.");
         if (verdict.status == STATUS_NO_MEMORY)

@@ -18,14 +18,16 @@ struct verdict {
 
 #define VERDICT_OK ((struct verdict){STATUS_OK, STR_NULL})
 
-struct verdict decide__refuse(struct decision *d, enum status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+struct verdict decide__refuse(struct decision *d, enum status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The verdict on what a resource's overrides would be. */
 struct verdict decide__check_configs(struct decision *d, enum config_resource type, struct str_view name,
                                      const struct image_config_entry *entries, size_t count);
 
 /* One ConfigRecord; value null: removed. */
-void decide__put_config(struct decision *d, enum config_resource type, struct str_view name, struct str_view key, struct str_view value);
+void decide__put_config(struct decision *d, enum config_resource type, struct str_view name, struct str_view key,
+                        struct str_view value);
 
 static inline enum status decide__done(const struct decision *d)
 {

@@ -54,7 +54,8 @@ static bool enables_elr(struct decision *d, const struct meta_records *bootstrap
         type = reader_uvarint(&r);
         version = reader_uvarint(&r);
         if (type == FEATURE_LEVEL_RECORD_API_KEY && version <= FEATURE_LEVEL_RECORD_VERSION_MAX &&
-            feature_level_record_decode(&r, (int16_t)version, d->arena, &record) == STATUS_OK && str_is(record.name, "eligible.leader.replicas.version"))
+            feature_level_record_decode(&r, (int16_t)version, d->arena, &record) == STATUS_OK &&
+            str_is(record.name, "eligible.leader.replicas.version"))
             return record.feature_level > 0;
     }
     return false;
@@ -71,7 +72,8 @@ enum status decide_bootstrap(struct decision *d, const struct meta_records *boot
     for (size_t i = 0; i < bootstrap->count; i++)
         put_raw(d, bootstrap->values[i]);
     if (enables_elr(d, bootstrap)) /* then min.insync.replicas belongs to the cluster and not to a broker (KIP-966) */
-        decide__put_config(d, RESOURCE_BROKER, STR_LIT(""), STR_LIT("min.insync.replicas"), arena_format(d->arena, "%d", d->rules->min_insync_replicas));
+        decide__put_config(d, RESOURCE_BROKER, STR_LIT(""), STR_LIT("min.insync.replicas"),
+                           arena_format(d->arena, "%d", d->rules->min_insync_replicas));
     put(d, &end_transaction_record_message, 0, &end);
     return decide__done(d);
 }
@@ -94,8 +96,10 @@ enum status decide_register_controller(struct decision *d, const struct decide_n
             .name = e->name, .host = e->host, .port = e->port, .security_protocol = e->security_protocol};
     }
     for (size_t i = 0; i < SUPPORTED; i++)
-        record.features[record.features_count++] = (struct register_controller_record_feature){
-            .name = supported[i].name, .min_supported_version = supported[i].min, .max_supported_version = supported[i].max};
+        record.features[record.features_count++] =
+            (struct register_controller_record_feature){.name = supported[i].name,
+                                                        .min_supported_version = supported[i].min,
+                                                        .max_supported_version = supported[i].max};
     put(d, &register_controller_record_message, 0, &record);
     return decide__done(d);
 }
@@ -123,8 +127,10 @@ static enum status put_registration(struct decision *d, const struct decide_node
             .name = e->name, .host = e->host, .port = e->port, .security_protocol = e->security_protocol};
     }
     for (size_t i = 0; i < SUPPORTED; i++)
-        record.features[record.features_count++] = (struct register_broker_record_feature){
-            .name = supported[i].name, .min_supported_version = supported[i].min, .max_supported_version = supported[i].max};
+        record.features[record.features_count++] =
+            (struct register_broker_record_feature){.name = supported[i].name,
+                                                    .min_supported_version = supported[i].min,
+                                                    .max_supported_version = supported[i].max};
     *directory = node->directory;
     if (level == 0 || level >= METADATA_VERSION_DIRECTORIES) {
         record.log_dirs = directory;
@@ -146,11 +152,12 @@ static bool contains(struct image_nodes nodes, int32_t id)
 /* Whether broker `id` may lead without losing what was acknowledged (KIP-966). */
 static bool may_lead(const struct image_partition *p, int32_t id)
 {
-    return contains(image_isr(p), id) || contains(image_elr(p), id) || (p->isr_count == 0 && contains(image_last_known_elr(p), id));
+    return contains(image_isr(p), id) || contains(image_elr(p), id) ||
+           (p->isr_count == 0 && contains(image_last_known_elr(p), id));
 }
 
-/* A partition of ours that nobody leads, or an absent broker, is led by us again, the clean way only. What we lead already is
- * recovered by now: an unclean election's mark goes. */
+/* A partition of ours that nobody leads, or an absent broker, is led by us again, the clean way only. What we lead
+ * already is recovered by now: an unclean election's mark goes. */
 static void lead_again(struct decision *d, const struct image_topic *topic, int32_t index, int32_t id)
 {
     const struct image_partition *p = &topic->partitions[index];
@@ -176,13 +183,15 @@ static void lead_again(struct decision *d, const struct image_topic *topic, int3
     put(d, &partition_change_record_message, image_partition_version(d->image), &record);
 }
 
-enum status decide_register_broker(struct decision *d, const struct decide_node *node, int64_t offset, int64_t *broker_epoch)
+enum status decide_register_broker(struct decision *d, const struct decide_node *node, int64_t offset,
+                                   int64_t *broker_epoch)
 {
     enum status status;
 
     *broker_epoch = offset + (int64_t)d->records.count;
     status = put_registration(d, node, *broker_epoch);
-    for (const struct image_topic *topic = image_topic_first(d->image); topic && status == STATUS_OK; topic = image_topic_next(d->image, topic)) {
+    for (const struct image_topic *topic = image_topic_first(d->image); topic && status == STATUS_OK;
+         topic = image_topic_next(d->image, topic)) {
         for (int32_t i = 0; i < topic->count; i++) {
             if (topic->partitions[i].nodes)
                 lead_again(d, topic, i, node->id);
@@ -195,7 +204,8 @@ enum status decide_register_broker(struct decision *d, const struct decide_node 
 enum status decide_producer_ids(struct decision *d, int32_t node_id, int64_t *first)
 {
     const struct image_broker *broker = image_broker(d->image, node_id);
-    struct producer_ids_record record = {.broker_id = node_id, .broker_epoch = broker ? broker->record.broker_epoch : -1};
+    struct producer_ids_record record = {.broker_id = node_id,
+                                         .broker_epoch = broker ? broker->record.broker_epoch : -1};
 
     ASSERT(d->image->next_producer_id <= INT64_MAX - PRODUCER_IDS);
     *first = d->image->next_producer_id;

@@ -35,13 +35,19 @@ enum status topic_name_check(struct str_view name, struct arena *arena, struct s
     else if (str_is(name, ".") || str_is(name, ".."))
         *message = arena_format(arena, "Topic name is invalid: '" STR_FMT "' is not allowed", STR_ARG(name));
     else if (name.size > TOPIC_NAME_MAX)
-        *message = arena_format(arena, "Topic name is invalid: the length of '" STR_FMT "' is longer than the max allowed length %d", STR_ARG(name), TOPIC_NAME_MAX);
+        *message = arena_format(
+            arena, "Topic name is invalid: the length of '" STR_FMT "' is longer than the max allowed length %d",
+            STR_ARG(name), TOPIC_NAME_MAX);
     for (size_t i = 0; i < name.size && !message->data; i++) {
         char c = name.data[i];
 
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
-            *message = arena_format(arena, "Topic name is invalid: '" STR_FMT "' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
-                                    STR_ARG(name));
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+              c == '-'))
+            *message =
+                arena_format(arena,
+                             "Topic name is invalid: '" STR_FMT
+                             "' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
+                             STR_ARG(name));
     }
     return message->data ? STATUS_INVALID_TOPIC_EXCEPTION : STATUS_OK;
 }
@@ -64,7 +70,8 @@ static const struct image_topic *colliding_topic(const struct image *image, stru
 {
     bool special = memchr(name.data, '.', name.size) || memchr(name.data, '_', name.size);
 
-    for (const struct image_topic *topic = special ? image_topic_first(image) : NULL; topic; topic = image_topic_next(image, topic)) {
+    for (const struct image_topic *topic = special ? image_topic_first(image) : NULL; topic;
+         topic = image_topic_next(image, topic)) {
         if (names_collide(topic->name, name))
             return topic;
     }
@@ -78,7 +85,8 @@ static struct verdict check_new_name(struct decision *d, struct str_view name)
     enum status status;
 
     if (str_is(name, "__cluster_metadata"))
-        return decide__refuse(d, STATUS_INVALID_REQUEST, "Creation of internal topic __cluster_metadata is prohibited.");
+        return decide__refuse(d, STATUS_INVALID_REQUEST,
+                              "Creation of internal topic __cluster_metadata is prohibited.");
     if (image_topic(d->image, name))
         return decide__refuse(d, STATUS_TOPIC_ALREADY_EXISTS, "Topic '" STR_FMT "' already exists.", STR_ARG(name));
     status = topic_name_check(name, d->arena, &message);
@@ -86,7 +94,9 @@ static struct verdict check_new_name(struct decision *d, struct str_view name)
         return (struct verdict){status, message};
     other = colliding_topic(d->image, name);
     if (other)
-        return decide__refuse(d, STATUS_INVALID_TOPIC_EXCEPTION, "Topic '" STR_FMT "' collides with existing topic: " STR_FMT, STR_ARG(name), STR_ARG(other->name));
+        return decide__refuse(d, STATUS_INVALID_TOPIC_EXCEPTION,
+                              "Topic '" STR_FMT "' collides with existing topic: " STR_FMT, STR_ARG(name),
+                              STR_ARG(other->name));
     return VERDICT_OK;
 }
 
@@ -140,7 +150,8 @@ static struct uuid default_directory(const struct image *image, int32_t id)
 }
 
 /* A partition whose replicas are given; those that are active are in sync, the first of them leads. */
-static void put_partition(struct decision *d, struct uuid topic_id, int32_t index, const int32_t *replicas, int32_t count)
+static void put_partition(struct decision *d, struct uuid topic_id, int32_t index, const int32_t *replicas,
+                          int32_t count)
 {
     struct partition_record record;
     int32_t *isr = arena_alloc(d->arena, (size_t)count, sizeof *isr);
@@ -168,7 +179,8 @@ static void put_partition(struct decision *d, struct uuid topic_id, int32_t inde
     record.partition_epoch = 0;
     record.directories = directories;
     record.directories_count = count;
-    if (meta_records_put(&d->records, &partition_record_message, image_partition_version(d->image), &record) != STATUS_OK)
+    if (meta_records_put(&d->records, &partition_record_message, image_partition_version(d->image), &record) !=
+        STATUS_OK)
         d->records.failed = true;
 }
 
@@ -193,16 +205,21 @@ static struct verdict check_replication(struct decision *d, int32_t factor, stru
 {
     if (active.count == 0)
         return decide__refuse(d, STATUS_INVALID_REPLICATION_FACTOR,
-                              "Unable to replicate the partition %d time(s): All brokers are currently fenced or have all their log directories cordoned.", factor);
+                              "Unable to replicate the partition %d time(s): All brokers are currently fenced or have "
+                              "all their log directories cordoned.",
+                              factor);
     if (factor > active.count)
         return decide__refuse(d, STATUS_INVALID_REPLICATION_FACTOR,
-                              "Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only %d "
-                              "broker(s) are registered or some brokers have all their log directories cordoned.", factor, factor, active.count);
+                              "Unable to replicate the partition %d time(s): The target replication factor of %d "
+                              "cannot be reached because only %d "
+                              "broker(s) are registered or some brokers have all their log directories cordoned.",
+                              factor, factor, active.count);
     return VERDICT_OK;
 }
 
 /* Partitions from..to-1, leaders in turn over the active brokers. */
-static void put_placed(struct decision *d, struct uuid topic_id, int32_t from, int32_t to, int32_t factor, struct image_nodes active)
+static void put_placed(struct decision *d, struct uuid topic_id, int32_t from, int32_t to, int32_t factor,
+                       struct image_nodes active)
 {
     int32_t *replicas = arena_alloc(d->arena, (size_t)factor, sizeof *replicas);
 
@@ -215,40 +232,50 @@ static void put_placed(struct decision *d, struct uuid topic_id, int32_t from, i
     }
 }
 
-static struct verdict check_assignment(struct decision *d, int32_t index, const int32_t *ids, int32_t count, int32_t factor)
+static struct verdict check_assignment(struct decision *d, int32_t index, const int32_t *ids, int32_t count,
+                                       int32_t factor)
 {
     bool active = false;
 
     if (count <= 0)
-        return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT, "The manual partition assignment includes an empty replica list.");
+        return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT,
+                              "The manual partition assignment includes an empty replica list.");
     for (int32_t i = 0; i < count; i++) {
         const struct image_broker *broker = image_broker(d->image, ids[i]);
 
         if (!broker)
-            return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT,
-                                  "The manual partition assignment includes broker %d, but no such broker is registered.", ids[i]);
+            return decide__refuse(
+                d, STATUS_INVALID_REPLICA_ASSIGNMENT,
+                "The manual partition assignment includes broker %d, but no such broker is registered.", ids[i]);
         for (int32_t j = 0; j < i; j++) {
             if (ids[j] == ids[i])
-                return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT, "The manual partition assignment includes the broker %d more than once.", ids[i]);
+                return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT,
+                                      "The manual partition assignment includes the broker %d more than once.", ids[i]);
         }
         active |= broker_active(broker);
     }
     if (factor >= 0 && factor != count)
         return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT,
-                              "The manual partition assignment includes a partition with %d replica(s), but this is not consistent with previous partitions, "
-                              "which have %d replica(s).", count, factor);
+                              "The manual partition assignment includes a partition with %d replica(s), but this is "
+                              "not consistent with previous partitions, "
+                              "which have %d replica(s).",
+                              count, factor);
     if (!active)
         return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT,
-                              "All brokers specified in the manual partition assignment for partition %d are fenced or in controlled shutdown.", index);
+                              "All brokers specified in the manual partition assignment for partition %d are fenced or "
+                              "in controlled shutdown.",
+                              index);
     return VERDICT_OK;
 }
 
 /* ---- CreateTopics ---- */
 
 /* Assignments by partition: *ordered gets them in order. */
-static struct verdict check_manual(struct decision *d, const struct create_topics_request_topic *topic, const struct create_topics_request_assignment ***ordered)
+static struct verdict check_manual(struct decision *d, const struct create_topics_request_topic *topic,
+                                   const struct create_topics_request_assignment ***ordered)
 {
-    const struct create_topics_request_assignment **slots = arena_alloc(d->arena, (size_t)topic->assignments_count, sizeof *slots);
+    const struct create_topics_request_assignment **slots =
+        arena_alloc(d->arena, (size_t)topic->assignments_count, sizeof *slots);
     int32_t factor = -1;
     bool gap = false;
 
@@ -256,16 +283,19 @@ static struct verdict check_manual(struct decision *d, const struct create_topic
     if (!slots)
         return (struct verdict){STATUS_NO_MEMORY, STR_NULL};
     if (topic->replication_factor != -1)
-        return decide__refuse(d, STATUS_INVALID_REQUEST, "A manual partition assignment was specified, but replication factor was not set to -1.");
+        return decide__refuse(d, STATUS_INVALID_REQUEST,
+                              "A manual partition assignment was specified, but replication factor was not set to -1.");
     if (topic->num_partitions != -1)
-        return decide__refuse(d, STATUS_INVALID_REQUEST, "A manual partition assignment was specified, but numPartitions was not set to -1.");
+        return decide__refuse(d, STATUS_INVALID_REQUEST,
+                              "A manual partition assignment was specified, but numPartitions was not set to -1.");
     for (int32_t i = 0; i < topic->assignments_count; i++) {
         const struct create_topics_request_assignment *a = &topic->assignments[i];
         bool inside = a->partition_index >= 0 && a->partition_index < topic->assignments_count;
         struct verdict verdict;
 
         if (inside && slots[a->partition_index])
-            return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT, "Found multiple manual partition assignments for partition %d", a->partition_index);
+            return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT,
+                                  "Found multiple manual partition assignments for partition %d", a->partition_index);
         verdict = check_assignment(d, a->partition_index, a->broker_ids, a->broker_ids_count, factor);
         if (verdict.status != STATUS_OK)
             return verdict;
@@ -275,28 +305,35 @@ static struct verdict check_manual(struct decision *d, const struct create_topic
         gap |= !inside;
     }
     if (gap)
-        return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT, "partitions should be a consecutive 0-based integer sequence");
+        return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT,
+                              "partitions should be a consecutive 0-based integer sequence");
     return VERDICT_OK;
 }
 
-static struct verdict check_topic_configs(struct decision *d, const struct create_topics_request_topic *topic, struct image_config_entry **entries)
+static struct verdict check_topic_configs(struct decision *d, const struct create_topics_request_topic *topic,
+                                          struct image_config_entry **entries)
 {
-    struct image_config_entry *all = arena_alloc(d->arena, (size_t)(topic->configs_count > 0 ? topic->configs_count : 0), sizeof *all);
+    struct image_config_entry *all =
+        arena_alloc(d->arena, (size_t)(topic->configs_count > 0 ? topic->configs_count : 0), sizeof *all);
 
     *entries = all;
     if (!all)
         return (struct verdict){STATUS_NO_MEMORY, STR_NULL};
     for (int32_t i = 0; i < topic->configs_count; i++) {
         if (!topic->configs[i].value.data)
-            return decide__refuse(d, STATUS_INVALID_CONFIG, "Null value not supported for topic configs: " STR_FMT, STR_ARG(topic->configs[i].name));
+            return decide__refuse(d, STATUS_INVALID_CONFIG, "Null value not supported for topic configs: " STR_FMT,
+                                  STR_ARG(topic->configs[i].name));
         all[i] = (struct image_config_entry){topic->configs[i].name, topic->configs[i].value};
     }
     if (topic->configs_count > 0 && !image_entries_sort(all, (size_t)topic->configs_count))
         return decide__refuse(d, STATUS_INVALID_REQUEST, "Error due to duplicate config keys");
-    return topic->configs_count > 0 ? decide__check_configs(d, RESOURCE_TOPIC, topic->name, all, (size_t)topic->configs_count) : VERDICT_OK;
+    return topic->configs_count > 0
+               ? decide__check_configs(d, RESOURCE_TOPIC, topic->name, all, (size_t)topic->configs_count)
+               : VERDICT_OK;
 }
 
-static void put_topic(struct decision *d, const struct create_topics_request_topic *topic, struct uuid id, const struct image_config_entry *configs)
+static void put_topic(struct decision *d, const struct create_topics_request_topic *topic, struct uuid id,
+                      const struct image_config_entry *configs)
 {
     struct topic_record record = {.name = topic->name, .topic_id = id};
 
@@ -306,8 +343,8 @@ static void put_topic(struct decision *d, const struct create_topics_request_top
         decide__put_config(d, RESOURCE_TOPIC, topic->name, configs[i].key, configs[i].value);
 }
 
-static struct verdict create_manual(struct decision *d, const struct create_topics_request_topic *topic, const struct image_config_entry *configs,
-                                    struct create_topics_response_topic *out)
+static struct verdict create_manual(struct decision *d, const struct create_topics_request_topic *topic,
+                                    const struct image_config_entry *configs, struct create_topics_response_topic *out)
 {
     const struct create_topics_request_assignment **ordered;
     struct verdict verdict = check_manual(d, topic, &ordered);
@@ -322,8 +359,8 @@ static struct verdict create_manual(struct decision *d, const struct create_topi
     return VERDICT_OK;
 }
 
-static struct verdict create_placed(struct decision *d, const struct create_topics_request_topic *topic, const struct image_config_entry *configs,
-                                    struct create_topics_response_topic *out)
+static struct verdict create_placed(struct decision *d, const struct create_topics_request_topic *topic,
+                                    const struct image_config_entry *configs, struct create_topics_response_topic *out)
 {
     int32_t partitions = topic->num_partitions == -1 ? d->rules->partitions_default : topic->num_partitions;
     int16_t factor = topic->replication_factor == -1 ? d->rules->replication_default : topic->replication_factor;
@@ -331,9 +368,11 @@ static struct verdict create_placed(struct decision *d, const struct create_topi
     struct verdict verdict;
 
     if (topic->replication_factor < -1 || topic->replication_factor == 0)
-        return decide__refuse(d, STATUS_INVALID_REPLICATION_FACTOR, "Replication factor must be larger than 0, or -1 to use the default value.");
+        return decide__refuse(d, STATUS_INVALID_REPLICATION_FACTOR,
+                              "Replication factor must be larger than 0, or -1 to use the default value.");
     if (topic->num_partitions < -1 || topic->num_partitions == 0)
-        return decide__refuse(d, STATUS_INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.");
+        return decide__refuse(d, STATUS_INVALID_PARTITIONS,
+                              "Number of partitions was set to an invalid non-positive value.");
     if (!active.ids)
         return (struct verdict){STATUS_NO_MEMORY, STR_NULL};
     verdict = check_replication(d, factor, active);
@@ -346,7 +385,8 @@ static struct verdict create_placed(struct decision *d, const struct create_topi
     return VERDICT_OK;
 }
 
-static struct verdict create_topic(struct decision *d, const struct create_topics_request_topic *topic, struct create_topics_response_topic *out)
+static struct verdict create_topic(struct decision *d, const struct create_topics_request_topic *topic,
+                                   struct create_topics_response_topic *out)
 {
     struct verdict verdict = check_new_name(d, topic->name);
     struct image_config_entry *configs;
@@ -367,14 +407,16 @@ static bool too_many_partitions(const struct decision *d, const struct create_to
     for (int32_t i = 0; i < in->topics_count; i++) {
         const struct create_topics_request_topic *topic = &in->topics[i];
 
-        total += topic->assignments_count > 0 ? topic->assignments_count
-               : topic->num_partitions == -1  ? d->rules->partitions_default
-               : topic->num_partitions > 0    ? topic->num_partitions : 0;
+        total += topic->assignments_count > 0  ? topic->assignments_count
+                 : topic->num_partitions == -1 ? d->rules->partitions_default
+                 : topic->num_partitions > 0   ? topic->num_partitions
+                                               : 0;
     }
     return total > DECIDE_PARTITIONS_MAX;
 }
 
-enum status decide_create_topics(struct decision *d, const struct create_topics_request *in, struct create_topics_response *out)
+enum status decide_create_topics(struct decision *d, const struct create_topics_request *in,
+                                 struct create_topics_response *out)
 {
     bool excessive = too_many_partitions(d, in);
     enum repeat *repeats = find_repeats(d, &in->topics->name, sizeof *in->topics, in->topics_count);
@@ -392,7 +434,8 @@ enum status decide_create_topics(struct decision *d, const struct create_topics_
         create_topics_response_topic_init(result);
         result->name = in->topics[i].name;
         verdict = repeats[i] == NAME_REPEATED ? decide__refuse(d, STATUS_INVALID_REQUEST, "Duplicate topic name.")
-                : excessive                   ? decide__refuse(d, STATUS_POLICY_VIOLATION, "Excessively large number of partitions per request.")
+                  : excessive                 ? decide__refuse(d, STATUS_POLICY_VIOLATION,
+                                                               "Excessively large number of partitions per request.")
                                               : create_topic(d, &in->topics[i], result);
         if (verdict.status == STATUS_NO_MEMORY)
             return STATUS_NO_MEMORY;
@@ -428,11 +471,13 @@ static struct verdict find_deletion(struct decision *d, struct deletion *item, i
                            : decide__refuse(d, STATUS_TOPIC_DELETION_DISABLED, "Topic deletion is disabled.");
     item->topic = by_id ? image_topic_by_id(d->image, item->id) : image_topic(d->image, item->name);
     if (!item->topic)
-        return by_id ? decide__refuse(d, STATUS_UNKNOWN_TOPIC_ID, NO_SUCH_TOPIC_ID) : decide__refuse(d, STATUS_UNKNOWN_TOPIC_OR_PARTITION, NO_SUCH_PARTITION);
+        return by_id ? decide__refuse(d, STATUS_UNKNOWN_TOPIC_ID, NO_SUCH_TOPIC_ID)
+                     : decide__refuse(d, STATUS_UNKNOWN_TOPIC_OR_PARTITION, NO_SUCH_PARTITION);
     return VERDICT_OK;
 }
 
-static struct verdict put_deletion(struct decision *d, const struct deletion *item, struct delete_topics_response_response *out)
+static struct verdict put_deletion(struct decision *d, const struct deletion *item,
+                                   struct delete_topics_response_response *out)
 {
     struct remove_topic_record record = {.topic_id = item->topic->id};
 
@@ -444,7 +489,8 @@ static struct verdict put_deletion(struct decision *d, const struct deletion *it
 }
 
 /* A topic that is named twice, by name or by id, is not deleted at all. */
-static enum status delete_all(struct decision *d, struct deletion *items, int32_t count, int16_t version, struct delete_topics_response *out)
+static enum status delete_all(struct decision *d, struct deletion *items, int32_t count, int16_t version,
+                              struct delete_topics_response *out)
 {
     struct str_view *names = arena_alloc(d->arena, (size_t)count, sizeof *names);
     struct verdict *verdicts = arena_alloc(d->arena, (size_t)count, sizeof *verdicts);
@@ -454,7 +500,8 @@ static enum status delete_all(struct decision *d, struct deletion *items, int32_
         return STATUS_NO_MEMORY;
     for (int32_t i = 0; i < count; i++) {
         verdicts[i] = find_deletion(d, &items[i], version);
-        names[i] = items[i].topic ? items[i].topic->name : (struct str_view){(const char *)&items[i], sizeof &items[i]}; /* one of a kind */
+        names[i] = items[i].topic ? items[i].topic->name
+                                  : (struct str_view){(const char *)&items[i], sizeof &items[i]}; /* one of a kind */
     }
     repeats = find_repeats(d, names, sizeof *names, count);
     if (!repeats)
@@ -466,15 +513,18 @@ static enum status delete_all(struct decision *d, struct deletion *items, int32_
         result->name = items[i].name;
         result->topic_id = items[i].id;
         if (verdicts[i].status == STATUS_OK)
-            verdicts[i] = repeats[i] == NAME_ONCE ? put_deletion(d, &items[i], result)
-                        : decide__refuse(d, STATUS_INVALID_REQUEST, items[i].name.data ? "Duplicate topic name." : "Duplicate topic id.");
+            verdicts[i] = repeats[i] == NAME_ONCE
+                              ? put_deletion(d, &items[i], result)
+                              : decide__refuse(d, STATUS_INVALID_REQUEST,
+                                               items[i].name.data ? "Duplicate topic name." : "Duplicate topic id.");
         result->error_code = status_wire(verdicts[i].status);
         result->error_message = verdicts[i].message;
     }
     return decide__done(d);
 }
 
-enum status decide_delete_topics(struct decision *d, const struct delete_topics_request *in, int16_t version, struct delete_topics_response *out)
+enum status decide_delete_topics(struct decision *d, const struct delete_topics_request *in, int16_t version,
+                                 struct delete_topics_response *out)
 {
     int32_t given = version >= 6 ? in->topics_count : in->topic_names_count, count = given > 0 ? given : 0;
     struct deletion *items = arena_alloc(d->arena, (size_t)count, sizeof *items);
@@ -492,21 +542,25 @@ enum status decide_delete_topics(struct decision *d, const struct delete_topics_
 
 /* ---- CreatePartitions ---- */
 
-static struct verdict grow_manual(struct decision *d, const struct image_topic *topic, const struct create_partitions_request_topic *in, int32_t factor)
+static struct verdict grow_manual(struct decision *d, const struct image_topic *topic,
+                                  const struct create_partitions_request_topic *in, int32_t factor)
 {
     int32_t more = in->count - topic->count;
 
     if (in->assignments_count != more)
         return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT,
-                              "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", more, in->assignments_count);
+                              "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.",
+                              more, in->assignments_count);
     for (int32_t i = 0; i < more; i++) {
-        struct verdict verdict = check_assignment(d, topic->count + i, in->assignments[i].broker_ids, in->assignments[i].broker_ids_count, factor);
+        struct verdict verdict = check_assignment(d, topic->count + i, in->assignments[i].broker_ids,
+                                                  in->assignments[i].broker_ids_count, factor);
 
         if (verdict.status != STATUS_OK)
             return verdict;
     }
     for (int32_t i = 0; i < more; i++)
-        put_partition(d, topic->id, topic->count + i, in->assignments[i].broker_ids, in->assignments[i].broker_ids_count);
+        put_partition(d, topic->id, topic->count + i, in->assignments[i].broker_ids,
+                      in->assignments[i].broker_ids_count);
     return VERDICT_OK;
 }
 
@@ -523,7 +577,8 @@ static struct verdict grow_topic(struct decision *d, const struct create_partiti
     if (in->count == topic->count)
         return decide__refuse(d, STATUS_INVALID_PARTITIONS, "Topic already has %d partition(s).", topic->count);
     if (in->count < topic->count)
-        return decide__refuse(d, STATUS_INVALID_PARTITIONS, "The topic " STR_FMT " currently has %d partition(s); %d would not be an increase.",
+        return decide__refuse(d, STATUS_INVALID_PARTITIONS,
+                              "The topic " STR_FMT " currently has %d partition(s); %d would not be an increase.",
                               STR_ARG(in->name), topic->count, in->count);
     if (in->count - topic->count > DECIDE_PARTITIONS_MAX)
         return decide__refuse(d, STATUS_POLICY_VIOLATION, "Excessively large number of partitions per request.");
@@ -539,7 +594,8 @@ static struct verdict grow_topic(struct decision *d, const struct create_partiti
     return verdict;
 }
 
-enum status decide_create_partitions(struct decision *d, const struct create_partitions_request *in, struct create_partitions_response *out)
+enum status decide_create_partitions(struct decision *d, const struct create_partitions_request *in,
+                                     struct create_partitions_response *out)
 {
     enum repeat *repeats = find_repeats(d, &in->topics->name, sizeof *in->topics, in->topics_count);
 
@@ -553,7 +609,8 @@ enum status decide_create_partitions(struct decision *d, const struct create_par
 
         if (repeats[i] == NAME_REPEATS)
             continue;
-        verdict = repeats[i] == NAME_REPEATED ? decide__refuse(d, STATUS_INVALID_REQUEST, "Duplicate topic name.") : grow_topic(d, &in->topics[i]);
+        verdict = repeats[i] == NAME_REPEATED ? decide__refuse(d, STATUS_INVALID_REQUEST, "Duplicate topic name.")
+                                              : grow_topic(d, &in->topics[i]);
         if (verdict.status == STATUS_NO_MEMORY)
             return STATUS_NO_MEMORY;
         create_partitions_response_result_init(result);

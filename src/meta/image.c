@@ -6,9 +6,14 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-void image_init(struct image *image, uint64_t seed, void (*changed)(void *, const struct image *, const struct image_change *), void *context)
+void image_init(struct image *image, uint64_t seed,
+                void (*changed)(void *, const struct image *, const struct image_change *), void *context)
 {
-    *image = (struct image){.offset = -1, .producer_ids_broker = -1, .producer_ids_broker_epoch = -1, .changed = changed, .context = context};
+    *image = (struct image){.offset = -1,
+                            .producer_ids_broker = -1,
+                            .producer_ids_broker_epoch = -1,
+                            .changed = changed,
+                            .context = context};
     map_init(&image->topics_by_name, seed);
     map_init(&image->topics_by_id, seed);
     map_init(&image->configs, seed);
@@ -127,7 +132,8 @@ struct image_nodes image_elr(const struct image_partition *p)
 
 struct image_nodes image_last_known_elr(const struct image_partition *p)
 {
-    return nodes_at(p, p->replicas_count + p->isr_count + p->removing_count + p->adding_count + p->elr_count, p->last_known_elr_count);
+    return nodes_at(p, p->replicas_count + p->isr_count + p->removing_count + p->adding_count + p->elr_count,
+                    p->last_known_elr_count);
 }
 
 struct uuid image_directory(const struct image_partition *p, unsigned replica)
@@ -158,7 +164,8 @@ struct image_topic *image_topic_by_id(const struct image *image, struct uuid id)
 
 const struct image_partition *image_partition(const struct image_topic *topic, int32_t index)
 {
-    return topic && index >= 0 && index < topic->count && topic->partitions[index].nodes ? &topic->partitions[index] : NULL;
+    return topic && index >= 0 && index < topic->count && topic->partitions[index].nodes ? &topic->partitions[index]
+                                                                                         : NULL;
 }
 
 const struct image_broker *image_broker(const struct image *image, int32_t id)

@@ -8,7 +8,7 @@
 
 enum {
     IMAGE_CONFIG_KEY_MAX = 1 + INT16_MAX + 1, /* resource type and name: more than the wire can bring */
-    IMAGE_PARTITION_MAX = 1 << 20, /* partitions of one topic: a record with a larger index is corrupt */
+    IMAGE_PARTITION_MAX = 1 << 20,            /* partitions of one topic: a record with a larger index is corrupt */
 };
 
 enum {

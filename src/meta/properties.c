@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See properties.h. Read in two steps, as java.util.Properties.load does: a logical line with its continuations joined (escapes still in
- * it), then key and value cut out of it and unescaped.
+ * See properties.h. Read in two steps, as java.util.Properties.load does: a logical line with its continuations joined
+ * (escapes still in it), then key and value cut out of it and unescaped.
  */
 #include "meta/properties.h"
 
@@ -105,7 +105,10 @@ static char *join_line(struct properties *p, size_t *size, unsigned *line)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static bool hex_unit(const char *at, size_t left, uint32_t *unit)
@@ -135,7 +138,8 @@ static size_t put_utf8(char *to, uint32_t c)
     return n;
 }
 
-/* \uXXXX at `at` (behind the u); a surrogate pair is one character, a lone surrogate the replacement character. Returns the bytes read, 0 when malformed. */
+/* \uXXXX at `at` (behind the u); a surrogate pair is one character, a lone surrogate the replacement character. Returns
+ * the bytes read, 0 when malformed. */
 static size_t unicode_escape(const char *at, size_t left, uint32_t *c)
 {
     uint32_t low;
@@ -144,7 +148,8 @@ static size_t unicode_escape(const char *at, size_t left, uint32_t *c)
         return 0;
     if (*c < 0xd800 || *c > 0xdfff)
         return 4;
-    if (*c < 0xdc00 && left >= 10 && at[4] == '\\' && at[5] == 'u' && hex_unit(at + 6, left - 6, &low) && low >= 0xdc00 && low <= 0xdfff) {
+    if (*c < 0xdc00 && left >= 10 && at[4] == '\\' && at[5] == 'u' && hex_unit(at + 6, left - 6, &low) &&
+        low >= 0xdc00 && low <= 0xdfff) {
         *c = 0x10000 + ((*c - 0xd800) << 10) + (low - 0xdc00);
         return 10;
     }
@@ -213,7 +218,8 @@ static void split(const char *line, size_t size, size_t *key_end, size_t *value_
     *value_at = i;
 }
 
-enum status properties_next(struct properties *p, struct str_view *key, struct str_view *value, bool *more, struct err *err)
+enum status properties_next(struct properties *p, struct str_view *key, struct str_view *value, bool *more,
+                            struct err *err)
 {
     size_t size, key_end, value_at, value_size;
     char *text;
@@ -247,7 +253,8 @@ static bool parse_id(struct str_view text, int32_t *id)
     return text.size > 0;
 }
 
-static enum status meta_property(struct meta_properties *out, struct str_view key, struct str_view value, unsigned *seen, struct err *err)
+static enum status meta_property(struct meta_properties *out, struct str_view key, struct str_view value,
+                                 unsigned *seen, struct err *err)
 {
     bool good = true;
 
@@ -266,7 +273,8 @@ static enum status meta_property(struct meta_properties *out, struct str_view ke
         good = uuid_parse(value, &out->directory_id);
     }
     if (!good)
-        return err_set(err, STATUS_CORRUPT, "%s: bad " STR_FMT " '" STR_FMT "'", META_PROPERTIES_FILE, STR_ARG(key), STR_ARG(value));
+        return err_set(err, STATUS_CORRUPT, "%s: bad " STR_FMT " '" STR_FMT "'", META_PROPERTIES_FILE, STR_ARG(key),
+                       STR_ARG(value));
     return STATUS_OK;
 }
 
@@ -289,7 +297,8 @@ enum status meta_properties_parse(struct str_view text, struct meta_properties *
             status = meta_property(out, key, value, &seen, err);
     }
     if (status == STATUS_OK && seen != 7)
-        status = err_set(err, STATUS_CORRUPT, "%s: version, cluster.id and node.id are not all there", META_PROPERTIES_FILE);
+        status =
+            err_set(err, STATUS_CORRUPT, "%s: version, cluster.id and node.id are not all there", META_PROPERTIES_FILE);
     arena_free(&arena);
     return status;
 }
@@ -300,6 +309,7 @@ size_t meta_properties_format(const struct meta_properties *meta, char text[stat
     int n;
 
     uuid_format(meta->directory_id, directory);
-    n = snprintf(text, META_PROPERTIES_SIZE, "version=1\ncluster.id=%s\nnode.id=%d\ndirectory.id=%s\n", meta->cluster_id, meta->node_id, directory);
+    n = snprintf(text, META_PROPERTIES_SIZE, "version=1\ncluster.id=%s\nnode.id=%d\ndirectory.id=%s\n",
+                 meta->cluster_id, meta->node_id, directory);
     return (size_t)n;
 }

@@ -45,9 +45,11 @@ uint8_t *meta_records_add(struct meta_records *records, size_t size)
     return value;
 }
 
-enum status meta_records_put(struct meta_records *records, const struct message *message, int16_t version, const void *in)
+enum status meta_records_put(struct meta_records *records, const struct message *message, int16_t version,
+                             const void *in)
 {
-    size_t head = uvarint_size(META_FRAME_VERSION) + uvarint_size((uint16_t)message->key) + uvarint_size((uint16_t)version);
+    size_t head =
+        uvarint_size(META_FRAME_VERSION) + uvarint_size((uint16_t)message->key) + uvarint_size((uint16_t)version);
     size_t size = head + message_size(message, version, in);
     uint8_t *value = meta_records_add(records, size);
     struct writer w;
@@ -63,20 +65,23 @@ enum status meta_records_put(struct meta_records *records, const struct message 
     return STATUS_OK;
 }
 
-enum status meta_records_batch(const struct meta_records *records, int64_t base_offset, int32_t epoch, int64_t wall_ms, struct bytes_view *batch)
+enum status meta_records_batch(const struct meta_records *records, int64_t base_offset, int32_t epoch, int64_t wall_ms,
+                               struct bytes_view *batch)
 {
     struct batch_builder b;
     size_t size = BATCH_OVERHEAD;
     uint8_t *buffer;
 
     for (size_t i = 0; i < records->count; i++)
-        size += batch_record_size((int32_t)i, 0, (struct bytes_view){NULL, 0}, records->values[i], (struct bytes_view){NULL, 0});
+        size += batch_record_size((int32_t)i, 0, (struct bytes_view){NULL, 0}, records->values[i],
+                                  (struct bytes_view){NULL, 0});
     buffer = records->failed ? NULL : arena_alloc(records->arena, size, 1);
     if (!buffer)
         return STATUS_NO_MEMORY;
     batch_builder_init(&b, buffer, size, 0);
     for (size_t i = 0; i < records->count; i++) {
-        bool added = batch_builder_add(&b, (int32_t)i, wall_ms, (struct bytes_view){NULL, 0}, records->values[i], (struct bytes_view){NULL, 0});
+        bool added = batch_builder_add(&b, (int32_t)i, wall_ms, (struct bytes_view){NULL, 0}, records->values[i],
+                                       (struct bytes_view){NULL, 0});
         ASSERT(added);
     }
     *batch = batch_builder_finish(&b, base_offset, epoch, -1, -1, -1);

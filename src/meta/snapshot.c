@@ -23,10 +23,10 @@ enum {
 };
 
 enum {
-    BATCH_RECORDS_MAX = 1000,     /* records of one batch of a snapshot */
+    BATCH_RECORDS_MAX = 1000, /* records of one batch of a snapshot */
     CONTROL_BATCH_MAX = 64 * 1024,
-    SNAPSHOT_MAX = 1 << 30,       /* bytes of a snapshot that we read */
-    METADATA_VERSION = 30,        /* 4.3-IV0 */
+    SNAPSHOT_MAX = 1 << 30, /* bytes of a snapshot that we read */
+    METADATA_VERSION = 30,  /* 4.3-IV0 */
 };
 
 void snapshot_name(struct snapshot_id id, char name[static SNAPSHOT_NAME_SIZE])
@@ -49,7 +49,8 @@ bool snapshot_parse_name(const char *name, struct snapshot_id *id)
 {
     int64_t epoch;
 
-    if (!parse_digits(&name, 20, INT64_MAX, &id->end_offset) || *name++ != '-' || !parse_digits(&name, 10, INT32_MAX, &epoch))
+    if (!parse_digits(&name, 20, INT64_MAX, &id->end_offset) || *name++ != '-' ||
+        !parse_digits(&name, 10, INT32_MAX, &epoch))
         return false;
     id->epoch = (int32_t)epoch;
     return strcmp(name, ".checkpoint") == 0;
@@ -128,12 +129,13 @@ static void control_add(struct snapshot_writer *w, struct batch_builder *b, int1
 {
     uint8_t key[4] = {0, 0, (uint8_t)(type >> 8), (uint8_t)type};
 
-    if (w->status == STATUS_OK &&
-        !batch_builder_add(b, b->count, w->wall_ms, (struct bytes_view){key, sizeof key}, value, (struct bytes_view){NULL, 0}))
+    if (w->status == STATUS_OK && !batch_builder_add(b, b->count, w->wall_ms, (struct bytes_view){key, sizeof key},
+                                                     value, (struct bytes_view){NULL, 0}))
         w->status = STATUS_NO_MEMORY;
 }
 
-static void control_put(struct snapshot_writer *w, struct batch_builder *b, int16_t type, const struct message *message, const void *in)
+static void control_put(struct snapshot_writer *w, struct batch_builder *b, int16_t type, const struct message *message,
+                        const void *in)
 {
     uint8_t value[64];
     struct writer out;
@@ -152,7 +154,8 @@ static void control_finish(struct snapshot_writer *w, struct batch_builder *b)
     w->offset += count;
 }
 
-static void put_header(struct snapshot_writer *w, int64_t last_timestamp, int16_t kraft_version, struct bytes_view voters)
+static void put_header(struct snapshot_writer *w, int64_t last_timestamp, int16_t kraft_version,
+                       struct bytes_view voters)
 {
     struct snapshot_header_record header = {.version = 0, .last_contained_log_timestamp = last_timestamp};
     struct kraft_version_record version = {.version = 0, .kraft_version = kraft_version};
@@ -190,7 +193,8 @@ static void put_features(struct snapshot_writer *w, const struct image *image)
 {
     for (unsigned pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < image->features_count; i++) {
-            struct feature_level_record record = {.name = image->features[i].name, .feature_level = image->features[i].level};
+            struct feature_level_record record = {.name = image->features[i].name,
+                                                  .feature_level = image->features[i].level};
 
             if (str_is(record.name, "metadata.version") == (pass == 0))
                 put(w, &feature_level_record_message, 0, &record);
@@ -262,8 +266,10 @@ static void put_configs(struct snapshot_writer *w, const struct image *image)
         const struct image_config *config = MAP_ENTRY(node, struct image_config, node);
 
         for (size_t i = 0; i < config->count; i++) {
-            struct config_record record = {.resource_type = (int8_t)config->type, .resource_name = config->name,
-                                           .name = config->entries[i].key, .value = config->entries[i].value};
+            struct config_record record = {.resource_type = (int8_t)config->type,
+                                           .resource_name = config->name,
+                                           .name = config->entries[i].key,
+                                           .value = config->entries[i].value};
 
             put(w, &config_record_message, 0, &record);
         }
@@ -275,7 +281,8 @@ static void put_content(struct snapshot_writer *w, const struct image *image)
     put_features(w, image);
     for (const struct image_broker *broker = image->brokers; broker; broker = broker->next)
         put(w, &register_broker_record_message, broker_version(&broker->record), &broker->record);
-    for (const struct image_topic *topic = image_topic_first(image); topic && w->status == STATUS_OK; topic = image_topic_next(image, topic)) {
+    for (const struct image_topic *topic = image_topic_first(image); topic && w->status == STATUS_OK;
+         topic = image_topic_next(image, topic)) {
         put_topic(w, topic);
         for (int32_t i = 0; i < topic->count && w->status == STATUS_OK; i++) {
             if (topic->partitions[i].nodes)
@@ -284,7 +291,8 @@ static void put_content(struct snapshot_writer *w, const struct image *image)
     }
     put_configs(w, image);
     if (image->next_producer_id > 0) {
-        struct producer_ids_record record = {.broker_id = image->producer_ids_broker, .broker_epoch = image->producer_ids_broker_epoch,
+        struct producer_ids_record record = {.broker_id = image->producer_ids_broker,
+                                             .broker_epoch = image->producer_ids_broker_epoch,
                                              .next_producer_id = image->next_producer_id};
 
         put(w, &producer_ids_record_message, 0, &record);
@@ -335,7 +343,8 @@ enum status bootstrap_encode(int64_t wall_ms, struct arena *arena, struct bytes_
     writer_begin(&w, wall_ms, 0);
     put_header(&w, 0, 0, (struct bytes_view){NULL, 0});
     for (size_t i = 0; i < sizeof bootstrap_features / sizeof bootstrap_features[0]; i++) {
-        struct feature_level_record record = {.name = bootstrap_features[i].name, .feature_level = bootstrap_features[i].level};
+        struct feature_level_record record = {.name = bootstrap_features[i].name,
+                                              .feature_level = bootstrap_features[i].level};
 
         put(&w, &feature_level_record_message, 0, &record);
     }
@@ -353,7 +362,8 @@ enum status bootstrap_encode(int64_t wall_ms, struct arena *arena, struct bytes_
 /* ---- reading ---- */
 
 /* Steps to the next batch of a snapshot, checked. */
-static enum status next_batch(struct bytes_view *left, struct bytes_view *batch, struct batch_head *head, struct err *err)
+static enum status next_batch(struct bytes_view *left, struct bytes_view *batch, struct batch_head *head,
+                              struct err *err)
 {
     size_t size;
 
@@ -387,7 +397,9 @@ static bool is_footer(struct bytes_view batch, const struct batch_head *head)
 }
 
 /* Runs over all batches of a snapshot; `each` gets those with records of the metadata. */
-static enum status each_batch(struct bytes_view bytes, enum status (*each)(void *context, struct bytes_view batch, bool control, struct err *err),
+static enum status each_batch(struct bytes_view bytes,
+                              enum status (*each)(void *context, struct bytes_view batch, bool control,
+                                                  struct err *err),
                               void *context, struct err *err)
 {
     bool whole = false;
@@ -481,7 +493,8 @@ static enum status load_one(struct fs *fs, const char *dir, struct snapshot_id i
     return status == STATUS_OK ? status : err_wrap(err, "snapshot %s", path);
 }
 
-enum status snapshot_load(struct fs *fs, const char *dir, struct image *image, bool *found, struct snapshot_id *id, struct err *err)
+enum status snapshot_load(struct fs *fs, const char *dir, struct image *image, bool *found, struct snapshot_id *id,
+                          struct err *err)
 {
     char **names = NULL;
     size_t count = 0;

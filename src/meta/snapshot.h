@@ -29,16 +29,20 @@ struct snapshot_id {
 void snapshot_name(struct snapshot_id id, char name[static SNAPSHOT_NAME_SIZE]);
 bool snapshot_parse_name(const char *name, struct snapshot_id *id) __attribute__((warn_unused_result));
 
-/* The image's content as a snapshot file in one block (mem_free), with id {image->offset + 1, image->epoch}. STATUS_NO_MEMORY. */
+/* The image's content as a snapshot file in one block (mem_free), with id {image->offset + 1, image->epoch}.
+ * STATUS_NO_MEMORY. */
 enum status snapshot_encode(const struct image *image, int64_t wall_ms, uint8_t **bytes, size_t *size) MUST_CHECK;
 
-/* A snapshot's bytes into a fresh image; image->offset and epoch are the snapshot's afterwards. STATUS_CORRUPT: not whole (the caller
- * may try an older one with another fresh image); else as image_apply_batch. */
-enum status snapshot_decode(struct bytes_view bytes, struct snapshot_id id, struct image *image, struct err *err) MUST_CHECK;
+/* A snapshot's bytes into a fresh image; image->offset and epoch are the snapshot's afterwards. STATUS_CORRUPT: not
+ * whole (the caller may try an older one with another fresh image); else as image_apply_batch. */
+enum status snapshot_decode(struct bytes_view bytes, struct snapshot_id id, struct image *image,
+                            struct err *err) MUST_CHECK;
 
-/* The newest whole snapshot of the metadata log's folder `dir` into the fresh image. *found = false: there is none. Blocking. */
+/* The newest whole snapshot of the metadata log's folder `dir` into the fresh image. *found = false: there is none.
+ * Blocking. */
 struct fs;
-enum status snapshot_load(struct fs *fs, const char *dir, struct image *image, bool *found, struct snapshot_id *id, struct err *err) MUST_CHECK;
+enum status snapshot_load(struct fs *fs, const char *dir, struct image *image, bool *found, struct snapshot_id *id,
+                          struct err *err) MUST_CHECK;
 
 /* The file of a directory that we format: metadata.version and the features of a Kafka 4.3 at their defaults. */
 enum status bootstrap_encode(int64_t wall_ms, struct arena *arena, struct bytes_view *bytes) MUST_CHECK;

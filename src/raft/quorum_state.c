@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The file quorum-state: see raft.h. A small reader of JSON: one object whose members are numbers and texts; members that are lists or objects
- * (currentVoters) are stepped over.
+ * The file quorum-state: see raft.h. A small reader of JSON: one object whose members are numbers and texts; members
+ * that are lists or objects (currentVoters) are stepped over.
  */
 #include "raft/raft.h"
 
@@ -138,10 +138,14 @@ size_t quorum_state_format(const struct quorum_state *state, int32_t node_id, ch
 
     uuid_format(state->voted_directory, directory);
     if (state->version == 0)
-        n = snprintf(text, QUORUM_STATE_SIZE, "{\"clusterId\":\"\",\"leaderId\":%d,\"leaderEpoch\":%d,\"votedId\":%d,\"appliedOffset\":0,"
-                     "\"currentVoters\":[{\"voterId\":%d}],\"data_version\":0}", state->leader_id, state->leader_epoch, state->voted_id, node_id);
+        n = snprintf(text, QUORUM_STATE_SIZE,
+                     "{\"clusterId\":\"\",\"leaderId\":%d,\"leaderEpoch\":%d,\"votedId\":%d,\"appliedOffset\":0,"
+                     "\"currentVoters\":[{\"voterId\":%d}],\"data_version\":0}",
+                     state->leader_id, state->leader_epoch, state->voted_id, node_id);
     else
-        n = snprintf(text, QUORUM_STATE_SIZE, "{\"leaderId\":%d,\"leaderEpoch\":%d,\"votedId\":%d,\"votedDirectoryId\":\"%s\",\"data_version\":1}",
-                     state->leader_id, state->leader_epoch, state->voted_id, directory);
+        n = snprintf(
+            text, QUORUM_STATE_SIZE,
+            "{\"leaderId\":%d,\"leaderEpoch\":%d,\"votedId\":%d,\"votedDirectoryId\":\"%s\",\"data_version\":1}",
+            state->leader_id, state->leader_epoch, state->voted_id, directory);
     return (size_t)n;
 }

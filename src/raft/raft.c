@@ -14,9 +14,14 @@ void raft_start(struct raft *raft, int32_t node_id, int16_t kraft_version, const
     int32_t before = saved && saved->leader_epoch > log_epoch ? saved->leader_epoch : log_epoch;
 
     ASSERT(before < INT32_MAX);
-    *raft = (struct raft){.node_id = node_id, .kraft_version = kraft_version,
-                          .epoch = before + 1, .epoch_start = log_end, .end = log_end, .high_watermark = 0};
-    *state = (struct quorum_state){.leader_id = node_id, .leader_epoch = raft->epoch, .voted_id = -1, .version = kraft_version > 0};
+    *raft = (struct raft){.node_id = node_id,
+                          .kraft_version = kraft_version,
+                          .epoch = before + 1,
+                          .epoch_start = log_end,
+                          .end = log_end,
+                          .high_watermark = 0};
+    *state = (struct quorum_state){
+        .leader_id = node_id, .leader_epoch = raft->epoch, .voted_id = -1, .version = kraft_version > 0};
 }
 
 /* A list of one voter: this node. */

@@ -5,11 +5,13 @@
  *   append       → raft_appended(end)
  *   disk         → raft_durable(end) → the high watermark: what is durable on the only voter is committed
  *
- * Invariants (KIP-595): the epoch only grows, and grows durably before anything of it is appended; the epoch of the log is never above that of
- * quorum-state; the high watermark moves only once the epoch's own first record is durable. The only voter is this node: the configuration refuses others.
+ * Invariants (KIP-595): the epoch only grows, and grows durably before anything of it is appended; the epoch of the log
+ * is never above that of quorum-state; the high watermark moves only once the epoch's own first record is durable. The
+ * only voter is this node: the configuration refuses others.
  *
  * The file quorum-state is one line of JSON, in two versions as kraft.version is:
- *   0  {"clusterId":"","leaderId":1,"leaderEpoch":1,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}
+ *   0
+ * {"clusterId":"","leaderId":1,"leaderEpoch":1,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}
  *   1  {"leaderId":1,"leaderEpoch":1,"votedId":-1,"votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1}
  */
 #ifndef RAFT_RAFT_H
@@ -33,16 +35,17 @@ size_t quorum_state_format(const struct quorum_state *state, int32_t node_id, ch
 
 struct raft {
     int32_t node_id;
-    int16_t kraft_version;    /* 0: the voters stand in the configuration; 1: in the log (KIP-853) */
-    int32_t epoch;            /* -1 before raft_start */
-    int64_t epoch_start;      /* offset of the LeaderChange record */
+    int16_t kraft_version; /* 0: the voters stand in the configuration; 1: in the log (KIP-853) */
+    int32_t epoch;         /* -1 before raft_start */
+    int64_t epoch_start;   /* offset of the LeaderChange record */
     int64_t end, high_watermark;
 };
 
-/* The leader's first act. `saved` is what quorum-state says (NULL: no file), `log_epoch` the last epoch in the log and the snapshot (0: none), `log_end` the log's
- * end. After it: write `state` durably, then append the LeaderChange batch of raft_leader_change at log_end. */
-void raft_start(struct raft *raft, int32_t node_id, int16_t kraft_version, const struct quorum_state *saved, int32_t log_epoch,
-                int64_t log_end, struct quorum_state *state);
+/* The leader's first act. `saved` is what quorum-state says (NULL: no file), `log_epoch` the last epoch in the log and
+ * the snapshot (0: none), `log_end` the log's end. After it: write `state` durably, then append the LeaderChange batch
+ * of raft_leader_change at log_end. */
+void raft_start(struct raft *raft, int32_t node_id, int16_t kraft_version, const struct quorum_state *saved,
+                int32_t log_epoch, int64_t log_end, struct quorum_state *state);
 
 /* Key and value of the control record that opens the epoch (LeaderChangeMessage). */
 #define LEADER_CHANGE_SIZE 32

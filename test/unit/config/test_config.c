@@ -9,9 +9,13 @@
 #include "partition/partition.h"
 #include "wire/record/config_record.h"
 
-static void override(struct image *image, enum config_resource type, const char *name, const char *key, const char *value)
+static void override(struct image *image, enum config_resource type, const char *name, const char *key,
+                     const char *value)
 {
-    struct config_record record = {.resource_type = (int8_t)type, .resource_name = str_from(name), .name = str_from(key), .value = str_from(value)};
+    struct config_record record = {.resource_type = (int8_t)type,
+                                   .resource_name = str_from(name),
+                                   .name = str_from(key),
+                                   .value = str_from(value)};
     struct meta_records records;
     struct arena arena;
     struct err err = {0};
@@ -46,7 +50,8 @@ static struct config *finished(const char *text)
 /* Every default passes its own check, every key is found, every key says what it does. */
 static void test_tables(void **state)
 {
-    static const enum config_resource types[] = {RESOURCE_BROKER, RESOURCE_TOPIC, RESOURCE_GROUP, RESOURCE_CLIENT_METRICS};
+    static const enum config_resource types[] = {RESOURCE_BROKER, RESOURCE_TOPIC, RESOURCE_GROUP,
+                                                 RESOURCE_CLIENT_METRICS};
 
     (void)state;
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
@@ -61,7 +66,8 @@ static void test_tables(void **state)
 
             arena_init(&arena, 4096);
             assert_int_equal(config_row_find(rows, count, str_from(rows[i].name)), i);
-            assert_int_equal(config_value_parse(&rows[i], str_from(rows[i].initial), &value, &arena, &message), STATUS_OK);
+            assert_int_equal(config_value_parse(&rows[i], str_from(rows[i].initial), &value, &arena, &message),
+                             STATUS_OK);
             assert_true(strlen(rows[i].doc) > 0);
             arena_free(&arena);
         }
@@ -79,29 +85,40 @@ static void test_values(void **state)
         {"retention.ms", " -1 ", NULL},
         {"retention.ms", "+7", NULL},
         {"retention.ms", "9223372036854775807", NULL},
-        {"retention.ms", "9223372036854775808", "Invalid value 9223372036854775808 for configuration retention.ms: Not a number of type LONG"},
+        {"retention.ms", "9223372036854775808",
+         "Invalid value 9223372036854775808 for configuration retention.ms: Not a number of type LONG"},
         {"retention.ms", "", "Invalid value  for configuration retention.ms: Not a number of type LONG"},
         {"retention.ms", "-", "Invalid value - for configuration retention.ms: Not a number of type LONG"},
         {"retention.ms", "1.5", "Invalid value 1.5 for configuration retention.ms: Not a number of type LONG"},
         {"retention.ms", "-2", "Invalid value -2 for configuration retention.ms: Value must be at least -1"},
-        {"segment.bytes", "2147483648", "Invalid value 2147483648 for configuration segment.bytes: Not a number of type INT"},
-        {"compression.lz4.level", "99", "Invalid value 99 for configuration compression.lz4.level: Value must be no more than 17"},
-        {"compression.gzip.level", "0", "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"},
+        {"segment.bytes", "2147483648",
+         "Invalid value 2147483648 for configuration segment.bytes: Not a number of type INT"},
+        {"compression.lz4.level", "99",
+         "Invalid value 99 for configuration compression.lz4.level: Value must be no more than 17"},
+        {"compression.gzip.level", "0",
+         "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"},
         {"compression.gzip.level", "-1", NULL},
         {"compression.zstd.level", "-131072", NULL},
         {"min.cleanable.dirty.ratio", "0.5", NULL},
-        {"min.cleanable.dirty.ratio", "2", "Invalid value 2.0 for configuration min.cleanable.dirty.ratio: Value must be no more than 1"},
-        {"min.cleanable.dirty.ratio", "x", "Invalid value x for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"},
+        {"min.cleanable.dirty.ratio", "2",
+         "Invalid value 2.0 for configuration min.cleanable.dirty.ratio: Value must be no more than 1"},
+        {"min.cleanable.dirty.ratio", "x",
+         "Invalid value x for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"},
         {"preallocate", "TRUE", NULL},
-        {"preallocate", "yes", "Invalid value yes for configuration preallocate: Expected value to be either true or false"},
+        {"preallocate", "yes",
+         "Invalid value yes for configuration preallocate: Expected value to be either true or false"},
         {"cleanup.policy", "compact, delete", NULL},
         {"cleanup.policy", "", NULL},
-        {"cleanup.policy", "delete,foo", "Invalid value foo for configuration cleanup.policy: String must be one of: compact, delete"},
-        {"message.timestamp.type", "Foo", "Invalid value Foo for configuration message.timestamp.type: String must be one of: CreateTime, LogAppendTime"},
+        {"cleanup.policy", "delete,foo",
+         "Invalid value foo for configuration cleanup.policy: String must be one of: compact, delete"},
+        {"message.timestamp.type", "Foo",
+         "Invalid value Foo for configuration message.timestamp.type: String must be one of: CreateTime, "
+         "LogAppendTime"},
         {"leader.replication.throttled.replicas", "0:1,1:2", NULL},
         {"leader.replication.throttled.replicas", "*", NULL},
         {"leader.replication.throttled.replicas", "x",
-         "Invalid value [x] for configuration leader.replication.throttled.replicas: leader.replication.throttled.replicas must be the literal '*' or a list of "
+         "Invalid value [x] for configuration leader.replication.throttled.replicas: "
+         "leader.replication.throttled.replicas must be the literal '*' or a list of "
          "replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."},
     };
 
@@ -124,9 +141,18 @@ static void test_values(void **state)
 
 static void test_durations(void **state)
 {
-    static const char *const good[] = {"latest", "earliest", "by_duration:PT1H", "by_duration:P1D", "by_duration:P1DT2H3M4.5S", "by_duration:PT0.5S"};
-    static const char *const bad[] = {"", "foo", "by_duration:", "by_duration:P", "by_duration:PT", "by_duration:1H", "by_duration:PT1", "by_duration:P1H",
-                                      "by_duration:PT1S1H", "by_duration:P1DT"};
+    static const char *const good[] = {
+        "latest", "earliest", "by_duration:PT1H", "by_duration:P1D", "by_duration:P1DT2H3M4.5S", "by_duration:PT0.5S"};
+    static const char *const bad[] = {"",
+                                      "foo",
+                                      "by_duration:",
+                                      "by_duration:P",
+                                      "by_duration:PT",
+                                      "by_duration:1H",
+                                      "by_duration:PT1",
+                                      "by_duration:P1H",
+                                      "by_duration:PT1S1H",
+                                      "by_duration:P1DT"};
     const struct config_row *row = &config_group_rows[GROUP_SHARE_AUTO_OFFSET_RESET];
 
     (void)state;
@@ -170,13 +196,15 @@ static void test_builtin(void **state)
 
 static void test_file(void **state)
 {
-    struct config *config = finished("# of Kafka's distribution\n"
-                                     "process.roles=broker,controller\nnode.id=3\ncontroller.quorum.voters=3@localhost:9093\n"
-                                     "listeners=PLAINTEXT://:9092,controller://:9093, Docker://[::1]:0\n"
-                                     "inter.broker.listener.name=PLAINTEXT\nadvertised.listeners=PLAINTEXT://example.org:19092\n"
-                                     "controller.listener.names=CONTROLLER\n"
-                                     "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,DOCKER:PLAINTEXT,SSL:SSL\n"
-                                     "log.dirs = /data/a \nnum.partitions=7\nlog.retention.hours=2\nnum.partition=3\nlistener.name.x.ssl.key.password=secret\n");
+    struct config *config = finished(
+        "# of Kafka's distribution\n"
+        "process.roles=broker,controller\nnode.id=3\ncontroller.quorum.voters=3@localhost:9093\n"
+        "listeners=PLAINTEXT://:9092,controller://:9093, Docker://[::1]:0\n"
+        "inter.broker.listener.name=PLAINTEXT\nadvertised.listeners=PLAINTEXT://example.org:19092\n"
+        "controller.listener.names=CONTROLLER\n"
+        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,DOCKER:PLAINTEXT,SSL:SSL\n"
+        "log.dirs = /data/a "
+        "\nnum.partitions=7\nlog.retention.hours=2\nnum.partition=3\nlistener.name.x.ssl.key.password=secret\n");
     const struct config_listener *l;
     const struct config_unknown *unknown;
     size_t count;
@@ -238,7 +266,8 @@ static void test_bad_lines(void **state)
 
     (void)state;
     assert_int_equal(config_load(config, "f", STR_LIT("a=b\n\nnum.partitions=x\n"), &err), STATUS_INVALID_CONFIG);
-    assert_string_equal(err.text, "f: line 3: Invalid value x for configuration num.partitions: Not a number of type INT");
+    assert_string_equal(err.text,
+                        "f: line 3: Invalid value x for configuration num.partitions: Not a number of type INT");
     assert_int_equal(config_set(config, STR_LIT("num.partitons=3"), &err), STATUS_INVALID);
     assert_string_equal(err.text, "--set num.partitons: no such key; did you mean num.partitions?");
     assert_int_equal(config_set(config, STR_LIT("zzzzzzzzzzzzzzzzzzzzz=3"), &err), STATUS_INVALID);
@@ -288,18 +317,24 @@ static void test_describe(void **state)
     arena_init(&arena, 1 << 16);
     override(&image, RESOURCE_BROKER, "1", "log.retention.ms", "20");
     override(&image, RESOURCE_TOPIC, "t", "retention.ms", " 10 ");
-    assert_int_equal(config_describe(config, &image, RESOURCE_TOPIC, image_config(&image, RESOURCE_TOPIC, STR_LIT("t")), TOPIC_RETENTION_MS, &arena, &d), STATUS_OK);
+    assert_int_equal(config_describe(config, &image, RESOURCE_TOPIC, image_config(&image, RESOURCE_TOPIC, STR_LIT("t")),
+                                     TOPIC_RETENTION_MS, &arena, &d),
+                     STATUS_OK);
     assert_true(str_is(d.value, "10"));
     assert_int_equal(d.source, SOURCE_TOPIC);
     assert_int_equal(d.synonyms_count, 5); /* its own, the broker's, the file's two, the default of the hours */
     assert_int_equal(d.synonyms[1].source, SOURCE_BROKER);
     assert_string_equal(d.synonyms[3].name, "log.retention.hours");
     assert_int_equal(d.synonyms[4].source, SOURCE_DEFAULT);
-    assert_int_equal(config_describe(config, &image, RESOURCE_BROKER, NULL, CONFIG_LOG_RETENTION_HOURS, &arena, &d), STATUS_OK);
+    assert_int_equal(config_describe(config, &image, RESOURCE_BROKER, NULL, CONFIG_LOG_RETENTION_HOURS, &arena, &d),
+                     STATUS_OK);
     assert_true(d.read_only && d.source == SOURCE_STATIC && str_is(d.value, "2"));
-    assert_int_equal(config_describe(config, &image, RESOURCE_BROKER, NULL, CONFIG_SSL_KEY_PASSWORD, &arena, &d), STATUS_OK);
+    assert_int_equal(config_describe(config, &image, RESOURCE_BROKER, NULL, CONFIG_SSL_KEY_PASSWORD, &arena, &d),
+                     STATUS_OK);
     assert_null(d.value.data);
-    assert_int_equal(config_describe(config, &image, RESOURCE_BROKER, NULL, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND, &arena, &d), STATUS_OK);
+    assert_int_equal(
+        config_describe(config, &image, RESOURCE_BROKER, NULL, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND, &arena, &d),
+        STATUS_OK);
     assert_true(str_is(d.value, "1.7976931348623157E308"));
     arena_free(&arena);
     image_free(&image);
@@ -337,24 +372,30 @@ static void test_rules(void **state)
     } table[] = {
         {RESOURCE_TOPIC, "t", "retention.ms", "5", STATUS_OK, NULL},
         {RESOURCE_TOPIC, "t", "foo.bar", "5", STATUS_INVALID_CONFIG, "Unknown topic config name: foo.bar"},
-        {RESOURCE_TOPIC, "t", "max.compaction.lag.ms", "0", STATUS_INVALID_CONFIG, "Invalid value 0 for configuration max.compaction.lag.ms: Value must be at least 1"},
+        {RESOURCE_TOPIC, "t", "max.compaction.lag.ms", "0", STATUS_INVALID_CONFIG,
+         "Invalid value 0 for configuration max.compaction.lag.ms: Value must be at least 1"},
         {RESOURCE_TOPIC, "t", "min.compaction.lag.ms", "9223372036854775807", STATUS_OK, NULL},
         {RESOURCE_TOPIC, "t", "remote.storage.enable", "true", STATUS_INVALID_CONFIG,
          "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."},
-        {RESOURCE_BROKER, "1", "log.dirs", "/x", STATUS_INVALID_REQUEST, "Cannot update these configs dynamically: [log.dirs]"},
+        {RESOURCE_BROKER, "1", "log.dirs", "/x", STATUS_INVALID_REQUEST,
+         "Cannot update these configs dynamically: [log.dirs]"},
         {RESOURCE_BROKER, "1", "foo", "bar", STATUS_OK, NULL},
-        {RESOURCE_BROKER, "2", "foo", "bar", STATUS_INVALID_REQUEST, "Unexpected broker id, expected 1 or empty string, but received 2"},
+        {RESOURCE_BROKER, "2", "foo", "bar", STATUS_INVALID_REQUEST,
+         "Unexpected broker id, expected 1 or empty string, but received 2"},
         {RESOURCE_BROKER, "", "listeners", "PLAINTEXT://:1", STATUS_INVALID_REQUEST,
          "Cannot update these configs at default cluster level, broker id must be specified: [listeners]"},
         {RESOURCE_BROKER, "", "ssl.keystore.password", "x", STATUS_INVALID_REQUEST,
-         "These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.keystore.password]"},
-        {RESOURCE_BROKER, "1", "num.io.threads", "0", STATUS_INVALID_REQUEST, "Invalid value 0 for configuration num.io.threads: Value must be at least 1"},
+         "These security configs can be dynamically updated only per-listener using the listener prefix: "
+         "[ssl.keystore.password]"},
+        {RESOURCE_BROKER, "1", "num.io.threads", "0", STATUS_INVALID_REQUEST,
+         "Invalid value 0 for configuration num.io.threads: Value must be at least 1"},
         {RESOURCE_GROUP, "g", "foo", "1", STATUS_INVALID_CONFIG, "Unknown group config name: foo"},
         {RESOURCE_GROUP, "g", "consumer.session.timeout.ms", "1", STATUS_INVALID_CONFIG,
          "consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms"},
         {RESOURCE_GROUP, "g", "consumer.heartbeat.interval.ms", "60000", STATUS_INVALID_CONFIG,
          "consumer.heartbeat.interval.ms must be less than or equal to group.consumer.max.heartbeat.interval.ms"},
-        {RESOURCE_CLIENT_METRICS, "m", "interval.ms", "1", STATUS_INVALID_REQUEST, "Invalid value 1 for interval.ms, interval must be between 100 and 3600000 (1 hour)"},
+        {RESOURCE_CLIENT_METRICS, "m", "interval.ms", "1", STATUS_INVALID_REQUEST,
+         "Invalid value 1 for interval.ms, interval must be between 100 and 3600000 (1 hour)"},
         {RESOURCE_CLIENT_METRICS, "m", "foo", "1", STATUS_INVALID_REQUEST, "Unknown client metrics configuration: foo"},
         {RESOURCE_CLIENT_METRICS, "m", "match", "x", STATUS_INVALID_CONFIG, "Illegal client matching pattern: x"},
         {RESOURCE_CLIENT_METRICS, "m", "match", "client_id=a.*", STATUS_OK, NULL},
@@ -370,7 +411,9 @@ static void test_rules(void **state)
         struct arena arena;
 
         arena_init(&arena, 1 << 16);
-        assert_int_equal(rules.check(rules.context, table[i].type, str_from(table[i].name), &entry, 1, &arena, &message), table[i].status);
+        assert_int_equal(
+            rules.check(rules.context, table[i].type, str_from(table[i].name), &entry, 1, &arena, &message),
+            table[i].status);
         if (table[i].message && !str_is(message, table[i].message))
             fail_msg(STR_FMT, STR_ARG(message));
         arena_free(&arena);
@@ -400,7 +443,8 @@ static void test_round_trip(void **state)
         if (d.value.data)
             entries[count++] = (struct image_config_entry){str_from(d.row->name), d.value};
     }
-    assert_int_equal(rules.check(rules.context, RESOURCE_TOPIC, STR_LIT("t"), entries, count, &arena, &message), STATUS_OK);
+    assert_int_equal(rules.check(rules.context, RESOURCE_TOPIC, STR_LIT("t"), entries, count, &arena, &message),
+                     STATUS_OK);
     arena_free(&arena);
     image_free(&image);
     config_free(config);
@@ -409,9 +453,10 @@ static void test_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables),   cmocka_unit_test(test_values),   cmocka_unit_test(test_durations),        cmocka_unit_test(test_builtin),
-        cmocka_unit_test(test_file),     cmocka_unit_test(test_refused),  cmocka_unit_test(test_bad_lines),        cmocka_unit_test(test_sources),
-        cmocka_unit_test(test_describe), cmocka_unit_test(test_topic_as_a_whole), cmocka_unit_test(test_rules),    cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_tables),           cmocka_unit_test(test_values),  cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_builtin),          cmocka_unit_test(test_file),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_bad_lines),        cmocka_unit_test(test_sources), cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_topic_as_a_whole), cmocka_unit_test(test_rules),   cmocka_unit_test(test_round_trip),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the tests of the metadata share: Kafka's bytes from golden/ (Golden.java tells how they were made), an image as sorted text,
- * and records applied one by one.
+ * What the tests of the metadata share: Kafka's bytes from golden/ (Golden.java tells how they were made), an image as
+ * sorted text, and records applied one by one.
  */
 #ifndef TEST_META_FIXTURE_H
 #define TEST_META_FIXTURE_H
@@ -94,7 +94,8 @@ static inline int text_order_configs(const void *a, const void *b)
 {
     const struct image_config *const *left = a, *const *right = b;
 
-    return (*left)->type != (*right)->type ? (int)(*left)->type - (int)(*right)->type : str_order((*left)->name, (*right)->name);
+    return (*left)->type != (*right)->type ? (int)(*left)->type - (int)(*right)->type
+                                           : str_order((*left)->name, (*right)->name);
 }
 
 static inline void text_configs(struct text *t, const struct image *image)
@@ -107,8 +108,8 @@ static inline void text_configs(struct text *t, const struct image *image)
     qsort(all, count, sizeof *all, text_order_configs);
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < all[i]->count; j++)
-            text_add(t, "config %d " STR_FMT " " STR_FMT "=" STR_FMT "\n", (int)all[i]->type, STR_ARG(all[i]->name), STR_ARG(all[i]->entries[j].key),
-                     STR_ARG(all[i]->entries[j].value));
+            text_add(t, "config %d " STR_FMT " " STR_FMT "=" STR_FMT "\n", (int)all[i]->type, STR_ARG(all[i]->name),
+                     STR_ARG(all[i]->entries[j].key), STR_ARG(all[i]->entries[j].value));
     }
 }
 
@@ -150,8 +151,9 @@ static inline void text_of(struct text *t, const struct image *image)
     for (size_t i = 0; i < image->features_count; i++)
         text_add(t, "feature " STR_FMT "=%d\n", STR_ARG(image->features[i].name), image->features[i].level);
     for (const struct image_broker *b = image->brokers; b; b = b->next)
-        text_add(t, "broker %d epoch=%lld fenced=%d endpoints=%d host=" STR_FMT " dirs=%d cordoned=%d\n", b->record.broker_id, (long long)b->record.broker_epoch,
-                 b->record.fenced, b->record.end_points_count, STR_ARG(b->record.end_points[0].host), b->record.log_dirs_count, b->record.cordoned_log_dirs_count);
+        text_add(t, "broker %d epoch=%lld fenced=%d endpoints=%d host=" STR_FMT " dirs=%d cordoned=%d\n",
+                 b->record.broker_id, (long long)b->record.broker_epoch, b->record.fenced, b->record.end_points_count,
+                 STR_ARG(b->record.end_points[0].host), b->record.log_dirs_count, b->record.cordoned_log_dirs_count);
     for (size_t i = 0; i < count; i++) {
         char id[UUID_TEXT_SIZE];
 
@@ -161,7 +163,8 @@ static inline void text_of(struct text *t, const struct image *image)
             const struct image_partition *p = image_partition(topics[i], j);
 
             uuid_format(image_directory(p, 0), id);
-            text_add(t, "  %d leader=%d epoch=%d/%d recovery=%d directory=%s", j, p->leader, p->leader_epoch, p->partition_epoch, p->recovery_state, id);
+            text_add(t, "  %d leader=%d epoch=%d/%d recovery=%d directory=%s", j, p->leader, p->leader_epoch,
+                     p->partition_epoch, p->recovery_state, id);
             text_nodes(t, "replicas", image_replicas(p));
             text_nodes(t, "isr", image_isr(p));
             text_nodes(t, "removing", image_removing(p));

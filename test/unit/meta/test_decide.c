@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Decisions of the controller on an image of one broker: what they answer, and that their records make the image what was asked.
+ * Decisions of the controller on an image of one broker: what they answer, and that their records make the image what
+ * was asked.
  */
 #include "test/unit/meta/fixture.h"
 
@@ -28,8 +29,9 @@ static struct uuid next_id(void *context)
     return (struct uuid){{0x40, ++w->ids}};
 }
 
-static enum status check(const void *context, enum config_resource type, struct str_view name, const struct image_config_entry *entries, size_t count,
-                         struct arena *arena, struct str_view *message)
+static enum status check(const void *context, enum config_resource type, struct str_view name,
+                         const struct image_config_entry *entries, size_t count, struct arena *arena,
+                         struct str_view *message)
 {
     const struct world *w = context;
 
@@ -49,7 +51,8 @@ static struct str_view inherited(const void *context, enum config_resource type,
 
 static void begin(struct world *w)
 {
-    w->d = (struct decision){.image = &w->image, .rules = &w->rules, .arena = &w->arena, .random_uuid = next_id, .world = w};
+    w->d = (struct decision){
+        .image = &w->image, .rules = &w->rules, .arena = &w->arena, .random_uuid = next_id, .world = w};
     meta_records_init(&w->d.records, &w->arena);
 }
 
@@ -66,13 +69,20 @@ static size_t commit(struct world *w)
 static void world_init(struct world *w)
 {
     struct image_endpoint endpoint = {STR_LIT("PLAINTEXT"), STR_LIT("localhost"), 9092, 0};
-    struct decide_node node = {.id = 1, .incarnation = {{1}}, .directory = {{2}}, .broker_endpoints = &endpoint, .broker_endpoints_count = 1};
+    struct decide_node node = {
+        .id = 1, .incarnation = {{1}}, .directory = {{2}}, .broker_endpoints = &endpoint, .broker_endpoints_count = 1};
     struct meta_records bootstrap;
     struct bytes_view bytes;
     struct err err = {0};
     int64_t epoch;
 
-    *w = (struct world){.rules = {.context = w, .partitions_default = 4, .replication_default = 1, .min_insync_replicas = 2, .delete_topics = true, .check = check, .inherited = inherited}};
+    *w = (struct world){.rules = {.context = w,
+                                  .partitions_default = 4,
+                                  .replication_default = 1,
+                                  .min_insync_replicas = 2,
+                                  .delete_topics = true,
+                                  .check = check,
+                                  .inherited = inherited}};
     arena_init(&w->arena, 64 << 20);
     image_init(&w->image, 1, NULL, NULL);
     begin(w);
@@ -86,7 +96,9 @@ static void world_init(struct world *w)
     assert_int_equal(epoch, 11); /* its own offset */
     assert_int_equal(image_feature_level(&w->image, "metadata.version"), 30);
     assert_int_equal(image_broker(&w->image, 1)->record.broker_epoch, 11);
-    assert_true(str_is(image_config_value(image_config(&w->image, RESOURCE_BROKER, STR_LIT("")), STR_LIT("min.insync.replicas")), "2"));
+    assert_true(str_is(
+        image_config_value(image_config(&w->image, RESOURCE_BROKER, STR_LIT("")), STR_LIT("min.insync.replicas")),
+        "2"));
     begin(w);
     assert_int_equal(decide_bootstrap(&w->d, &bootstrap), STATUS_OK);
     assert_int_equal(w->d.records.count, 0); /* only once */
@@ -140,16 +152,27 @@ static void test_create(void **state)
     assert_int_equal(create(&w, ask("d", -1, -1), NULL), 0);
     assert_int_equal(image_topic(&w.image, STR_LIT("d"))->count, 4);
     assert_int_equal(create(&w, ask("a.b", 3, 1), "Topic 'a.b' already exists."), STATUS_TOPIC_ALREADY_EXISTS);
-    assert_int_equal(create(&w, ask("a_b", 3, 1), "Topic 'a_b' collides with existing topic: a.b"), STATUS_INVALID_TOPIC_EXCEPTION);
-    assert_int_equal(create(&w, ask("", 3, 1), "Topic name is invalid: the empty string is not allowed"), STATUS_INVALID_TOPIC_EXCEPTION);
-    assert_int_equal(create(&w, ask("..", 3, 1), "Topic name is invalid: '..' is not allowed"), STATUS_INVALID_TOPIC_EXCEPTION);
-    assert_int_equal(create(&w, ask("x", 0, 1), "Number of partitions was set to an invalid non-positive value."), STATUS_INVALID_PARTITIONS);
-    assert_int_equal(create(&w, ask("x", 1, 0), "Replication factor must be larger than 0, or -1 to use the default value."), STATUS_INVALID_REPLICATION_FACTOR);
-    assert_int_equal(create(&w, ask("x", 1, 2), "Unable to replicate the partition 2 time(s): The target replication factor of 2 cannot be reached because only "
-                                                "1 broker(s) are registered or some brokers have all their log directories cordoned."),
+    assert_int_equal(create(&w, ask("a_b", 3, 1), "Topic 'a_b' collides with existing topic: a.b"),
+                     STATUS_INVALID_TOPIC_EXCEPTION);
+    assert_int_equal(create(&w, ask("", 3, 1), "Topic name is invalid: the empty string is not allowed"),
+                     STATUS_INVALID_TOPIC_EXCEPTION);
+    assert_int_equal(create(&w, ask("..", 3, 1), "Topic name is invalid: '..' is not allowed"),
+                     STATUS_INVALID_TOPIC_EXCEPTION);
+    assert_int_equal(create(&w, ask("x", 0, 1), "Number of partitions was set to an invalid non-positive value."),
+                     STATUS_INVALID_PARTITIONS);
+    assert_int_equal(
+        create(&w, ask("x", 1, 0), "Replication factor must be larger than 0, or -1 to use the default value."),
+        STATUS_INVALID_REPLICATION_FACTOR);
+    assert_int_equal(create(&w, ask("x", 1, 2),
+                            "Unable to replicate the partition 2 time(s): The target replication factor of 2 cannot be "
+                            "reached because only "
+                            "1 broker(s) are registered or some brokers have all their log directories cordoned."),
                      STATUS_INVALID_REPLICATION_FACTOR);
-    assert_int_equal(create(&w, ask("x", 10001, 1), "Excessively large number of partitions per request."), STATUS_POLICY_VIOLATION);
-    assert_int_equal(create(&w, ask("__cluster_metadata", 1, 1), "Creation of internal topic __cluster_metadata is prohibited."), STATUS_INVALID_REQUEST);
+    assert_int_equal(create(&w, ask("x", 10001, 1), "Excessively large number of partitions per request."),
+                     STATUS_POLICY_VIOLATION);
+    assert_int_equal(
+        create(&w, ask("__cluster_metadata", 1, 1), "Creation of internal topic __cluster_metadata is prohibited."),
+        STATUS_INVALID_REQUEST);
     assert_int_equal(w.image.topics_by_name.count, 2);
     world_free(&w);
 }
@@ -164,9 +187,11 @@ static void test_names(void **state)
     arena_init(&arena, 1 << 16);
     memset(name, 'x', sizeof name);
     assert_int_equal(topic_name_check((struct str_view){name, TOPIC_NAME_MAX}, &arena, &message), STATUS_OK);
-    assert_int_equal(topic_name_check((struct str_view){name, TOPIC_NAME_MAX + 1}, &arena, &message), STATUS_INVALID_TOPIC_EXCEPTION);
+    assert_int_equal(topic_name_check((struct str_view){name, TOPIC_NAME_MAX + 1}, &arena, &message),
+                     STATUS_INVALID_TOPIC_EXCEPTION);
     for (unsigned c = 0; c < 256; c++) {
-        bool good = c < 128 && (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", (int)c) && c);
+        bool good =
+            c < 128 && (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", (int)c) && c);
 
         name[1] = (char)c;
         assert_int_equal(topic_name_check((struct str_view){name, 3}, &arena, &message) == STATUS_OK, good);
@@ -176,8 +201,9 @@ static void test_names(void **state)
 
 static void test_manual_assignments(void **state)
 {
-    struct create_topics_request_assignment assignments[2] = {{.partition_index = 1, .broker_ids = (int32_t[]){1}, .broker_ids_count = 1},
-                                                              {.partition_index = 0, .broker_ids = (int32_t[]){1}, .broker_ids_count = 1}};
+    struct create_topics_request_assignment assignments[2] = {
+        {.partition_index = 1, .broker_ids = (int32_t[]){1}, .broker_ids_count = 1},
+        {.partition_index = 0, .broker_ids = (int32_t[]){1}, .broker_ids_count = 1}};
     struct create_topics_request_topic topic = ask("m", -1, -1);
     struct world w;
 
@@ -189,21 +215,29 @@ static void test_manual_assignments(void **state)
     assert_int_equal(image_topic(&w.image, STR_LIT("m"))->count, 2);
     topic.name = STR_LIT("n");
     assignments[1].partition_index = 1;
-    assert_int_equal(create(&w, topic, "Found multiple manual partition assignments for partition 1"), STATUS_INVALID_REPLICA_ASSIGNMENT);
+    assert_int_equal(create(&w, topic, "Found multiple manual partition assignments for partition 1"),
+                     STATUS_INVALID_REPLICA_ASSIGNMENT);
     assignments[1].partition_index = 2;
-    assert_int_equal(create(&w, topic, "partitions should be a consecutive 0-based integer sequence"), STATUS_INVALID_REPLICA_ASSIGNMENT);
+    assert_int_equal(create(&w, topic, "partitions should be a consecutive 0-based integer sequence"),
+                     STATUS_INVALID_REPLICA_ASSIGNMENT);
     assignments[1].broker_ids[0] = 7;
-    assert_int_equal(create(&w, topic, "The manual partition assignment includes broker 7, but no such broker is registered."), STATUS_INVALID_REPLICA_ASSIGNMENT);
+    assert_int_equal(
+        create(&w, topic, "The manual partition assignment includes broker 7, but no such broker is registered."),
+        STATUS_INVALID_REPLICA_ASSIGNMENT);
     assignments[1].broker_ids_count = 0;
-    assert_int_equal(create(&w, topic, "The manual partition assignment includes an empty replica list."), STATUS_INVALID_REPLICA_ASSIGNMENT);
+    assert_int_equal(create(&w, topic, "The manual partition assignment includes an empty replica list."),
+                     STATUS_INVALID_REPLICA_ASSIGNMENT);
     topic.num_partitions = 2;
-    assert_int_equal(create(&w, topic, "A manual partition assignment was specified, but numPartitions was not set to -1."), STATUS_INVALID_REQUEST);
+    assert_int_equal(
+        create(&w, topic, "A manual partition assignment was specified, but numPartitions was not set to -1."),
+        STATUS_INVALID_REQUEST);
     world_free(&w);
 }
 
 static void test_create_with_configs(void **state)
 {
-    struct create_topics_request_config configs[2] = {{.name = STR_LIT("z"), .value = STR_LIT("1")}, {.name = STR_LIT("a"), .value = STR_LIT("2")}};
+    struct create_topics_request_config configs[2] = {{.name = STR_LIT("z"), .value = STR_LIT("1")},
+                                                      {.name = STR_LIT("a"), .value = STR_LIT("2")}};
     struct create_topics_request_topic topic = ask("c", 1, 1);
     struct world w;
 
@@ -248,8 +282,9 @@ static void test_request_of_many(void **state)
 
 static void test_delete(void **state)
 {
-    struct delete_topics_request_topic topics[6] = {{.name = STR_LIT("a")}, {.name = STR_LIT("nope")}, {.topic_id = {{9}}},
-                                                    {.name = STR_NULL},     {.name = STR_LIT("b")},    {.name = STR_NULL}};
+    struct delete_topics_request_topic topics[6] = {{.name = STR_LIT("a")}, {.name = STR_LIT("nope")},
+                                                    {.topic_id = {{9}}},    {.name = STR_NULL},
+                                                    {.name = STR_LIT("b")}, {.name = STR_NULL}};
     struct delete_topics_request in = {.topics = topics, .topics_count = 6};
     struct delete_topics_response out;
     struct world w;
@@ -303,16 +338,22 @@ static void test_create_partitions(void **state)
     assert_int_equal(grow(&w, "a", 5, NULL), 0);
     assert_int_equal(image_topic(&w.image, STR_LIT("a"))->count, 5);
     assert_int_equal(grow(&w, "a", 5, "Topic already has 5 partition(s)."), STATUS_INVALID_PARTITIONS);
-    assert_int_equal(grow(&w, "a", -1, "The topic a currently has 5 partition(s); -1 would not be an increase."), STATUS_INVALID_PARTITIONS);
-    assert_int_equal(grow(&w, "a", 1000000, "Excessively large number of partitions per request."), STATUS_POLICY_VIOLATION);
-    assert_int_equal(grow(&w, "nope", 5, "This server does not host this topic-partition."), STATUS_UNKNOWN_TOPIC_OR_PARTITION);
+    assert_int_equal(grow(&w, "a", -1, "The topic a currently has 5 partition(s); -1 would not be an increase."),
+                     STATUS_INVALID_PARTITIONS);
+    assert_int_equal(grow(&w, "a", 1000000, "Excessively large number of partitions per request."),
+                     STATUS_POLICY_VIOLATION);
+    assert_int_equal(grow(&w, "nope", 5, "This server does not host this topic-partition."),
+                     STATUS_UNKNOWN_TOPIC_OR_PARTITION);
     world_free(&w);
 }
 
-static int16_t alter(struct world *w, int8_t type, const char *name, int8_t op, const char *key, const char *value, const char *message)
+static int16_t alter(struct world *w, int8_t type, const char *name, int8_t op, const char *key, const char *value,
+                     const char *message)
 {
-    struct incremental_alter_configs_request_config config = {.name = str_from(key), .config_operation = op, .value = str_from(value)};
-    struct incremental_alter_configs_request_resource resource = {.resource_type = type, .resource_name = str_from(name), .configs = &config, .configs_count = 1};
+    struct incremental_alter_configs_request_config config = {
+        .name = str_from(key), .config_operation = op, .value = str_from(value)};
+    struct incremental_alter_configs_request_resource resource = {
+        .resource_type = type, .resource_name = str_from(name), .configs = &config, .configs_count = 1};
     struct incremental_alter_configs_request in = {.resources = &resource, .resources_count = 1};
     struct incremental_alter_configs_response out;
 
@@ -342,7 +383,8 @@ static void test_incremental_configs(void **state)
     assert_true(str_is(topic_value(&w, "x"), "1"));
     assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", DELETE, "x", NULL, NULL), 0);
     assert_null(topic_value(&w, "x").data);
-    assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", APPEND, "cleanup.policy", "compact,delete", NULL), 0); /* to what is inherited */
+    assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", APPEND, "cleanup.policy", "compact,delete", NULL),
+                     0); /* to what is inherited */
     assert_true(str_is(topic_value(&w, "cleanup.policy"), "delete,compact"));
     assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", SUBTRACT, "cleanup.policy", "delete", NULL), 0);
     assert_true(str_is(topic_value(&w, "cleanup.policy"), "compact"));
@@ -353,14 +395,21 @@ static void test_incremental_configs(void **state)
     assert_true(str_is(topic_value(&w, "cleanup.policy"), "b"));
     assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", SUBTRACT, "cleanup.policy", "b", NULL), 0);
     assert_true(topic_value(&w, "cleanup.policy").data && !topic_value(&w, "cleanup.policy").size);
-    assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", APPEND, "x", "1", "Can't APPEND to key x because its type is not LIST."), STATUS_INVALID_CONFIG);
-    assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", SET, "x", NULL, "Null value not supported for : x"), STATUS_INVALID_REQUEST);
+    assert_int_equal(
+        alter(&w, RESOURCE_TOPIC, "t", APPEND, "x", "1", "Can't APPEND to key x because its type is not LIST."),
+        STATUS_INVALID_CONFIG);
+    assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", SET, "x", NULL, "Null value not supported for : x"),
+                     STATUS_INVALID_REQUEST);
     assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", 9, "x", "1", NULL), STATUS_INVALID_REQUEST);
-    assert_int_equal(alter(&w, RESOURCE_TOPIC, "", SET, "x", "1", "Default topic resources are not allowed."), STATUS_INVALID_REQUEST);
-    assert_int_equal(alter(&w, RESOURCE_TOPIC, "u", SET, "x", "1", "The topic 'u' does not exist."), STATUS_UNKNOWN_TOPIC_OR_PARTITION);
-    assert_int_equal(alter(&w, RESOURCE_BROKER, "1", SET, "min.insync.replicas", "2", "Broker-level min.insync.replicas cannot be altered while ELR is enabled."),
+    assert_int_equal(alter(&w, RESOURCE_TOPIC, "", SET, "x", "1", "Default topic resources are not allowed."),
+                     STATUS_INVALID_REQUEST);
+    assert_int_equal(alter(&w, RESOURCE_TOPIC, "u", SET, "x", "1", "The topic 'u' does not exist."),
+                     STATUS_UNKNOWN_TOPIC_OR_PARTITION);
+    assert_int_equal(alter(&w, RESOURCE_BROKER, "1", SET, "min.insync.replicas", "2",
+                           "Broker-level min.insync.replicas cannot be altered while ELR is enabled."),
                      STATUS_INVALID_CONFIG);
-    assert_int_equal(alter(&w, RESOURCE_BROKER, "", DELETE, "min.insync.replicas", NULL, "Cluster-level min.insync.replicas cannot be removed while ELR is enabled."),
+    assert_int_equal(alter(&w, RESOURCE_BROKER, "", DELETE, "min.insync.replicas", NULL,
+                           "Cluster-level min.insync.replicas cannot be removed while ELR is enabled."),
                      STATUS_INVALID_CONFIG);
     assert_int_equal(alter(&w, RESOURCE_GROUP, "g", SET, "x", "1", NULL), 0);
     assert_int_equal(alter(&w, 99, "g", SET, "x", "1", NULL), STATUS_INVALID_REQUEST);
@@ -379,12 +428,16 @@ static void test_long_texts(void **state)
     memset(longest, 'x', INT16_MAX);
     memset(other, 'y', INT16_MAX);
     assert_int_equal(alter(&w, RESOURCE_GROUP, longest, SET, longest, longest, NULL), 0);
-    assert_int_equal(image_config_value(image_config(&w.image, RESOURCE_GROUP, str_from(longest)), str_from(longest)).size, INT16_MAX);
+    assert_int_equal(
+        image_config_value(image_config(&w.image, RESOURCE_GROUP, str_from(longest)), str_from(longest)).size,
+        INT16_MAX);
     assert_int_equal(alter(&w, RESOURCE_TOPIC, longest, SET, "x", "y", NULL), STATUS_INVALID_TOPIC_EXCEPTION);
     assert_int_equal(create(&w, ask(longest, 1, 1), NULL), STATUS_INVALID_TOPIC_EXCEPTION);
     (void)create(&w, ask("t", 1, 1), NULL);
     assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", SET, "cleanup.policy", longest, NULL), 0);
-    assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", APPEND, "cleanup.policy", other, "The list cleanup.policy would be too long."), STATUS_INVALID_CONFIG);
+    assert_int_equal(
+        alter(&w, RESOURCE_TOPIC, "t", APPEND, "cleanup.policy", other, "The list cleanup.policy would be too long."),
+        STATUS_INVALID_CONFIG);
     assert_int_equal(alter(&w, RESOURCE_TOPIC, "t", APPEND, longest, other, NULL), STATUS_INVALID_CONFIG);
     world_free(&w);
 }
@@ -393,7 +446,8 @@ static void test_long_texts(void **state)
 static void test_whole_configs(void **state)
 {
     struct alter_configs_request_config config = {.name = STR_LIT("b"), .value = STR_LIT("2")};
-    struct alter_configs_request_resource resources[3] = {{.resource_type = RESOURCE_TOPIC, .resource_name = STR_LIT("t"), .configs = &config, .configs_count = 1}};
+    struct alter_configs_request_resource resources[3] = {
+        {.resource_type = RESOURCE_TOPIC, .resource_name = STR_LIT("t"), .configs = &config, .configs_count = 1}};
     struct alter_configs_request in = {.resources = resources, .resources_count = 1};
     struct alter_configs_response out;
     struct world w;
@@ -422,7 +476,8 @@ static void test_whole_configs(void **state)
 static void test_leads_again(void **state)
 {
     struct image_endpoint endpoint = {STR_LIT("PLAINTEXT"), STR_LIT("localhost"), 9092, 0};
-    struct decide_node node = {.id = 1, .incarnation = {{7}}, .directory = {{2}}, .broker_endpoints = &endpoint, .broker_endpoints_count = 1};
+    struct decide_node node = {
+        .id = 1, .incarnation = {{7}}, .directory = {{2}}, .broker_endpoints = &endpoint, .broker_endpoints_count = 1};
     struct partition_change_record change;
     const struct image_partition *p;
     struct world w;
@@ -490,7 +545,8 @@ static void test_without_memory(void **state)
         struct arena arena;
 
         arena_init(&arena, limit);
-        w.d = (struct decision){.image = &w.image, .rules = &w.rules, .arena = &arena, .random_uuid = next_id, .world = &w};
+        w.d = (struct decision){
+            .image = &w.image, .rules = &w.rules, .arena = &arena, .random_uuid = next_id, .world = &w};
         meta_records_init(&w.d.records, &arena);
         status = decide_create_topics(&w.d, &in, &out);
         assert_true(status == STATUS_OK || status == STATUS_NO_MEMORY);
@@ -502,9 +558,19 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create),       cmocka_unit_test(test_names),           cmocka_unit_test(test_manual_assignments), cmocka_unit_test(test_create_with_configs),
-        cmocka_unit_test(test_request_of_many), cmocka_unit_test(test_delete),       cmocka_unit_test(test_create_partitions),  cmocka_unit_test(test_incremental_configs),
-        cmocka_unit_test(test_whole_configs), cmocka_unit_test(test_leads_again),     cmocka_unit_test(test_long_texts),   cmocka_unit_test(test_producer_ids), cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_manual_assignments),
+        cmocka_unit_test(test_create_with_configs),
+        cmocka_unit_test(test_request_of_many),
+        cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_create_partitions),
+        cmocka_unit_test(test_incremental_configs),
+        cmocka_unit_test(test_whole_configs),
+        cmocka_unit_test(test_leads_again),
+        cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_producer_ids),
+        cmocka_unit_test(test_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

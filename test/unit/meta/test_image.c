@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What records do to the image: topics, partitions and their changes, transactions, what is carried, what listeners hear; and what no bytes may do.
+ * What records do to the image: topics, partitions and their changes, transactions, what is carried, what listeners
+ * hear; and what no bytes may do.
  */
 #include "test/unit/meta/fixture.h"
 
+#include "wire/record/abort_transaction_record.h"
 #include "wire/record/begin_transaction_record.h"
 #include "wire/record/config_record.h"
 #include "wire/record/end_transaction_record.h"
-#include "wire/record/abort_transaction_record.h"
 #include "wire/record/feature_level_record.h"
 #include "wire/record/partition_change_record.h"
 #include "wire/record/partition_record.h"
@@ -113,7 +114,10 @@ static void test_topics(void **state)
 
 static void set_config(struct image *image, const char *key, const char *value)
 {
-    struct config_record record = {.resource_type = RESOURCE_TOPIC, .resource_name = STR_LIT("t"), .name = str_from(key), .value = str_from(value)};
+    struct config_record record = {.resource_type = RESOURCE_TOPIC,
+                                   .resource_name = STR_LIT("t"),
+                                   .name = str_from(key),
+                                   .value = str_from(value)};
 
     put(image, &config_record_message, 0, &record);
 }
@@ -244,8 +248,8 @@ static void test_broken_bytes(void **state)
         while (status == STATUS_OK && left.size >= BATCH_OVERHEAD) {
             struct batch_head head;
 
-            if (!batch_head_read(left, &head) || head.length < BATCH_OVERHEAD - BATCH_PREFIX || batch_size(&head) > left.size || head.magic != 2 ||
-                head.count < 0 || head.last_offset_delta < 0)
+            if (!batch_head_read(left, &head) || head.length < BATCH_OVERHEAD - BATCH_PREFIX ||
+                batch_size(&head) > left.size || head.magic != 2 || head.count < 0 || head.last_offset_delta < 0)
                 break; /* what the store checks before */
             status = image_apply_batch(&image, (struct bytes_view){left.data, batch_size(&head)}, &err);
             left.data += batch_size(&head);
@@ -281,8 +285,9 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_partition_changes), cmocka_unit_test(test_topics),           cmocka_unit_test(test_configs),
-        cmocka_unit_test(test_transactions),      cmocka_unit_test(test_changes_are_told), cmocka_unit_test(test_unknown_records_are_refused),
+        cmocka_unit_test(test_partition_changes), cmocka_unit_test(test_topics),
+        cmocka_unit_test(test_configs),           cmocka_unit_test(test_transactions),
+        cmocka_unit_test(test_changes_are_told),  cmocka_unit_test(test_unknown_records_are_refused),
         cmocka_unit_test(test_broken_bytes),      cmocka_unit_test(test_without_memory),
     };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The text format as java.util.Properties reads it (each line of the table was checked against Java), and meta.properties.
+ * The text format as java.util.Properties reads it (each line of the table was checked against Java), and
+ * meta.properties.
  */
 #include "test/unit/cm.h"
 
@@ -103,16 +104,25 @@ static void test_meta_properties(void **state)
     struct err err = {0};
 
     (void)state;
-    assert_int_equal(meta_properties_parse(STR_LIT("#\n#Sat Nov 21 07:23:39 UTC 2026\nnode.id=1\ndirectory.id=ecgSQKwI4XYOmj-DegahQg\nversion=1\n"
-                                                   "cluster.id=MkU3OEVBNTcwNTJENDM2Qg\n"), &meta, &err), STATUS_OK);
+    assert_int_equal(
+        meta_properties_parse(
+            STR_LIT("#\n#Sat Nov 21 07:23:39 UTC 2026\nnode.id=1\ndirectory.id=ecgSQKwI4XYOmj-DegahQg\nversion=1\n"
+                    "cluster.id=MkU3OEVBNTcwNTJENDM2Qg\n"),
+            &meta, &err),
+        STATUS_OK);
     assert_string_equal(meta.cluster_id, "MkU3OEVBNTcwNTJENDM2Qg");
     assert_int_equal(meta.node_id, 1);
-    assert_int_equal(meta_properties_parse((struct str_view){text, meta_properties_format(&meta, text)}, &again, &err), STATUS_OK);
+    assert_int_equal(meta_properties_parse((struct str_view){text, meta_properties_format(&meta, text)}, &again, &err),
+                     STATUS_OK);
     assert_memory_equal(&meta, &again, sizeof meta);
     assert_int_equal(meta_properties_parse(STR_LIT("version=1\nnode.id=1\n"), &meta, &err), STATUS_CORRUPT);
-    assert_int_equal(meta_properties_parse(STR_LIT("version=0\nnode.id=1\ncluster.id=x\n"), &meta, &err), STATUS_CORRUPT);
-    assert_int_equal(meta_properties_parse(STR_LIT("version=1\nnode.id=x\ncluster.id=x\n"), &meta, &err), STATUS_CORRUPT);
-    assert_int_equal(meta_properties_parse(STR_LIT("version=1\nnode.id=1\ncluster.id=x\ndirectory.id=?\n"), &meta, &err), STATUS_CORRUPT);
+    assert_int_equal(meta_properties_parse(STR_LIT("version=0\nnode.id=1\ncluster.id=x\n"), &meta, &err),
+                     STATUS_CORRUPT);
+    assert_int_equal(meta_properties_parse(STR_LIT("version=1\nnode.id=x\ncluster.id=x\n"), &meta, &err),
+                     STATUS_CORRUPT);
+    assert_int_equal(
+        meta_properties_parse(STR_LIT("version=1\nnode.id=1\ncluster.id=x\ndirectory.id=?\n"), &meta, &err),
+        STATUS_CORRUPT);
     assert_int_equal(meta_properties_parse(STR_LIT(""), &meta, &err), STATUS_CORRUPT);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Kafka's metadata log and the snapshot that Kafka made of it say the same; ours of it says it too; what is not whole is refused.
+ * Kafka's metadata log and the snapshot that Kafka made of it say the same; ours of it says it too; what is not whole
+ * is refused.
  */
 #include "test/unit/meta/fixture.h"
 
@@ -54,7 +55,9 @@ static void test_ours_says_the_same(void **state)
     load_log(&image);
     assert_int_equal(snapshot_encode(&image, 1000, &bytes, &size), STATUS_OK);
     image_init(&again, 9, NULL, NULL);
-    assert_int_equal(snapshot_decode((struct bytes_view){bytes, size}, (struct snapshot_id){image.offset + 1, image.epoch}, &again, &err), STATUS_OK);
+    assert_int_equal(snapshot_decode((struct bytes_view){bytes, size},
+                                     (struct snapshot_id){image.offset + 1, image.epoch}, &again, &err),
+                     STATUS_OK);
     text_of(&one, &image);
     text_of(&other, &again);
     assert_string_equal(one.bytes, other.bytes);
@@ -80,7 +83,8 @@ static void test_voters_survive(void **state)
     assert_int_equal(image.kraft_version, 1);
     assert_true(image.voters.size > 0);
     assert_int_equal(snapshot_encode(&image, 1000, &bytes, &size), STATUS_OK);
-    assert_int_equal(snapshot_decode((struct bytes_view){bytes, size}, (struct snapshot_id){0, 0}, &again, &err), STATUS_OK);
+    assert_int_equal(snapshot_decode((struct bytes_view){bytes, size}, (struct snapshot_id){0, 0}, &again, &err),
+                     STATUS_OK);
     assert_int_equal(again.kraft_version, 1);
     assert_int_equal(again.voters.size, image.voters.size);
     assert_memory_equal(again.voters.data, image.voters.data, image.voters.size);
@@ -100,7 +104,9 @@ static void test_cut_short_is_refused(void **state)
         struct err err = {0};
 
         image_init(&image, 1, NULL, NULL);
-        assert_int_equal(snapshot_decode((struct bytes_view){snapshot.data, size}, (struct snapshot_id){81, 1}, &image, &err), STATUS_CORRUPT);
+        assert_int_equal(
+            snapshot_decode((struct bytes_view){snapshot.data, size}, (struct snapshot_id){81, 1}, &image, &err),
+            STATUS_CORRUPT);
         image_free(&image);
     }
     golden_free(snapshot);
@@ -172,8 +178,12 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kafka_log_and_snapshot_agree), cmocka_unit_test(test_ours_says_the_same), cmocka_unit_test(test_voters_survive),
-        cmocka_unit_test(test_cut_short_is_refused),         cmocka_unit_test(test_bootstrap_is_kafkas), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_kafka_log_and_snapshot_agree),
+        cmocka_unit_test(test_ours_says_the_same),
+        cmocka_unit_test(test_voters_survive),
+        cmocka_unit_test(test_cut_short_is_refused),
+        cmocka_unit_test(test_bootstrap_is_kafkas),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_without_memory),
     };
 

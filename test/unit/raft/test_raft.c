@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A quorum of one: epochs grow over restarts, LeaderChange and quorum-state are Kafka's bytes, the high watermark follows the disk.
+ * A quorum of one: epochs grow over restarts, LeaderChange and quorum-state are Kafka's bytes, the high watermark
+ * follows the disk.
  */
 #include "test/unit/cm.h"
 
 #include "raft/raft.h"
 
-static const char kafka_state[] = "{\"clusterId\":\"\",\"leaderId\":1,\"leaderEpoch\":1,\"votedId\":-1,\"appliedOffset\":0,"
-                                  "\"currentVoters\":[{\"voterId\":1}],\"data_version\":0}";
+static const char kafka_state[] =
+    "{\"clusterId\":\"\",\"leaderId\":1,\"leaderEpoch\":1,\"votedId\":-1,\"appliedOffset\":0,"
+    "\"currentVoters\":[{\"voterId\":1}],\"data_version\":0}";
 
 static void test_quorum_state(void **state)
 {
-    static const char *const bad[] = {"", "{", "{}", "[]", "{\"leaderEpoch\":1}", "{\"leaderEpoch\":1,\"data_version\":2}",
-                                      "{\"leaderEpoch\":99999999999,\"data_version\":0}", "{\"leaderEpoch\":1,\"data_version\":0}x",
-                                      "{\"leaderEpoch\":1,\"data_version\":0,\"votedDirectoryId\":\"x\"}", "{\"leaderEpoch\":-1,\"data_version\":0}",
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "{}",
+                                      "[]",
+                                      "{\"leaderEpoch\":1}",
+                                      "{\"leaderEpoch\":1,\"data_version\":2}",
+                                      "{\"leaderEpoch\":99999999999,\"data_version\":0}",
+                                      "{\"leaderEpoch\":1,\"data_version\":0}x",
+                                      "{\"leaderEpoch\":1,\"data_version\":0,\"votedDirectoryId\":\"x\"}",
+                                      "{\"leaderEpoch\":-1,\"data_version\":0}",
                                       "{\"x\":[[[{\"leaderEpoch\":1,\"data_version\":0}"};
     char text[QUORUM_STATE_SIZE];
     struct quorum_state s;
@@ -25,7 +34,8 @@ static void test_quorum_state(void **state)
     assert_string_equal(text, kafka_state);
     s.version = 1;
     (void)quorum_state_format(&s, 1, text);
-    assert_string_equal(text, "{\"leaderId\":1,\"leaderEpoch\":1,\"votedId\":-1,\"votedDirectoryId\":\"AAAAAAAAAAAAAAAAAAAAAA\",\"data_version\":1}");
+    assert_string_equal(text, "{\"leaderId\":1,\"leaderEpoch\":1,\"votedId\":-1,\"votedDirectoryId\":"
+                              "\"AAAAAAAAAAAAAAAAAAAAAA\",\"data_version\":1}");
     assert_int_equal(quorum_state_parse(str_from(text), &s, &err), STATUS_OK);
     assert_int_equal(s.version, 1);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
