@@ -424,7 +424,7 @@ static void fetch_answer_partition(struct fetch_part *part, struct fetch_respons
     out->high_watermark = read->high_watermark;
     out->last_stable_offset = read->last_stable;
     out->log_start_offset = read->start_offset;
-    out->aborted_transactions_count = read->isolation == ISOLATION_COMMITTED || read->status ? 0 : -1;
+    out->aborted_transactions_count = read->isolation == ISOLATION_COMMITTED || part->settled ? 0 : -1;
     if (read->diverging_epoch >= 0) {
         out->diverging_epoch.epoch = read->diverging_epoch;
         out->diverging_epoch.end_offset = read->diverging_end_offset;

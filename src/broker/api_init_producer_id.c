@@ -112,7 +112,9 @@ void api_init_producer_id(struct request *r)
 {
     const struct init_producer_id_request *in = r->in;
 
-    if (in->transactional_id.data)
+    if ((in->producer_id == -1) != (in->producer_epoch == -1))
+        init_producer_id_answer(r, STATUS_INVALID_REQUEST, -1);
+    else if (in->transactional_id.data)
         init_producer_id_answer(r, in->transactional_id.size ? STATUS_UNSUPPORTED_VERSION : STATUS_INVALID_REQUEST, -1);
     else
         request_move(r, 0, init_producer_id_take);

@@ -228,7 +228,7 @@ static void metadata_refuse(struct request *r, enum status status)
         struct metadata_response_topic *to = &out.topics[out.topics_count++];
 
         metadata_response_topic_init(to);
-        to->name = in->topics[i].name;
+        to->name = in->topics[i].name.data ? in->topics[i].name : STR_LIT("");
         to->topic_id = in->topics[i].topic_id;
         metadata_topic_refuse(to, status);
     }

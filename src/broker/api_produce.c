@@ -45,11 +45,11 @@ static void produce_settle(struct produce_part *part, enum status status, const 
 
 /* ---- the answer ---- */
 
-/* With these Kafka does not look where the log starts. */
-static bool produce_tells_start(enum status status)
+/* Kafka tells where the log starts of what it took or refused for its records, times or sequence; else it has not looked. */
+static bool produce_tells_start(const struct partition_append *a)
 {
-    return status != STATUS_CORRUPT_MESSAGE && status != STATUS_MESSAGE_TOO_LARGE && status != STATUS_RECORD_LIST_TOO_LARGE &&
-           status != STATUS_KAFKA_STORAGE_ERROR && status != STATUS_UNKNOWN_SERVER_ERROR;
+    return a->status == STATUS_OK || a->errors_count || a->status == STATUS_INVALID_TIMESTAMP || a->status == STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER ||
+           a->status == STATUS_INVALID_PRODUCER_EPOCH || a->status == STATUS_UNKNOWN_PRODUCER_ID;
 }
 
 static void produce_answer_partition(struct request *r, const struct produce_part *part, struct produce_response_partition_response *out)
@@ -61,18 +61,17 @@ static void produce_answer_partition(struct request *r, const struct produce_par
     out->error_code = status_wire(a->status);
     out->base_offset = a->base_offset;
     out->log_append_time_ms = a->append_time_ms;
-    out->log_start_offset = produce_tells_start(a->status) ? a->start_offset : -1;
+    out->log_start_offset = produce_tells_start(a) ? a->start_offset : -1;
     if (a->message)
         out->error_message = str_from(a->message);
-    if (a->status && a->error.batch_index >= 0 && a->error.message) {
-        struct produce_response_record_error *error = REQUEST_ALLOC(r, struct produce_response_record_error, 1);
+    if (a->errors_count == 0)
+        return;
+    out->record_errors = REQUEST_ALLOC(r, struct produce_response_record_error, a->errors_count);
+    for (; out->record_errors && out->record_errors_count < a->errors_count; out->record_errors_count++) {
+        const struct batch_record_error *error = &a->errors[out->record_errors_count];
 
-        if (!error)
-            return;
-        error->batch_index = a->error.batch_index;
-        error->batch_index_error_message = str_from(a->error.message);
-        out->record_errors = error;
-        out->record_errors_count = 1;
+        out->record_errors[out->record_errors_count] =
+            (struct produce_response_record_error){.batch_index = error->batch_index, .batch_index_error_message = str_from(error->message)};
     }
 }
 
@@ -108,13 +107,11 @@ static void produce_answer(struct request *r)
     request_reply(r, &out);
 }
 
-static void produce_gathered(struct request *r)
+static void produce_end(struct request *r)
 {
     const struct produce_request *in = r->in;
-    struct produce *p = r->state;
+    const struct produce *p = r->state;
 
-    for (unsigned i = 0; i < shard_count(r->here); i++)
-        arena_free(&p->arenas[i]);
     if (in->acks != 0) {
         produce_answer(r);
         return;
@@ -125,6 +122,17 @@ static void produce_gathered(struct request *r)
             return;
         }
     request_reply_none(r);
+}
+
+static void produce_gathered(struct request *r)
+{
+    const struct produce *p = r->state;
+    struct arena *arenas = p->arenas;
+    unsigned shards = shard_count(r->here);
+
+    produce_end(r); /* the answer is encoded: nothing of it points into the legs' arenas any more */
+    for (unsigned i = 0; i < shards; i++)
+        arena_free(&arenas[i]);
 }
 
 /* ---- on the partition's shard ---- */
@@ -207,7 +215,6 @@ static void produce_part(struct request *r, const struct image_topic *topic, enu
     part->append.records = (uint8_t *)(uintptr_t)data->records.data; /* in the body's buffer: ours to patch */
     part->append.size = data->records.size;
     part->append.from_client = true;
-    part->append.error.batch_index = -1;
     if (in->acks < -1 || in->acks > 1) {
         produce_settle(part, STATUS_INVALID_REQUIRED_ACKS, NULL);
     } else if (p->refused) {

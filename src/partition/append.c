@@ -78,15 +78,19 @@ static enum status check(const struct partition *p, struct partition_append *app
         .append_time = p->config.log.append_time,
         .decompressed_max = (size_t)p->config.decompressed_bytes_max,
     };
+    struct batch_record_error error;
     enum status status;
 
     if (append->from_client && (int64_t)append->size > p->config.message_bytes_max) {
         append->message = "The batch is larger than max.message.bytes";
         return STATUS_MESSAGE_TOO_LARGE;
     }
-    status = batch_check((struct bytes_view){append->records, append->size}, &rules, facts, &append->error);
+    status = batch_check((struct bytes_view){append->records, append->size}, &rules, facts, &error);
     if (status)
-        append->message = append->error.message;
+        append->message = error.message;
+    if (status && error.batch_index >= 0 &&
+        batch_record_errors((struct bytes_view){append->records, append->size}, &rules, append->arena, &append->errors, &append->errors_count))
+        append->errors_count = 0; /* the status stands; there is no memory to tell of each */
     return status;
 }
 
@@ -203,7 +207,8 @@ void partition_append(struct partition *p, struct partition_append *append)
     append->partition = p;
     append->status = STATUS_OK;
     append->message = NULL;
-    append->error = (struct batch_record_error){.batch_index = -1};
+    append->errors = NULL;
+    append->errors_count = 0;
     append->base_offset = append->append_time_ms = -1;
     append->start_offset = log_start_offset(p->log);
     list_init(&append->link);

@@ -74,7 +74,8 @@ struct partition_append {
     /* results */
     enum status status;
     const char *message;              /* static reason, or NULL */
-    struct batch_record_error error;  /* when status is INVALID_RECORD, INVALID_TIMESTAMP */
+    struct batch_record_error *errors; /* in the arena: all records that are refused for themselves; NULL: it is not about single records */
+    int32_t errors_count;
     int64_t base_offset;              /* -1 on failure */
     int64_t append_time_ms;           /* -1: the producer's timestamps stand */
     int64_t start_offset;

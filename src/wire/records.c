@@ -151,6 +151,16 @@ static bool timestamp_allowed(int64_t timestamp, const struct batch_rules *rules
     return age <= rules->timestamp_before_max_ms && -age <= rules->timestamp_after_max_ms;
 }
 
+/* What the rules say of one record. */
+static enum status check_record(const struct record *record, int32_t index, const struct batch_rules *rules, struct batch_record_error *error)
+{
+    if (rules->compacted && !record->key.data)
+        return reject(error, STATUS_INVALID_RECORD, index, "A compacted topic cannot accept a record without a key");
+    if (!timestamp_allowed(record->timestamp, rules))
+        return reject(error, STATUS_INVALID_TIMESTAMP, index, "The timestamp of the record is out of the allowed range");
+    return STATUS_OK;
+}
+
 static enum status check_records(struct record_cursor *c, const struct batch_rules *rules, struct batch_facts *facts,
                                  struct batch_record_error *error)
 {
@@ -164,10 +174,9 @@ static enum status check_records(struct record_cursor *c, const struct batch_rul
             return reject(error, status, -1, c->why);
         if (c->offset_delta != i)
             return reject(error, STATUS_INVALID_RECORD, -1, "The offsets of the records in the batch must be consecutive");
-        if (rules->compacted && !record.key.data)
-            return reject(error, STATUS_INVALID_RECORD, i, "A compacted topic cannot accept a record without a key");
-        if (!timestamp_allowed(record.timestamp, rules))
-            return reject(error, STATUS_INVALID_TIMESTAMP, i, "The timestamp of the record is out of the allowed range");
+        status = check_record(&record, i, rules, error);
+        if (status)
+            return status;
         if (record.timestamp > facts->max_timestamp) {
             facts->max_timestamp = record.timestamp;
             facts->max_timestamp_offset_delta = i;
@@ -210,5 +219,27 @@ enum status batch_check(struct bytes_view bytes, const struct batch_rules *rules
         return STATUS_INVALID_RECORD;
     if (status == STATUS_MESSAGE_TOO_LARGE)
         error->message = "The records decompress to more bytes than the topic allows";
+    return status;
+}
+
+enum status batch_record_errors(struct bytes_view bytes, const struct batch_rules *rules, struct arena *arena,
+                                struct batch_record_error **errors, int32_t *count)
+{
+    struct batch_head head;
+    struct record_cursor c;
+    struct record record;
+    enum status status = STATUS_CORRUPT_MESSAGE;
+
+    *count = 0;
+    if (batch_head_read(bytes, &head))
+        status = cursor__open(&c, bytes, &head, rules->decompressed_max, false);
+    if (status)
+        return status;
+    *errors = head.count > 0 ? arena_alloc(arena, (size_t)head.count, sizeof **errors) : NULL;
+    status = *errors ? STATUS_OK : STATUS_NO_MEMORY;
+    for (int32_t i = 0; status == STATUS_OK && i < head.count && cursor__step(&c, &record) == STATUS_OK; i++)
+        if (check_record(&record, i, rules, &(*errors)[*count]))
+            ++*count;
+    cursor__close(&c);
     return status;
 }

@@ -116,6 +116,10 @@ struct batch_facts {
 enum status batch_check(struct bytes_view bytes, const struct batch_rules *rules, struct batch_facts *facts,
                         struct batch_record_error *error) MUST_CHECK;
 
+/* All records of a batch whose key or timestamp batch_check refuses, in the arena; the check found the first. STATUS_NO_MEMORY. */
+enum status batch_record_errors(struct bytes_view bytes, const struct batch_rules *rules, struct arena *arena,
+                                struct batch_record_error **errors, int32_t *count) MUST_CHECK;
+
 /* Length, magic and CRC only: what recovery asks of a batch on disk. `bytes` may be longer than the batch; *size gets its total. */
 enum status batch_check_crc(struct bytes_view bytes, size_t *size) MUST_CHECK;
 
