@@ -3,6 +3,7 @@
  */
 #include "test/unit/cm.h"
 
+#include "base/mem.h"
 #include "broker/config.h"
 #include "meta/decide.h"
 #include "meta/records.h"
@@ -450,13 +451,37 @@ static void test_round_trip(void **state)
     config_free(config);
 }
 
+static void test_without_memory(void **state)
+{
+    static const char text[] =
+        "node.id=1\nlisteners=PLAINTEXT://:1,B://:2\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,B:PLAINTEXT\n"
+        "advertised.listeners=B://b:3\nunknown=1\nlog.dirs=/a\n";
+    enum status status = STATUS_NO_MEMORY;
+
+    (void)state;
+    for (uint64_t n = 1; status != STATUS_OK; n++) {
+        struct config *config;
+        struct err err = {0};
+
+        mem_fail_at(n);
+        config = config_new();
+        status = config ? config_load(config, "f", str_from(text), &err) : STATUS_NO_MEMORY;
+        if (status == STATUS_OK)
+            status = config_finish(config, &err);
+        mem_fail_at(0);
+        assert_true(status == STATUS_OK || status == STATUS_NO_MEMORY);
+        config_free(config);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables),           cmocka_unit_test(test_values),  cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_builtin),          cmocka_unit_test(test_file),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_bad_lines),        cmocka_unit_test(test_sources), cmocka_unit_test(test_describe),
-        cmocka_unit_test(test_topic_as_a_whole), cmocka_unit_test(test_rules),   cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_tables),     cmocka_unit_test(test_without_memory),   cmocka_unit_test(test_values),
+        cmocka_unit_test(test_durations),  cmocka_unit_test(test_builtin),          cmocka_unit_test(test_file),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_bad_lines),        cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_describe),   cmocka_unit_test(test_topic_as_a_whole), cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_round_trip),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
