@@ -45,10 +45,14 @@ static void produce_settle(struct produce_part *part, enum status status, const 
 
 /* ---- the answer ---- */
 
-/* Kafka tells where the log starts of what it took or refused for its records, times or sequence; else it has not looked. */
-static bool produce_tells_start(const struct partition_append *a)
+/* Kafka tells where the log starts of what it took or refused for its records, times or sequence; else (bytes that are not one batch) it has not looked. */
+static bool produce_tells_start(const struct partition_append *a, int16_t version)
 {
-    return a->status == STATUS_OK || a->errors_count || a->status == STATUS_INVALID_TIMESTAMP || a->status == STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER ||
+    struct batch_head head;
+    bool one = a->records && batch_head_read((struct bytes_view){a->records, a->size}, &head) && head.length >= 0 && batch_size(&head) == a->size;
+
+    return a->status == STATUS_OK || a->errors_count || (one && a->status == STATUS_INVALID_RECORD) ||
+           (a->status == STATUS_UNSUPPORTED_COMPRESSION_TYPE && version >= 7) || a->status == STATUS_INVALID_TIMESTAMP || a->status == STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER ||
            a->status == STATUS_INVALID_PRODUCER_EPOCH || a->status == STATUS_UNKNOWN_PRODUCER_ID;
 }
 
@@ -61,7 +65,7 @@ static void produce_answer_partition(struct request *r, const struct produce_par
     out->error_code = status_wire(a->status);
     out->base_offset = a->base_offset;
     out->log_append_time_ms = a->append_time_ms;
-    out->log_start_offset = produce_tells_start(a) ? a->start_offset : -1;
+    out->log_start_offset = produce_tells_start(a, r->version) ? a->start_offset : -1;
     if (a->message)
         out->error_message = str_from(a->message);
     if (a->errors_count == 0)
