@@ -29,6 +29,7 @@ SUITES = [
     ("dump", "test/dump/run.py"),
     ("cli", "test/cli/run.py"),
     ("kill9", "test/kill9/run.py"),
+    ("traps", "test/traps/run.py"),
     ("unit", "test/unit/run.py"),
     ("rooms", "tools/check_rooms.py"),
     ("banned", "tools/check_banned.py"),
