@@ -32,11 +32,12 @@ SUITES = [
     ("traps", "test/traps/run.py"),
     ("unit", "test/unit/run.py"),
     ("rooms", "tools/check_rooms.py"),
+    ("rooms-self-test", "tools/check_rooms.py --self-test"),
     ("banned", "tools/check_banned.py"),
     ("banned-self-test", "tools/check_banned.py --self-test"),
 ]
 # Checks say nothing but their complaints: each is one case, judged by its exit status.
-CHECKS = {"rooms", "banned", "banned-self-test"}
+CHECKS = {"rooms", "rooms-self-test", "banned", "banned-self-test"}
 
 _print_lock = threading.Lock()
 
