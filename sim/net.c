@@ -43,7 +43,10 @@ struct end { /* of a shard, or of a test's client: then it has no io */
     struct connection *connection;
     struct list link;  /* in a backlog, until it is accepted */
     bool open, ending; /* ending: it sends no more */
+    bool vanished;     /* nothing is sent any more, a reset neither */
     int failed;
+    void (*notify)(void *context); /* of a client */
+    void *context;
     struct io_op *recv, *send, *connect; /* outstanding */
 };
 
@@ -157,8 +160,11 @@ static void packet_send(struct end *from, struct packet what)
     struct connection *c = from->connection;
     struct pipe *pipe = &c->pipes[side_of(from)];
     uint64_t at_us = c->sim->now_us + 1 + sim__random_below(c->sim, c->sim->options.latency_us_max);
-    struct packet *packet = sim__alloc(1, sizeof *packet);
+    struct packet *packet;
 
+    if (from->vanished)
+        return;
+    packet = sim__alloc(1, sizeof *packet);
     *packet = what;
     packet->event = (struct sim_event){.run = packet_arrives, .drop = packet_drop};
     packet->connection = c;
@@ -223,6 +229,8 @@ static void packet_arrives(struct sim *sim, struct sim_event *event)
         reset_arrives(to);
         break;
     }
+    if (to->open && to->notify)
+        to->notify(to->context);
     connection_unuse(c);
 }
 
@@ -413,7 +421,9 @@ static void try_recv(struct end *end)
         return;
     }
     if (!op->to) {
+        struct memory *outer = memory_enter(end->connection->sim->memory);
         op->buffer = io_buffer_new(end->base.socket.io, IO_BUFFER_SIZE);
+        memory_enter(outer);
         if (!op->buffer) {
             end_complete(end, &end->recv, -ENOMEM);
             return;
@@ -492,6 +502,37 @@ void sim__net_free(struct sim *sim)
         connection_free(LIST_ENTRY(sim->connections.next, struct connection, link));
 }
 
+/* The end's process is gone, without a word of its own; its kernel resets the connection. */
+static void end_kill(struct end *end)
+{
+    if (!end->failed)
+        packet_send(end, (struct packet){.kind = PACKET_RESET});
+    end->recv = end->send = end->connect = NULL;
+    list_remove(&end->link);
+    end->open = false;
+    connection_unuse(end->connection);
+}
+
+void sim__net_kill(struct sim *sim)
+{
+    struct list *node = sim->connections.next;
+
+    while (node != &sim->connections) {
+        struct connection *c = LIST_ENTRY(node, struct connection, link);
+        bool dies[2];
+        node = node->next;
+        for (unsigned i = 0; i < 2; i++)
+            dies[i] = c->ends[i].open && c->ends[i].base.socket.io;
+        c->uses++;
+        for (unsigned i = 0; i < 2; i++)
+            if (dies[i])
+                end_kill(&c->ends[i]);
+        connection_unuse(c);
+    }
+    while ((node = list_pop_front(&sim->listeners)))
+        mem_free(LIST_ENTRY(node, struct listener, link));
+}
+
 void sim_break_connections(struct sim *sim)
 {
     LIST_EACH (node, &sim->connections) {
@@ -523,6 +564,14 @@ struct sim_client *sim_connect(struct sim *sim, uint16_t port)
     end_open(&c->ends[0], NULL);
     packet_send(&c->ends[0], (struct packet){.kind = PACKET_OPEN, .port = port});
     return (struct sim_client *)(void *)&c->ends[0];
+}
+
+void sim_client_notify(struct sim_client *client, void (*notify)(void *context), void *context)
+{
+    struct end *end = client_end(client);
+
+    end->notify = notify;
+    end->context = context;
 }
 
 void sim_client_send(struct sim_client *client, const void *bytes, size_t size)
@@ -592,4 +641,13 @@ void sim_client_reset(struct sim_client *client)
 void sim_client_close(struct sim_client *client)
 {
     end_close(client_end(client));
+}
+
+void sim_client_vanish(struct sim_client *client)
+{
+    struct end *end = client_end(client);
+
+    end->vanished = true;
+    end->open = false;
+    connection_unuse(end->connection);
 }

@@ -21,10 +21,12 @@ static const struct io_backend sim_backend;
 
 void *sim__alloc(size_t count, size_t size)
 {
+    struct memory *outer = memory_enter(NULL);
     void *block = mem_alloc(count, size);
 
     if (!block)
         block = mem_alloc(count, size); /* only one allocation was to fail */
+    memory_enter(outer);
     ASSERT(block);
     return block;
 }
@@ -63,24 +65,73 @@ static bool event_before(const struct sim_event *a, const struct sim_event *b)
     return a->at_us < b->at_us || (a->at_us == b->at_us && a->order < b->order);
 }
 
-void sim__schedule(struct sim *sim, struct sim_event *event, uint64_t at_us)
+static void put_event(struct sim *sim, struct sim_event *event)
 {
     size_t at = sim->events_count++;
 
-    if (at == sim->events_room) {
-        size_t room = at * 2 + 64;
+    for (; at && event_before(event, sim->events[(at - 1) / 2]); at = (at - 1) / 2)
+        sim->events[at] = sim->events[(at - 1) / 2];
+    sim->events[at] = event;
+}
+
+void sim__schedule(struct sim *sim, struct sim_event *event, uint64_t at_us)
+{
+    size_t count = sim->events_count;
+
+    if (count == sim->events_room) {
+        size_t room = count * 2 + 64;
         struct sim_event **events = sim__alloc(room, sizeof(struct sim_event *));
-        if (at)
-            memcpy(events, sim->events, at * sizeof(struct sim_event *));
+        if (count)
+            memcpy(events, sim->events, count * sizeof(struct sim_event *));
         mem_free(sim->events);
         sim->events = events;
         sim->events_room = room;
     }
     event->at_us = at_us;
     event->order = sim->events_order++;
-    for (; at && event_before(event, sim->events[(at - 1) / 2]); at = (at - 1) / 2)
-        sim->events[at] = sim->events[(at - 1) / 2];
-    sim->events[at] = event;
+    put_event(sim, event);
+}
+
+/* The events that are part of the node do not happen any more. */
+static void drop_events_of_node(struct sim *sim)
+{
+    size_t count = sim->events_count;
+
+    sim->events_count = 0; /* put_event fills what was read already */
+    for (size_t i = 0; i < count; i++) {
+        struct sim_event *event = sim->events[i];
+        if (event->of_node)
+            event->drop(sim, event);
+        else
+            put_event(sim, event);
+    }
+}
+
+struct alarm {
+    struct sim_event event;
+    void (*run)(void *context);
+    void *context;
+};
+
+static void alarm_drop(struct sim *sim, struct sim_event *event)
+{
+    mem_free(event);
+}
+
+static void alarm_run(struct sim *sim, struct sim_event *event)
+{
+    struct alarm *alarm = LIST_ENTRY(event, struct alarm, event), it = *alarm;
+
+    mem_free(alarm);
+    it.run(it.context);
+}
+
+void sim_at(struct sim *sim, uint64_t at_us, void (*run)(void *context), void *context)
+{
+    struct alarm *alarm = sim__alloc(1, sizeof *alarm);
+
+    *alarm = (struct alarm){.event = {.run = alarm_run, .drop = alarm_drop}, .run = run, .context = context};
+    sim__schedule(sim, &alarm->event, at_us);
 }
 
 static struct sim_event *pop_event(struct sim *sim)
@@ -114,8 +165,11 @@ struct sim *sim__of(struct io *io)
 
 static void turn_soon(struct sim_shard *s)
 {
-    uint64_t at = s->sim->now_us + 1 + sim__random_below(s->sim, s->sim->options.turn_us_max);
+    uint64_t at;
 
+    if (!s->shard)
+        return;
+    at = s->sim->now_us + 1 + sim__random_below(s->sim, s->sim->options.turn_us_max);
     if (at < s->turn_us)
         s->turn_us = at;
 }
@@ -125,9 +179,13 @@ static void turn(struct sim_shard *s)
     struct sim *sim = s->sim;
     uint64_t next_us;
 
+    struct memory *outer;
+
     s->turn_us = SHARD_NEVER;
     sim__note(sim, shard_id(s->shard), "turn", 4);
-    shard_turn(s->shard, sim->now_us, START_WALL_MS + (int64_t)(sim->now_us / 1000));
+    outer = memory_enter(sim->memory);
+    shard_turn(s->shard, sim->now_us, sim_wall_ms(sim));
+    memory_enter(outer);
     if (shard_stopped(s->shard))
         return;
     next_us = shard_next_us(s->shard);
@@ -172,9 +230,41 @@ uint64_t sim_now_us(const struct sim *sim)
     return sim->now_us;
 }
 
+int64_t sim_true_wall_ms(const struct sim *sim)
+{
+    return START_WALL_MS + (int64_t)(sim->now_us / 1000);
+}
+
+int64_t sim_wall_ms(const struct sim *sim)
+{
+    return sim_true_wall_ms(sim) + sim->wall_shift_ms;
+}
+
 bool sim_stopped(const struct sim *sim)
 {
     return shard_stopped(sim->set->shards[0]);
+}
+
+void sim_pause(struct sim *sim, uint64_t us)
+{
+    if (sim->now_us + us > sim->paused_us)
+        sim->paused_us = sim->now_us + us;
+}
+
+void sim_shift_wall(struct sim *sim, int64_t ms)
+{
+    sim->wall_shift_ms += ms;
+}
+
+void sim_set_network(struct sim *sim, uint32_t latency_us_max, unsigned split_percent)
+{
+    sim->options.latency_us_max = latency_us_max;
+    sim->options.split_percent = split_percent;
+}
+
+void sim_set_job_time(struct sim *sim, uint32_t job_us_max)
+{
+    sim->options.job_us_max = job_us_max;
 }
 
 /* --- jobs --- */
@@ -197,11 +287,19 @@ static void job_run(struct sim *sim, struct sim_event *event)
     struct sim_job *it = LIST_ENTRY(event, struct sim_job, event);
     struct sim_shard *s = it->shard;
     struct io_job *job = it->job, *next;
-    struct shard *outer = shard_enter(NULL); /* it runs on no shard */
+    struct memory *memory;
+    struct shard *outer;
 
+    if (sim->now_us < sim->paused_us) {
+        sim__schedule(sim, event, sim->paused_us);
+        return;
+    }
     mem_free(it);
     sim__note(sim, shard_id(s->shard), "job", 3);
+    outer = shard_enter(NULL); /* it runs on no shard */
+    memory = memory_enter(sim->memory);
     job->work(job);
+    memory_enter(memory);
     shard_enter(outer);
     next = lanes_pass(&s->lanes, job);
     io__job_finished(&s->io, job);
@@ -213,7 +311,7 @@ static void job_schedule(struct sim_shard *s, struct io_job *job)
 {
     struct sim_job *it = sim__alloc(1, sizeof *it);
 
-    *it = (struct sim_job){.event = {.run = job_run, .drop = job_drop}, .shard = s, .job = job};
+    *it = (struct sim_job){.event = {.run = job_run, .drop = job_drop, .of_node = true}, .shard = s, .job = job};
     sim__schedule(s->sim, &it->event, s->sim->now_us + 1 + sim__random_below(s->sim, s->sim->options.job_us_max));
 }
 
@@ -233,8 +331,9 @@ static bool step(struct sim *sim, uint64_t until_us)
 
     for (unsigned i = 0; i < sim->set->count; i++) {
         struct sim_shard *s = &sim->shards[i];
-        if (s->turn_us < at_us && !shard_stopped(s->shard)) {
-            at_us = s->turn_us;
+        uint64_t turn_us = s->turn_us < sim->paused_us ? sim->paused_us : s->turn_us;
+        if (turn_us < at_us && !shard_stopped(s->shard)) {
+            at_us = turn_us;
             next = s;
         }
     }
@@ -279,7 +378,7 @@ void sim_run(struct sim *sim, uint64_t us)
 /* --- life --- */
 
 /* The first mail in each mailbox; as in rt/run.c shard 0 has its first turn before the others. */
-static void on_start(struct shard *shard, struct mail *mail)
+static void start_arrives(struct shard *shard, struct mail *mail)
 {
     struct sim *sim = LIST_ENTRY(mail, struct sim_shard, start)->sim;
 
@@ -295,14 +394,55 @@ static void shard_make(struct sim *sim, unsigned id)
 
     ASSERT(made);
     io__init(&s->io, &sim_backend, sim->options.buffer_budget);
-    s->sim = sim;
     s->turn_us = id == 0 || !sim->options.on_start ? sim->now_us : SHARD_NEVER;
-    s->start.run = on_start;
-    s->shard = shard_new(sim->set, id, &s->io, sim->fs, sim->now_us, START_WALL_MS + START_US / 1000);
+    s->start.run = start_arrives;
+    s->shard = shard_new(sim->set, id, &s->io, sim->fs, sim->now_us, sim_wall_ms(sim));
     ASSERT(s->shard);
     sim->set->shards[id] = s->shard;
     if (sim->options.on_start)
         shard_deliver(s->shard, &s->start, &s->start);
+}
+
+static void shards_make(struct sim *sim)
+{
+    struct memory *outer = memory_enter(sim->memory);
+
+    for (unsigned i = 0; i < sim->set->count; i++)
+        shard_make(sim, i);
+    memory_enter(outer);
+    shard_enter(sim->set->shards[0]);
+}
+
+static void shards_free(struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->set->count && sim->shards[i].shard; i++) {
+        struct sim_shard *s = &sim->shards[i];
+        io__destroy(&s->io);
+        lanes_free(&s->lanes);
+        shard_free(s->shard);
+        *s = (struct sim_shard){.sim = sim, .turn_us = SHARD_NEVER};
+        sim->set->shards[i] = NULL;
+    }
+    shard_enter(NULL);
+}
+
+void sim_kill(struct sim *sim)
+{
+    drop_events_of_node(sim);
+    sim__net_kill(sim);
+    shards_free(sim);
+    sim->memory = NULL;
+    sim->paused_us = 0;
+    sim__note(sim, 0, "kill", 4);
+}
+
+void sim_revive(struct sim *sim, struct fs *fs, struct memory *memory, void (*on_start)(struct shard *shard, void *context), void *context)
+{
+    sim->options.on_start = on_start;
+    sim->options.context = context;
+    sim->fs = fs;
+    sim->memory = memory;
+    shards_make(sim);
 }
 
 static void default_to(uint32_t *option, uint32_t value)
@@ -334,8 +474,8 @@ struct sim *sim_new(uint64_t seed, const struct sim_options *options)
     sim->set->shards = sim__alloc(sim->options.shards, sizeof(struct shard *));
     sim->set->count = sim->options.shards;
     for (unsigned i = 0; i < sim->set->count; i++)
-        shard_make(sim, i);
-    shard_enter(sim->set->shards[0]);
+        sim->shards[i].sim = sim;
+    shards_make(sim);
     return sim;
 }
 
@@ -348,12 +488,7 @@ void sim_free(struct sim *sim)
         event->drop(sim, event);
     }
     sim__net_free(sim);
-    for (unsigned i = 0; i < sim->set->count; i++) {
-        io__destroy(&sim->shards[i].io);
-        lanes_free(&sim->shards[i].lanes);
-        shard_free(sim->shards[i].shard);
-    }
-    shard_enter(NULL);
+    shards_free(sim);
     if (!sim->options.fs)
         fs_free(sim->fs);
     mem_free(sim->set->shards);

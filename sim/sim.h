@@ -22,6 +22,7 @@
 #include "rt/fs.h"
 #include "rt/shard.h"
 
+struct memory;
 struct sim;
 struct sim_client;
 
@@ -59,6 +60,25 @@ bool sim_run_until(struct sim *sim, bool (*condition)(void *context), void *cont
 /* Resets every connection, as when a cable is pulled. */
 void sim_break_connections(struct sim *sim);
 
+/* Calls run(context) at that time, from the top of the world's loop. */
+void sim_at(struct sim *sim, uint64_t at_us, void (*run)(void *context), void *context);
+
+/* --- what befalls the node --- */
+
+/* All shards end at once, as by SIGKILL: nothing that they have under way goes on, and the peers of their connections are reset. The world
+ * and its clients live on. What the shards held is the caller's to free (memory.h). */
+void sim_kill(struct sim *sim);
+
+/* New shards in the place of those that were killed. `memory` (NULL: nobody's) is charged with what they allocate. */
+void sim_revive(struct sim *sim, struct fs *fs, struct memory *memory, void (*on_start)(struct shard *shard, void *context), void *context);
+
+void sim_pause(struct sim *sim, uint64_t us);         /* as by SIGSTOP and, later, SIGCONT */
+void sim_shift_wall(struct sim *sim, int64_t ms);     /* the wall clock jumps; monotonic time does not */
+int64_t sim_wall_ms(const struct sim *sim);           /* as the node sees it */
+int64_t sim_true_wall_ms(const struct sim *sim);      /* without the jumps: the clients' clock */
+void sim_set_network(struct sim *sim, uint32_t latency_us_max, unsigned split_percent);
+void sim_set_job_time(struct sim *sim, uint32_t job_us_max);
+
 /* --- clients --- */
 
 enum sim_client_state {
@@ -69,6 +89,9 @@ enum sim_client_state {
 
 /* NULL: nobody listens there. The broker learns of it later. */
 struct sim_client *sim_connect(struct sim *sim, uint16_t port) __attribute__((warn_unused_result));
+
+/* Calls notify(context) when something arrived for the client: bytes, the end, a reset. It may close the client. */
+void sim_client_notify(struct sim_client *client, void (*notify)(void *context), void *context);
 
 void sim_client_send(struct sim_client *client, const void *bytes, size_t size); /* copies; never waits */
 struct bytes_view sim_client_received(const struct sim_client *client);          /* until the next call that lets time pass */
@@ -81,5 +104,6 @@ bool sim_client_wait(struct sim_client *client, size_t size, uint64_t us) __attr
 void sim_client_end(struct sim_client *client);   /* sends no more, still receives */
 void sim_client_reset(struct sim_client *client); /* loses what is on its way */
 void sim_client_close(struct sim_client *client); /* as a process that ends; the client is gone */
+void sim_client_vanish(struct sim_client *client); /* as a machine that loses power: the node hears nothing, ever; the client is gone */
 
 #endif

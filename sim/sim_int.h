@@ -8,18 +8,20 @@
 
 #include "rt/io_backend.h"
 #include "rt/lanes.h"
+#include "sim/memory.h"
 #include "sim/sim.h"
 
 struct sim_event {
     uint64_t at_us, order; /* of equal times the one that was scheduled first is first */
     void (*run)(struct sim *sim, struct sim_event *event);
-    void (*drop)(struct sim *sim, struct sim_event *event); /* the world ends before it ran */
+    void (*drop)(struct sim *sim, struct sim_event *event); /* the world, or the node that it is part of, ends before it ran */
+    bool of_node;
 };
 
 struct sim_shard {
     struct io io;
     struct sim *sim;
-    struct shard *shard;
+    struct shard *shard; /* NULL: the node does not run */
     struct lanes lanes;
     uint64_t turn_us; /* of the next turn; SHARD_NEVER: none is due */
     struct mail start;
@@ -30,7 +32,10 @@ struct sim {
     struct shard_set *set;
     struct sim_shard *shards;
     struct fs *fs;
+    struct memory *memory; /* of the node's life; NULL: nobody's */
     uint64_t now_us, random, hash;
+    uint64_t paused_us; /* the node stands still until then */
+    int64_t wall_shift_ms;
 
     struct sim_event **events; /* a heap: the earliest is first */
     size_t events_count, events_room;
@@ -40,7 +45,7 @@ struct sim {
     uint16_t port_last;
 };
 
-/* Memory that is always there: a failure that a test injected is not meant for the world. Zeroed. */
+/* Memory that is always there, and not the node's: a failure that a test injected is not meant for the world. Zeroed. */
 void *sim__alloc(size_t count, size_t size);
 
 uint64_t sim__random_below(struct sim *sim, uint64_t bound); /* 0 .. bound - 1; bound > 0 */
@@ -60,5 +65,6 @@ void sim__recv(struct io_socket *socket, struct io_op *op);
 void sim__send(struct io_socket *socket, struct io_op *op);
 void sim__close(struct io_socket *socket);
 void sim__net_free(struct sim *sim);
+void sim__net_kill(struct sim *sim); /* the node's ends of connections, and its listeners */
 
 #endif

@@ -4,6 +4,12 @@
 #include "base/mem.h"
 
 static _Thread_local uint64_t countdown;
+static const struct mem_source *source; /* NULL: libc */
+
+void mem_set_source(const struct mem_source *it)
+{
+    source = it;
+}
 
 void mem_fail_at(uint64_t n)
 {
@@ -17,7 +23,13 @@ static int injected(void)
 
 void *mem_alloc(size_t count, size_t size)
 {
-    return injected() ? NULL : calloc(count ? count : 1, size ? size : 1);
+    size_t bytes;
+
+    if (injected())
+        return NULL;
+    if (!source)
+        return calloc(count ? count : 1, size ? size : 1);
+    return __builtin_mul_overflow(count, size, &bytes) ? NULL : source->alloc(bytes);
 }
 
 void *mem_resize(void *block, size_t count, size_t size)
@@ -26,6 +38,8 @@ void *mem_resize(void *block, size_t count, size_t size)
 
     if (injected() || __builtin_mul_overflow(count, size, &bytes))
         return NULL;
+    if (source)
+        return source->resize(block, bytes);
     return realloc(block, bytes ? bytes : 1);
 }
 
@@ -40,5 +54,8 @@ void *mem_copy(const void *bytes, size_t size)
 
 void mem_free(void *block)
 {
-    free(block);
+    if (source && block)
+        source->free(block);
+    else
+        free(block);
 }

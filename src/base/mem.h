@@ -22,4 +22,13 @@ void mem_free(void *block); /* NULL is allowed */
 /* Makes the `n`-th allocation from now fail (1: the next), and every later one succeed; 0 switches it off. For tests. */
 void mem_fail_at(uint64_t n);
 
+/* Who allocates in libc's place: the simulator, where all that one life of a node holds goes away at once. Set before the first
+ * allocation, or never. `alloc` zeroes. */
+struct mem_source {
+    void *(*alloc)(size_t size);
+    void *(*resize)(void *block, size_t size); /* block NULL: a new one */
+    void (*free)(void *block);                 /* never NULL */
+};
+void mem_set_source(const struct mem_source *source);
+
 #endif

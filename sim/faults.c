@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See faults.h: one table of faults, each with its weight.
+ */
+#include "sim/faults.h"
+
+#include <stdarg.h>
+
+#include "base/assert.h"
+
+#include "sim/sim_int.h"
+
+struct strike {
+    struct sim *sim;
+    struct load *load;
+    struct life *life;
+    bool kill;
+    uint64_t down_us;
+};
+
+static uint64_t below(struct strike *s, uint64_t bound)
+{
+    return sim__random_below(s->sim, bound);
+}
+
+static void break_some(struct strike *s)
+{
+    load_break(s->load, 1 + (unsigned)below(s, 100));
+}
+
+static void cut_some(struct strike *s)
+{
+    load_cut(s->load, 1 + (unsigned)below(s, 100));
+}
+
+static void vanish_some(struct strike *s)
+{
+    load_vanish(s->load, 1 + (unsigned)below(s, 60));
+}
+
+static void break_all(struct strike *s)
+{
+    load_break(s->load, 100);
+}
+
+static void kill_now(struct strike *s)
+{
+    s->kill = true;
+    s->down_us = 1 + below(s, 3000000);
+}
+
+static void kill_at_call(struct strike *s)
+{
+    life_die_at(s->life, 1 + below(s, below(s, 2) ? 20 : 400));
+}
+
+static void stop_cleanly(struct strike *s)
+{
+    life_stop(s->life);
+}
+
+static void stop_and_die(struct strike *s)
+{
+    life_stop(s->life);
+    life_die_at(s->life, 1 + below(s, 100));
+}
+
+static void pause_node(struct strike *s)
+{
+    sim_pause(s->sim, 1 + below(s, below(s, 2) ? 500000 : 15000000));
+}
+
+static void jump_clock(struct strike *s)
+{
+    int64_t ms = (int64_t)below(s, (uint64_t)10 * 24 * 3600 * 1000);
+
+    sim_shift_wall(s->sim, below(s, 2) ? ms : -ms);
+}
+
+static void change_network(struct strike *s)
+{
+    static const uint32_t latency[] = {50, 200, 5000, 100000};
+
+    sim_set_network(s->sim, latency[below(s, 4)], (unsigned)below(s, 3) * 50);
+}
+
+static void change_disk(struct strike *s)
+{
+    static const uint32_t job[] = {50, 500, 20000, 200000};
+
+    sim_set_job_time(s->sim, job[below(s, 4)]);
+}
+
+static const struct {
+    const char *name;
+    unsigned weight;
+    void (*strike)(struct strike *s);
+} faults[] = {
+    {"some connections break", 4, break_some},
+    {"some requests are cut off", 4, cut_some},
+    {"some clients vanish", 2, vanish_some},
+    {"all connections break", 1, break_all},
+    {"the node is killed", 3, kill_now},
+    {"the node will die at a call of its disk", 4, kill_at_call},
+    {"the node is stopped", 2, stop_cleanly},
+    {"the node will die while it stops", 1, stop_and_die},
+    {"the node is paused", 2, pause_node},
+    {"the wall clock jumps", 2, jump_clock},
+    {"the network changes", 3, change_network},
+    {"the disk's speed changes", 2, change_disk},
+};
+
+const char *fault_strike(struct sim *sim, struct load *load, struct life *life, bool *kill, uint64_t *down_us)
+{
+    struct strike s = {.sim = sim, .load = load, .life = life};
+    unsigned all = 0, drawn;
+    size_t i;
+
+    for (i = 0; i < sizeof faults / sizeof *faults; i++)
+        all += faults[i].weight;
+    drawn = (unsigned)below(&s, all);
+    for (i = 0; drawn >= faults[i].weight; i++)
+        drawn -= faults[i].weight;
+    faults[i].strike(&s);
+    *kill = s.kill;
+    *down_us = s.down_us;
+    return faults[i].name;
+}
+
+void faults_heal(struct sim *sim)
+{
+    sim_set_network(sim, 200, 0);
+    sim_set_job_time(sim, 500);
+}
+
+/* --- profiles --- */
+
+static void set(struct profile *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void set(struct profile *p, const char *format, ...)
+{
+    size_t at = 0;
+    va_list args;
+
+    while (p->settings[at])
+        at++;
+    ASSERT(at + 1 < sizeof p->settings / sizeof *p->settings);
+    va_start(args, format);
+    vsnprintf(p->text[at], sizeof p->text[at], format, args);
+    va_end(args);
+    p->settings[at] = p->text[at];
+}
+
+void profile_choose(struct profile *p, struct sim *sim)
+{
+    *p = (struct profile){.shards = 1 + (unsigned)sim__random_below(sim, 3)};
+    p->near_wrap = sim__random_below(sim, 4) == 0;
+    p->fetch_bytes = sim__random_below(sim, 2) ? 1 << 20 : 2000;
+    set(p, "offsets.topic.num.partitions=%d", 1 + (int)sim__random_below(sim, 4));
+    set(p, "group.initial.rebalance.delay.ms=%d", (int)sim__random_below(sim, 2) * 3000);
+    set(p, "max.incremental.fetch.session.cache.slots=%d", sim__random_below(sim, 2) ? 4 : 1000);
+    set(p, "metadata.log.max.record.bytes.between.snapshots=%d", sim__random_below(sim, 2) ? 2000 : 200000);
+    set(p, "log.flush.offset.checkpoint.interval.ms=%d", sim__random_below(sim, 2) ? 3000 : 60000);
+    set(p, "log.segment.delete.delay.ms=%d", sim__random_below(sim, 2) ? 100 : 60000);
+    set(p, "log.retention.check.interval.ms=%d", sim__random_below(sim, 2) ? 5000 : 300000);
+    /* the wall clock jumps by days: nothing may go because of its age */
+    set(p, "log.retention.ms=-1");
+    set(p, "offsets.retention.minutes=2147483647");
+    set(p, "offsets.retention.check.interval.ms=2147483647");
+    set(p, "producer.id.expiration.ms=2147483647");
+    set(p, "log.message.timestamp.after.max.ms=9223372036854775807");
+}

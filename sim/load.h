@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Simulated clients. They speak the wire through the generated codecs, choose what to do from the world's seed, and write down what they
+ * did and saw (checkers.h).
+ *
+ *   producers   plain (each acks), and idempotent: several batches under way, sent again over new connections until their fate is known
+ *   readers     any offset, any version, sessions or none, long polls, small limits
+ *   members     of classic groups: join, sync, heartbeat, read, commit, leave
+ *   admins      create, delete and recreate topics, add partitions, delete records, change and describe what there is
+ *
+ * A client is a small machine: it sleeps, wakes, sends requests, and is called with each answer, or with NULL when the connection was lost
+ * and nobody knows. A topic that was deleted and made again is another topic: everything is counted by topic id.
+ */
+#ifndef SIM_LOAD_H
+#define SIM_LOAD_H
+
+#include "sim/checkers.h"
+#include "sim/sim.h"
+
+struct load;
+
+struct load_options {
+    struct sim *sim;
+    unsigned producers, once, readers, members, admins; /* how many of each; `once`: idempotent producers */
+    unsigned groups;
+    bool near_wrap;                                      /* sequences begin just below 2^31 */
+    int32_t fetch_bytes;                                 /* of a partition, at most */
+    void (*tell)(void *context, const char *line);       /* the story; NULL: untold */
+    void (*broken)(void *context, const char *rule, const char *what); /* what a client sees at once to be wrong */
+    void *context;
+};
+
+struct load *load_new(const struct load_options *options);
+void load_free(struct load *load);
+
+const struct history *load_history(struct load *load);
+uint64_t load_requests(const struct load *load);
+
+/* Faults of clients: some connections break (cut: in the middle of the next request), some machines vanish. */
+void load_break(struct load *load, unsigned percent);
+void load_cut(struct load *load, unsigned percent);
+void load_vanish(struct load *load, unsigned percent);
+
+/* No more faults: from now on a request that is not answered in time is a broken promise (invariant 28). */
+void load_calm(struct load *load);
+/* Nothing new is begun; producers still learn the fate of what they sent. */
+void load_finish(struct load *load);
+bool load_is_finished(void *load);
+/* Reads every partition from its start to its end, and what each group committed. Then load_is_audited. */
+void load_audit(struct load *load);
+bool load_is_audited(void *load);
+/* Who has something under way, for a person. */
+void load_describe(const struct load *load, void (*tell)(void *context, const char *line), void *context);
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Administrators. The first one makes the lasting topics before anything else; then all of them make, grow, empty, delete and make again, and look at
+ * what there is: what was acknowledged must be told.
+ */
+#include "sim/load_int.h"
+#include "wire/api/create_partitions.h"
+#include "wire/api/create_topics.h"
+#include "wire/api/delete_records.h"
+#include "wire/api/delete_topics.h"
+#include "wire/api/describe_cluster.h"
+#include "wire/api/describe_configs.h"
+#include "wire/api/describe_groups.h"
+#include "wire/api/incremental_alter_configs.h"
+#include "wire/api/list_groups.h"
+#include "wire/api/metadata.h"
+
+enum { VOLATILE_NAMES = 6 };
+
+struct admin {
+    struct client c;
+    char name[NAME_SIZE]; /* of the topic that it works on */
+    struct topic *topic;
+    bool uncertain; /* whether the topic of that name is there: ask */
+};
+
+static struct admin *admin_of(struct client *c)
+{
+    return (struct admin *)(void *)c;
+}
+
+static void rest(struct client *c)
+{
+    client_sleep(c, 3000000);
+}
+
+/* --- making --- */
+
+static void created(struct admin *a, struct uuid id, int32_t partitions)
+{
+    struct load *load = a->c.load;
+    struct topic *topic;
+
+    for (size_t i = 0; i < load->topics_count; i++)
+        if (uuid_equal(load->topics[i].id, id))
+            return;
+    topic = topic_add(load, a->name, id, partitions);
+    if (a->name[0] == 'l') {
+        topic->lasting = true;
+        topic->trimmed = load->topics_count == LASTING_TOPICS;
+    }
+    load_tell(&a->c, "made %s with %d partitions", a->name, partitions);
+}
+
+static void on_created(struct client *c, const struct call *call, const void *response)
+{
+    const struct create_topics_response *out = response;
+    struct admin *a = admin_of(c);
+
+    a->uncertain = !out || out->topics[0].error_code;
+    if (out && !out->topics[0].error_code)
+        created(a, out->topics[0].topic_id, (int32_t)call->note);
+    if (out)
+        client_sleep(c, 500000);
+}
+
+static void create(struct admin *a, int32_t partitions)
+{
+    struct load *load = a->c.load;
+    char bytes[16];
+    struct create_topics_request_config config;
+    struct create_topics_request_topic topic;
+    struct create_topics_request in;
+
+    create_topics_request_init(&in);
+    create_topics_request_topic_init(&topic);
+    create_topics_request_config_init(&config);
+    snprintf(bytes, sizeof bytes, "%d", 2000 + (int)load_random(load, 30000));
+    config.name = STR_LIT("internal.segment.bytes");
+    config.value = str_from(bytes);
+    topic.name = str_from(a->name);
+    topic.num_partitions = partitions;
+    topic.replication_factor = 1;
+    topic.configs = &config;
+    topic.configs_count = load_chance(load, 70);
+    in.topics = &topic;
+    in.topics_count = 1;
+    client_call(&a->c, API_CREATE_TOPICS, 7, &in, on_created)->note = (uint64_t)partitions;
+}
+
+/* --- looking --- */
+
+static void check_topic(struct admin *a, const struct metadata_response *out, const struct topic *known)
+{
+    const struct metadata_response_topic *found = NULL;
+
+    for (int32_t i = 0; i < out->topics_count; i++)
+        if (uuid_equal(out->topics[i].topic_id, known->id))
+            found = &out->topics[i];
+    if (!found || found->error_code)
+        load_broken(&a->c, "topic-lost", "%s was made and is not told", known->name);
+    else if (found->partitions_count < known->partitions)
+        load_broken(&a->c, "topic-lost", "%s has %d partitions, and %d are told", known->name, known->partitions, found->partitions_count);
+}
+
+static void on_metadata(struct client *c, const struct call *call, const void *response)
+{
+    const struct metadata_response *out = response;
+    struct load *load = c->load;
+    struct admin *a = admin_of(c);
+
+    if (!out)
+        return;
+    for (size_t i = 0; i < call->note; i++) /* those that were known when it asked */
+        if (!load->topics[i].gone)
+            check_topic(a, out, &load->topics[i]);
+    for (int32_t i = 0; a->uncertain && i < out->topics_count; i++)
+        if (str_is(out->topics[i].name, a->name))
+            created(a, out->topics[i].topic_id, out->topics[i].partitions_count);
+    a->uncertain = false;
+    rest(c);
+}
+
+static void look(struct admin *a)
+{
+    struct metadata_request in;
+
+    metadata_request_init(&in);
+    in.topics_count = -1;
+    client_call(&a->c, API_METADATA, (int16_t)(10 + load_random(a->c.load, 4)), &in, on_metadata)->note = a->c.load->topics_count;
+}
+
+static void on_any(struct client *c, const struct call *call, const void *response)
+{
+    if (response)
+        rest(c);
+}
+
+static void describe_configs(struct admin *a)
+{
+    struct topic *topic = topic_any(a->c.load, false);
+    struct describe_configs_request_resource resource;
+    struct describe_configs_request in;
+
+    describe_configs_request_init(&in);
+    describe_configs_request_resource_init(&resource);
+    resource.resource_type = topic ? 2 : 4;
+    resource.resource_name = topic ? str_from(topic->name) : STR_LIT("1");
+    resource.configuration_keys_count = -1;
+    in.resources = &resource;
+    in.resources_count = 1;
+    client_call(&a->c, API_DESCRIBE_CONFIGS, (int16_t)(1 + load_random(a->c.load, 4)), &in, on_any);
+}
+
+static void describe_groups(struct admin *a)
+{
+    struct str_view names[] = {STR_LIT("g0"), STR_LIT("nobody")};
+    struct list_groups_request list;
+    struct describe_groups_request in;
+
+    list_groups_request_init(&list);
+    describe_groups_request_init(&in);
+    in.groups = names;
+    in.groups_count = 2;
+    if (load_chance(a->c.load, 50))
+        client_call(&a->c, API_LIST_GROUPS, (int16_t)load_random(a->c.load, 6), &list, on_any);
+    else
+        client_call(&a->c, API_DESCRIBE_GROUPS, (int16_t)load_random(a->c.load, 7), &in, on_any);
+}
+
+static void describe_cluster(struct admin *a)
+{
+    struct describe_cluster_request in;
+
+    describe_cluster_request_init(&in);
+    client_call(&a->c, API_DESCRIBE_CLUSTER, (int16_t)load_random(a->c.load, 3), &in, on_any);
+}
+
+/* --- changing --- */
+
+static void on_deleted(struct client *c, const struct call *call, const void *response)
+{
+    const struct delete_topics_response *out = response;
+
+    if (!out)
+        return;
+    if (out->responses[0].error_code)
+        load_broken(c, "topic-lost", "%s was deleted once, and answered with status %d", admin_of(c)->topic->name, out->responses[0].error_code);
+    rest(c);
+}
+
+static void delete_topic(struct admin *a, struct topic *topic)
+{
+    struct delete_topics_request_topic by_id;
+    struct delete_topics_request in;
+
+    delete_topics_request_init(&in);
+    delete_topics_request_topic_init(&by_id);
+    by_id.name = STR_NULL;
+    by_id.topic_id = topic->id;
+    in.topics = &by_id;
+    in.topics_count = 1;
+    a->topic = topic;
+    load_tell(&a->c, "deletes %s", topic->name);
+    topic_drop(a->c.load, topic);
+    client_call(&a->c, API_DELETE_TOPICS, 6, &in, on_deleted);
+}
+
+static void on_grown(struct client *c, const struct call *call, const void *response)
+{
+    const struct create_partitions_response *out = response;
+    struct topic *topic = admin_of(c)->topic;
+
+    if (!out)
+        return;
+    if (!out->results[0].error_code && !topic->gone)
+        while (topic->partitions < (int32_t)call->note)
+            c->load->dropped[partition_number(c->load, topic, topic->partitions++)] = false;
+    rest(c);
+}
+
+static void grow(struct admin *a, struct topic *topic)
+{
+    struct create_partitions_request_topic to;
+    struct create_partitions_request in;
+
+    create_partitions_request_init(&in);
+    create_partitions_request_topic_init(&to);
+    to.name = str_from(topic->name);
+    to.count = topic->partitions + 1;
+    to.assignments_count = -1;
+    in.topics = &to;
+    in.topics_count = 1;
+    a->topic = topic;
+    client_call(&a->c, API_CREATE_PARTITIONS, (int16_t)load_random(a->c.load, 4), &in, on_grown)->note = (uint64_t)to.count;
+}
+
+static void on_trimmed(struct client *c, const struct call *call, const void *response)
+{
+    const struct delete_records_response *out = response;
+    const struct delete_records_response_partition *p = out ? &out->topics[0].partitions[0] : NULL;
+
+    if (!p)
+        return;
+    if (!p->error_code) {
+        if (p->low_watermark < c->load->history.ops[call->op].offset)
+            load_broken(c, "start-offset", "records below %lld were deleted, and the start is told to be %lld", (long long)c->load->history.ops[call->op].offset,
+                        (long long)p->low_watermark);
+        history_end(&c->load->history, call->op, OP_OK);
+    } else if (p->error_code == STATUS_OFFSET_OUT_OF_RANGE) {
+        history_end(&c->load->history, call->op, OP_REFUSED);
+    }
+    rest(c);
+}
+
+static void trim(struct admin *a)
+{
+    struct load *load = a->c.load;
+    struct topic *topic = &load->topics[LASTING_TOPICS - 1];
+    uint32_t partition = partition_number(load, topic, (int32_t)load_random(load, (uint64_t)topic->partitions));
+    struct delete_records_request_partition which;
+    struct delete_records_request_topic to;
+    struct delete_records_request in;
+    struct call *call;
+    int64_t seen = 0;
+
+    for (size_t i = load->history.count; i-- && !seen;)
+        if (load->history.ops[i].partition == partition && load->history.ops[i].kind == OP_POLL)
+            seen = load->history.ops[i].high_watermark;
+    delete_records_request_init(&in);
+    delete_records_request_topic_init(&to);
+    delete_records_request_partition_init(&which);
+    which.partition_index = index_of(partition);
+    which.offset = (int64_t)load_random(load, (uint64_t)seen + 1);
+    to.name = str_from(topic->name);
+    to.partitions = &which;
+    to.partitions_count = 1;
+    in.topics = &to;
+    in.topics_count = 1;
+    in.timeout_ms = 30000;
+    load_tell(&a->c, "deletes the records of %s-%d below %lld", topic->name, which.partition_index, (long long)which.offset);
+    call = client_call(&a->c, API_DELETE_RECORDS, (int16_t)load_random(load, 3), &in, on_trimmed);
+    call->ops = 1;
+    call->op = history_begin(&load->history, (struct op){.kind = OP_DELETE, .process = a->c.id, .partition = partition, .offset = which.offset});
+}
+
+static void reconfigure(struct admin *a, const struct topic *topic)
+{
+    char bytes[16];
+    struct incremental_alter_configs_request_config config;
+    struct incremental_alter_configs_request_resource resource;
+    struct incremental_alter_configs_request in;
+
+    incremental_alter_configs_request_init(&in);
+    incremental_alter_configs_request_resource_init(&resource);
+    incremental_alter_configs_request_config_init(&config);
+    snprintf(bytes, sizeof bytes, "%d", 1000 + (int)load_random(a->c.load, 100000));
+    config.name = load_chance(a->c.load, 50) ? STR_LIT("internal.segment.bytes") : STR_LIT("index.interval.bytes");
+    config.value = str_from(bytes);
+    resource.resource_type = 2;
+    resource.resource_name = str_from(topic->name);
+    resource.configs = &config;
+    resource.configs_count = 1;
+    in.resources = &resource;
+    in.resources_count = 1;
+    client_call(&a->c, API_INCREMENTAL_ALTER_CONFIGS, (int16_t)load_random(a->c.load, 2), &in, on_any);
+}
+
+static void change(struct admin *a, uint64_t what)
+{
+    struct load *load = a->c.load;
+    struct topic *topic = topic_any(load, false), *known;
+
+    snprintf(a->name, sizeof a->name, "v%u", (unsigned)load_random(load, VOLATILE_NAMES));
+    known = topic_named(load, a->name);
+    if (what < 2 && (!known || known->gone) && load->topics_count < TOPICS_MAX - 8)
+        create(a, 1 + (int32_t)load_random(load, 4));
+    else if (what < 4 && known && !known->gone)
+        delete_topic(a, known);
+    else if (what < 5 && known && !known->gone && known->partitions < TOPIC_PARTITIONS_MAX)
+        grow(a, known);
+    else if (what < 7)
+        trim(a);
+    else
+        reconfigure(a, topic);
+}
+
+static void admin_wake(struct client *c)
+{
+    struct admin *a = admin_of(c);
+    uint64_t what = load_random(c->load, 14);
+
+    if (c->load->finishing || !client_idle(c) || !client_connected(c))
+        return;
+    if (a->uncertain) {
+        look(a);
+    } else if (c->load->topics_count < LASTING_TOPICS) {
+        snprintf(a->name, sizeof a->name, "lasting%zu", c->load->topics_count);
+        if (c->id == 0)
+            create(a, LASTING_PARTITIONS);
+        else
+            rest(c);
+    } else if (what < 8) {
+        change(a, what);
+    } else if (what < 11) {
+        look(a);
+    } else if (what == 11) {
+        describe_configs(a);
+    } else if (what == 12) {
+        describe_groups(a);
+    } else {
+        describe_cluster(a);
+    }
+}
+
+const struct client_kind admin_kind = {"admin", sizeof(struct admin), NULL, admin_wake, NULL};

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the kinds of clients share (load.c); one file each: load_producer.c, load_reader.c, load_member.c, load_admin.c, load_audit.c.
+ */
+#ifndef SIM_LOAD_INT_H
+#define SIM_LOAD_INT_H
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "sim/load.h"
+#include "sim/sim_int.h"
+#include "sim/sim_node.h"
+#include "wire/apis.h"
+#include "wire/records.h"
+
+enum {
+    TOPIC_PARTITIONS_MAX = 8,
+    TOPICS_MAX = 512,
+    LASTING_TOPICS = 3,
+    LASTING_PARTITIONS = 4,
+    NAME_SIZE = 32,
+    CLIENT_ARENA = 64 << 20,
+    ANSWER_S_MAX = 40,
+};
+
+/* A topic under one id, from its making on; never taken out of the table. */
+struct topic {
+    char name[NAME_SIZE];
+    struct uuid id;
+    int32_t partitions; /* that are known to be there */
+    bool lasting;       /* nobody deletes it */
+    bool trimmed;       /* its records are deleted now and then */
+    bool gone;          /* somebody tried to delete it */
+};
+
+struct client;
+struct call;
+
+struct client_kind {
+    const char *name;
+    size_t size;
+    void (*init)(struct client *c);
+    void (*wake)(struct client *c);
+    bool (*finished)(const struct client *c); /* NULL: when no answer is awaited */
+};
+extern const struct client_kind producer_kind, once_kind, reader_kind, member_kind, admin_kind, audit_kind;
+
+struct client { /* at the head of each kind's own */
+    struct load *load;
+    const struct client_kind *kind;
+    unsigned id;
+    struct sim_client *wire; /* NULL: not connected */
+    struct list calls;       /* sent, in order */
+    uint64_t due_us;         /* 0: it does not sleep */
+    bool cut;                /* its next request goes in part, then the connection breaks */
+};
+
+/* A request under way. response NULL: the connection was lost. */
+typedef void call_fn(struct client *c, const struct call *call, const void *response);
+
+struct call {
+    struct list link;
+    int16_t key, version;
+    int32_t correlation_id;
+    uint64_t until_us;
+    call_fn *then;
+    size_t op;          /* in the history; ops: how many from there on */
+    unsigned ops;
+    uint64_t note;      /* the kind's */
+};
+
+struct load {
+    struct load_options options;
+    struct sim *sim;
+    struct history history;
+    struct topic topics[TOPICS_MAX];
+    bool dropped[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
+    size_t topics_count;
+    struct client **clients;
+    size_t clients_count;
+    struct client *audit;
+    uint64_t requests;
+    int32_t correlation_id;
+    bool calm, finishing, auditing, audited;
+};
+
+/* Sends a request and remembers who is to hear of the answer. The client is connected. */
+struct call *client_call(struct client *c, int16_t key, int16_t version, const void *request, call_fn *then);
+/* One whose answer never comes (acks=0). */
+void client_send(struct client *c, int16_t key, int16_t version, const void *request);
+bool client_connected(struct client *c); /* connects; false: it cannot, and sleeps */
+void client_sleep(struct client *c, uint64_t us_max);
+void client_disconnect(struct client *c); /* each call is told */
+bool client_idle(const struct client *c);
+
+uint64_t load_random(struct load *load, uint64_t below);
+bool load_chance(struct load *load, unsigned percent);
+void load_tell(const struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void load_broken(const struct client *c, const char *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+struct topic *topic_any(struct load *load, bool lasting); /* one that is not gone; NULL: none */
+struct topic *topic_add(struct load *load, const char *name, struct uuid id, int32_t partitions);
+struct topic *topic_named(struct load *load, const char *name); /* the newest of that name; NULL: none */
+void topic_drop(struct load *load, struct topic *topic);
+
+static inline uint32_t partition_number(const struct load *load, const struct topic *topic, int32_t index)
+{
+    return (uint32_t)(topic - load->topics) * TOPIC_PARTITIONS_MAX + (uint32_t)index;
+}
+
+static inline struct topic *topic_of(struct load *load, uint32_t partition)
+{
+    return &load->topics[partition / TOPIC_PARTITIONS_MAX];
+}
+
+static inline int32_t index_of(uint32_t partition)
+{
+    return (int32_t)(partition % TOPIC_PARTITIONS_MAX);
+}
+
+/* Reading, for all that read. */
+struct fetch_want {
+    uint32_t partition;
+    int64_t offset;
+};
+struct fetch_response_partition;
+/* A fetch with one poll in the history for each want; `last` marks them. Topics go by id from version 13 on. All wants of one topic. */
+struct call *fetch_call(struct client *c, int16_t version, const struct fetch_want *wants, size_t count, int32_t wait_ms, int32_t bytes, int32_t session_id,
+                        int32_t session_epoch, bool last, call_fn *then);
+/* Writes an answered partition into its poll; the offset to go on at. */
+int64_t fetch_learn(struct client *c, size_t op, const struct fetch_response_partition *p);
+/* The poll of a call that is about this partition. */
+size_t fetch_op(const struct load *load, const struct call *call, uint32_t partition);
+void ops_refused(struct load *load, const struct call *call); /* those that are open */
+
+#endif

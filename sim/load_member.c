@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Members of classic groups. They read the lasting topics; an assignment is a list of partition numbers, one byte each, that the leader
+ * deals out. A member that was told that its time is over begins anew, as clients do.
+ *
+ *   OUT ─ JoinGroup ─→ JOINED ─ SyncGroup ─→ OWNING ─ OffsetFetch ─→ READING: fetch, commit, heartbeat
+ */
+#include "sim/load_int.h"
+#include "wire/api/fetch.h"
+#include "wire/api/find_coordinator.h"
+#include "wire/api/heartbeat.h"
+#include "wire/api/join_group.h"
+#include "wire/api/leave_group.h"
+#include "wire/api/offset_commit.h"
+#include "wire/api/offset_fetch.h"
+#include "wire/api/sync_group.h"
+
+enum { ID_SIZE = 128, MEMBERS_MAX = 32, OWNED_MAX = LASTING_TOPICS * TOPIC_PARTITIONS_MAX };
+
+enum member_state { MEMBER_OUT, MEMBER_JOINED, MEMBER_OWNING, MEMBER_READING };
+
+struct member {
+    struct client c;
+    enum member_state state;
+    uint32_t group;
+    char group_id[16], id[ID_SIZE];
+    int32_t generation;
+    char others[MEMBERS_MAX][ID_SIZE]; /* of a leader */
+    size_t others_count;
+    bool leads, asked_coordinator;
+    struct fetch_want owned[OWNED_MAX];
+    size_t owned_count, at; /* at: of owned, being read */
+    uint64_t beat_us;
+};
+
+static struct member *member_of(struct client *c)
+{
+    return (struct member *)(void *)c;
+}
+
+static void member_init(struct client *c)
+{
+    struct member *m = member_of(c);
+
+    m->group = (uint32_t)load_random(c->load, c->load->options.groups);
+    snprintf(m->group_id, sizeof m->group_id, "g%u", m->group);
+}
+
+static void keep_id(char to[ID_SIZE], struct str_view id)
+{
+    ASSERT(id.size < ID_SIZE);
+    memcpy(to, id.data, id.size);
+    to[id.size] = 0;
+}
+
+/* What an error says of the membership. */
+static void on_error(struct member *m, int16_t error)
+{
+    load_tell(&m->c, "of %s, generation %d, hears status %d", m->group_id, m->generation, error);
+    if (error == STATUS_UNKNOWN_MEMBER_ID)
+        m->id[0] = 0;
+    if (error != STATUS_COORDINATOR_LOAD_IN_PROGRESS && error != STATUS_COORDINATOR_NOT_AVAILABLE && error != STATUS_NOT_COORDINATOR)
+        m->state = MEMBER_OUT;
+    client_sleep(&m->c, 500000);
+}
+
+/* --- joining --- */
+
+static void on_joined(struct client *c, const struct call *call, const void *response)
+{
+    const struct join_group_response *out = response;
+    struct member *m = member_of(c);
+
+    if (!out)
+        return;
+    if (out->error_code == STATUS_MEMBER_ID_REQUIRED)
+        keep_id(m->id, out->member_id);
+    if (out->error_code) {
+        on_error(m, out->error_code);
+        return;
+    }
+    keep_id(m->id, out->member_id);
+    m->generation = out->generation_id;
+    m->leads = str_equal(out->leader, out->member_id);
+    m->others_count = 0;
+    for (int32_t i = 0; m->leads && i < out->members_count && i < MEMBERS_MAX; i++)
+        keep_id(m->others[m->others_count++], out->members[i].member_id);
+    m->state = MEMBER_JOINED;
+    load_tell(c, "joined %s, generation %d%s", m->group_id, m->generation, m->leads ? ", and leads" : "");
+    client_sleep(c, load_chance(c->load, 5) ? 3000000 : 20000);
+}
+
+static void join(struct member *m)
+{
+    struct join_group_request_protocol protocol;
+    struct join_group_request in;
+
+    join_group_request_init(&in);
+    join_group_request_protocol_init(&protocol);
+    protocol.name = STR_LIT("range");
+    protocol.metadata = (struct bytes_view){(const uint8_t *)"", 0};
+    in.group_id = str_from(m->group_id);
+    in.member_id = str_from(m->id);
+    in.session_timeout_ms = 6000;
+    in.rebalance_timeout_ms = 10000;
+    in.protocol_type = STR_LIT("consumer");
+    in.protocols = &protocol;
+    in.protocols_count = 1;
+    client_call(&m->c, API_JOIN_GROUP, (int16_t)load_random(m->c.load, 10), &in, on_joined);
+}
+
+static void on_synced(struct client *c, const struct call *call, const void *response)
+{
+    const struct sync_group_response *out = response;
+    struct load *load = c->load;
+    struct member *m = member_of(c);
+
+    if (!out || m->generation != (int32_t)call->note)
+        return;
+    if (out->error_code) {
+        on_error(m, out->error_code);
+        return;
+    }
+    m->owned_count = 0;
+    for (size_t i = 0; i < out->assignment.size && i < OWNED_MAX; i++) {
+        uint32_t partition = out->assignment.data[i];
+        size_t op = history_begin(&load->history, (struct op){.kind = OP_OWN, .process = c->id, .partition = partition, .group = m->group, .generation = m->generation});
+        history_end(&load->history, op, OP_OK);
+        m->owned[m->owned_count++] = (struct fetch_want){.partition = partition};
+    }
+    load_tell(c, "owns %zu partitions in %s, generation %d", m->owned_count, m->group_id, m->generation);
+    m->state = m->owned_count ? MEMBER_OWNING : MEMBER_READING;
+    m->beat_us = load->sim->now_us;
+    client_sleep(c, 20000);
+}
+
+static void sync_group(struct member *m)
+{
+    struct sync_group_request_assignment assignments[MEMBERS_MAX];
+    uint8_t dealt[MEMBERS_MAX][OWNED_MAX];
+    struct sync_group_request in;
+    size_t dealt_count = 0;
+
+    sync_group_request_init(&in);
+    in.group_id = str_from(m->group_id);
+    in.member_id = str_from(m->id);
+    in.generation_id = m->generation;
+    in.protocol_type = STR_LIT("consumer");
+    in.protocol_name = STR_LIT("range");
+    in.assignments = assignments;
+    for (size_t i = 0; m->leads && i < m->others_count; i++) {
+        sync_group_request_assignment_init(&assignments[i]);
+        assignments[i].member_id = str_from(m->others[i]);
+        assignments[i].assignment = (struct bytes_view){dealt[i], 0};
+        in.assignments_count++;
+    }
+    for (size_t t = 0; in.assignments_count && t < LASTING_TOPICS; t++)
+        for (uint32_t p = 0; p < LASTING_PARTITIONS; p++) {
+            size_t to = dealt_count++ % m->others_count;
+            dealt[to][assignments[to].assignment.size++] = (uint8_t)(t * TOPIC_PARTITIONS_MAX + p);
+        }
+    client_call(&m->c, API_SYNC_GROUP, (int16_t)load_random(m->c.load, 6), &in, on_synced)->note = (uint64_t)m->generation;
+}
+
+/* --- where the group is --- */
+
+static void on_committed_offsets(struct client *c, const struct call *call, const void *response)
+{
+    const struct offset_fetch_response *out = response;
+    struct load *load = c->load;
+    struct member *m = member_of(c);
+    int16_t error = out && call->version >= 2 ? out->error_code : 0;
+
+    for (int32_t i = 0; out && !error && i < out->topics_count; i++) {
+        const struct offset_fetch_response_topic_partition *p = &out->topics[i].partitions[0];
+        error = p->error_code;
+        if (error)
+            break;
+        load->history.ops[call->op + (size_t)i].offset = p->committed_offset;
+        history_end(&load->history, call->op + (size_t)i, OP_OK);
+        m->owned[i].offset = p->committed_offset < 0 ? 0 : p->committed_offset;
+    }
+    ops_refused(load, call);
+    if (!out)
+        return;
+    if (error) {
+        on_error(m, error);
+        return;
+    }
+    m->state = MEMBER_READING;
+    client_sleep(c, 20000);
+}
+
+/* One topic an element, so that the answer has the order of `owned`. */
+static void ask_committed(struct member *m)
+{
+    struct load *load = m->c.load;
+    struct offset_fetch_request_topic topics[OWNED_MAX];
+    int32_t indexes[OWNED_MAX];
+    struct offset_fetch_request in;
+    struct call *call;
+
+    offset_fetch_request_init(&in);
+    in.group_id = str_from(m->group_id);
+    in.topics = topics;
+    in.topics_count = (int32_t)m->owned_count;
+    for (size_t i = 0; i < m->owned_count; i++) {
+        offset_fetch_request_topic_init(&topics[i]);
+        indexes[i] = index_of(m->owned[i].partition);
+        topics[i].name = str_from(topic_of(load, m->owned[i].partition)->name);
+        topics[i].partition_indexes = &indexes[i];
+        topics[i].partition_indexes_count = 1;
+    }
+    call = client_call(&m->c, API_OFFSET_FETCH, (int16_t)(1 + load_random(load, 7)), &in, on_committed_offsets);
+    call->op = load->history.count;
+    call->ops = (unsigned)m->owned_count;
+    for (size_t i = 0; i < m->owned_count; i++)
+        history_begin(&load->history, (struct op){.kind = OP_COMMITTED, .process = m->c.id, .partition = m->owned[i].partition, .group = m->group});
+}
+
+/* --- reading and committing --- */
+
+static void on_committed(struct client *c, const struct call *call, const void *response)
+{
+    const struct offset_commit_response *out = response;
+    struct member *m = member_of(c);
+    int16_t error;
+
+    if (!out)
+        return; /* nobody knows */
+    error = out->topics[0].partitions[0].error_code;
+    if (!error)
+        history_end(&c->load->history, call->op, OP_OK);
+    else if (error == STATUS_ILLEGAL_GENERATION || error == STATUS_UNKNOWN_MEMBER_ID || error == STATUS_REBALANCE_IN_PROGRESS || error == STATUS_NOT_COORDINATOR ||
+             error == STATUS_COORDINATOR_LOAD_IN_PROGRESS)
+        history_end(&c->load->history, call->op, OP_REFUSED);
+    if (error)
+        on_error(m, error);
+    else
+        client_sleep(c, 300000);
+}
+
+static void commit(struct member *m)
+{
+    const struct fetch_want *want = &m->owned[m->at];
+    struct load *load = m->c.load;
+    struct offset_commit_request_partition partition;
+    struct offset_commit_request_topic topic;
+    struct offset_commit_request in;
+    struct call *call;
+
+    offset_commit_request_init(&in);
+    offset_commit_request_topic_init(&topic);
+    offset_commit_request_partition_init(&partition);
+    partition.partition_index = index_of(want->partition);
+    partition.committed_offset = want->offset;
+    partition.committed_metadata = STR_LIT("");
+    topic.name = str_from(topic_of(load, want->partition)->name);
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    in.group_id = str_from(m->group_id);
+    in.member_id = str_from(m->id);
+    in.generation_id_or_member_epoch = m->generation;
+    in.topics = &topic;
+    in.topics_count = 1;
+    load_tell(&m->c, "commits %lld of %s-%d for %s, generation %d", (long long)want->offset, topic_of(load, want->partition)->name, partition.partition_index, m->group_id,
+              m->generation);
+    call = client_call(&m->c, API_OFFSET_COMMIT, (int16_t)(2 + load_random(load, 8)), &in, on_committed);
+    call->ops = 1;
+    call->op = history_begin(&load->history, (struct op){.kind = OP_COMMIT, .process = m->c.id, .partition = want->partition, .group = m->group,
+                                                         .generation = m->generation, .offset = want->offset});
+}
+
+static void on_read(struct client *c, const struct call *call, const void *response)
+{
+    const struct fetch_response *out = response;
+    struct member *m = member_of(c);
+    struct fetch_want *want = &m->owned[m->at];
+
+    if (out && !out->error_code && out->responses_count == 1 && out->responses[0].partitions_count == 1) {
+        const struct fetch_response_partition *p = &out->responses[0].partitions[0];
+        want->offset = fetch_learn(c, call->op, p);
+        if (p->error_code == STATUS_OFFSET_OUT_OF_RANGE)
+            want->offset = p->log_start_offset > 0 ? p->log_start_offset : 0;
+        client_sleep(c, 300000);
+    } else {
+        ops_refused(c->load, call);
+        if (out)
+            client_sleep(c, 300000);
+    }
+}
+
+static void on_beat(struct client *c, const struct call *call, const void *response)
+{
+    const struct heartbeat_response *out = response;
+
+    if (out && out->error_code)
+        on_error(member_of(c), out->error_code);
+    else if (out)
+        client_sleep(c, 200000);
+}
+
+static void beat(struct member *m)
+{
+    struct heartbeat_request in;
+
+    heartbeat_request_init(&in);
+    in.group_id = str_from(m->group_id);
+    in.member_id = str_from(m->id);
+    in.generation_id = m->generation;
+    m->beat_us = m->c.load->sim->now_us;
+    client_call(&m->c, API_HEARTBEAT, (int16_t)load_random(m->c.load, 5), &in, on_beat);
+}
+
+static void on_left(struct client *c, const struct call *call, const void *response)
+{
+    if (response)
+        client_sleep(c, 5000000);
+}
+
+static void leave(struct member *m)
+{
+    struct leave_group_request_member member;
+    struct leave_group_request in;
+
+    leave_group_request_init(&in);
+    leave_group_request_member_init(&member);
+    member.member_id = in.member_id = str_from(m->id);
+    in.group_id = str_from(m->group_id);
+    in.members = &member;
+    in.members_count = 1;
+    load_tell(&m->c, "leaves %s", m->group_id);
+    client_call(&m->c, API_LEAVE_GROUP, (int16_t)load_random(m->c.load, 6), &in, on_left);
+    m->state = MEMBER_OUT;
+    m->id[0] = 0;
+}
+
+static void on_coordinator(struct client *c, const struct call *call, const void *response)
+{
+    const struct find_coordinator_response *out = response;
+
+    if (!out)
+        return;
+    member_of(c)->asked_coordinator = !out->error_code;
+    client_sleep(c, 300000);
+}
+
+static void find_coordinator(struct member *m)
+{
+    struct find_coordinator_request in;
+
+    find_coordinator_request_init(&in);
+    in.key = str_from(m->group_id);
+    client_call(&m->c, API_FIND_COORDINATOR, (int16_t)load_random(m->c.load, 4), &in, on_coordinator);
+}
+
+static void read_on(struct member *m)
+{
+    struct load *load = m->c.load;
+
+    if (load->sim->now_us - m->beat_us > 2000000 || !m->owned_count) {
+        beat(m);
+    } else if (load_chance(load, 40)) {
+        commit(m);
+    } else if (load_chance(load, 1)) {
+        leave(m);
+    } else {
+        m->at = (size_t)load_random(load, m->owned_count);
+        fetch_call(&m->c, (int16_t)(4 + load_random(load, 14)), &m->owned[m->at], 1, (int32_t)load_random(load, 1000),
+                   1 + (int32_t)load_random(load, (uint64_t)load->options.fetch_bytes), 0, -1, false, on_read);
+    }
+}
+
+static void member_wake(struct client *c)
+{
+    struct member *m = member_of(c);
+
+    if (c->load->finishing || !client_idle(c) || !client_connected(c))
+        return;
+    if (c->load->topics_count < LASTING_TOPICS) {
+        client_sleep(c, 1000000);
+        return;
+    }
+    if (!m->asked_coordinator) {
+        find_coordinator(m);
+        return;
+    }
+    switch (m->state) {
+    case MEMBER_OUT:
+        join(m);
+        break;
+    case MEMBER_JOINED:
+        sync_group(m);
+        break;
+    case MEMBER_OWNING:
+        ask_committed(m);
+        break;
+    case MEMBER_READING:
+        read_on(m);
+        break;
+    }
+}
+
+const struct client_kind member_kind = {"member", sizeof(struct member), member_init, member_wake, NULL};

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Standalone readers: from any offset on, some steps, then elsewhere. Also with incremental fetch sessions (KIP-227).
+ */
+#include "sim/load_int.h"
+#include "wire/api/fetch.h"
+#include "wire/api/list_offsets.h"
+
+struct wanderer {
+    struct client c;
+    int16_t version;
+    struct topic *topic; /* NULL: it has to choose */
+    struct fetch_want wants[TOPIC_PARTITIONS_MAX];
+    size_t count;
+    unsigned steps; /* left */
+    bool positioned, session;
+    int32_t session_id, session_epoch;
+};
+
+static struct wanderer *reader_of(struct client *c)
+{
+    return (struct wanderer *)(void *)c;
+}
+
+static void choose(struct wanderer *r)
+{
+    struct load *load = r->c.load;
+
+    r->version = (int16_t)(4 + load_random(load, 14));
+    r->topic = topic_any(load, r->version < 13);
+    r->positioned = false;
+    r->steps = 1 + (unsigned)load_random(load, 30);
+    r->session = r->version >= 7 && load_chance(load, 60);
+    r->session_id = 0;
+    r->session_epoch = r->session ? 0 : -1;
+    r->count = r->topic ? (size_t)r->topic->partitions : 0;
+    for (size_t i = 0; i < r->count; i++)
+        r->wants[i].partition = partition_number(load, r->topic, (int32_t)i);
+}
+
+/* --- where to begin --- */
+
+static void on_offsets(struct client *c, const struct call *call, const void *response)
+{
+    const struct list_offsets_response *out = response;
+    struct wanderer *r = reader_of(c);
+
+    if (!out || out->topics_count != 1) {
+        r->topic = NULL;
+        return;
+    }
+    for (int32_t i = 0; i < out->topics[0].partitions_count; i++) {
+        const struct list_offsets_response_partition *p = &out->topics[0].partitions[i];
+        size_t op = fetch_op(c->load, call, partition_number(c->load, r->topic, p->partition_index));
+        if (p->error_code || (size_t)p->partition_index >= r->count || op == call->op + call->ops) {
+            r->topic = NULL;
+            break;
+        }
+        if (call->note == 1) { /* asked for the end */
+            struct op *it = &c->load->history.ops[op];
+            it->offset = it->high_watermark = p->offset;
+            it->start_offset = -1;
+            history_end(&c->load->history, op, OP_OK);
+            r->wants[p->partition_index].offset = (int64_t)load_random(c->load, (uint64_t)p->offset + 1);
+        } else {
+            r->wants[p->partition_index].offset = p->offset < 0 ? 0 : p->offset;
+        }
+    }
+    ops_refused(c->load, call);
+    r->positioned = r->topic;
+    client_sleep(c, 200000);
+}
+
+static void ask_offsets(struct wanderer *r)
+{
+    struct load *load = r->c.load;
+    struct list_offsets_request_partition partitions[TOPIC_PARTITIONS_MAX];
+    struct list_offsets_request_topic topic;
+    struct list_offsets_request in;
+    bool ends = load_chance(load, 60);
+    int64_t timestamp = ends ? -1 : load_chance(load, 50) ? -2 : sim_true_wall_ms(load->sim) - (int64_t)load_random(load, 600000);
+    struct call *call;
+
+    list_offsets_request_init(&in);
+    list_offsets_request_topic_init(&topic);
+    in.replica_id = -1;
+    in.topics = &topic;
+    in.topics_count = 1;
+    topic.name = str_from(r->topic->name);
+    topic.partitions = partitions;
+    topic.partitions_count = (int32_t)r->count;
+    for (size_t i = 0; i < r->count; i++) {
+        list_offsets_request_partition_init(&partitions[i]);
+        partitions[i].partition_index = (int32_t)i;
+        partitions[i].timestamp = timestamp;
+    }
+    call = client_call(&r->c, API_LIST_OFFSETS, (int16_t)(1 + load_random(load, 9)), &in, on_offsets);
+    call->note = ends && r->topic->lasting;
+    call->op = load->history.count;
+    call->ops = (unsigned)r->count;
+    for (size_t i = 0; i < r->count; i++)
+        history_begin(&load->history, (struct op){.kind = OP_POLL, .process = r->c.id, .partition = r->wants[i].partition});
+}
+
+/* --- reading --- */
+
+static void learn_partition(struct wanderer *r, const struct call *call, const struct fetch_response_partition *p)
+{
+    struct client *c = &r->c;
+    size_t op = fetch_op(c->load, call, partition_number(c->load, r->topic, p->partition_index));
+    struct fetch_want *want = &r->wants[p->partition_index];
+
+    if (op == call->op + call->ops) { /* of a session: this fetch had nothing new to say of it */
+        op = history_begin(&c->load->history, (struct op){.kind = OP_POLL, .process = c->id, .partition = want->partition, .offset = want->offset});
+        c->load->history.ops[op].begun = c->load->history.ops[call->op].begun;
+    }
+    want->offset = fetch_learn(c, op, p);
+    if (!p->error_code)
+        return;
+    load_tell(c, "hears of %s-%d: status %d", r->topic->name, p->partition_index, p->error_code);
+    if (p->error_code == STATUS_OFFSET_OUT_OF_RANGE && r->topic->lasting && !r->topic->trimmed)
+        load_broken(c, "out-of-range", "%s-%d, offset %lld, which was there", r->topic->name, p->partition_index, (long long)want->offset);
+    if ((p->error_code == STATUS_UNKNOWN_TOPIC_OR_PARTITION || p->error_code == STATUS_UNKNOWN_TOPIC_ID) && !r->topic->gone)
+        load_broken(c, "topic-lost", "%s-%d is there, and was answered with status %d", r->topic->name, p->partition_index, p->error_code);
+    r->steps = 0;
+}
+
+static void on_fetched(struct client *c, const struct call *call, const void *response)
+{
+    const struct fetch_response *out = response;
+    struct wanderer *r = reader_of(c);
+
+    if (!out || out->error_code) {
+        ops_refused(c->load, call);
+        r->session_id = 0;
+        r->session_epoch = r->session ? 0 : -1;
+        if (out)
+            client_sleep(c, 300000);
+        return;
+    }
+    for (int32_t i = 0; i < out->responses_count; i++)
+        for (int32_t k = 0; k < out->responses[i].partitions_count; k++) {
+            const struct fetch_response_partition *p = &out->responses[i].partitions[k];
+            if ((size_t)p->partition_index < r->count)
+                learn_partition(r, call, p);
+            else
+                load_broken(c, "protocol", "a partition that was not asked for");
+        }
+    ops_refused(c->load, call);
+    if (r->session) {
+        r->session = out->session_id;
+        r->session_id = out->session_id;
+        r->session_epoch = out->session_id ? r->session_epoch + 1 : -1;
+    }
+    client_sleep(c, 300000);
+}
+
+static void reader_wake(struct client *c)
+{
+    struct wanderer *r = reader_of(c);
+    struct load *load = c->load;
+
+    if (load->finishing || !client_idle(c) || !client_connected(c))
+        return;
+    if (!r->topic || !r->steps-- || r->topic->gone)
+        choose(r);
+    if (!r->topic) {
+        client_sleep(c, 1000000);
+        return;
+    }
+    if (!r->positioned) {
+        ask_offsets(r);
+        return;
+    }
+    load_tell(c, "reads %s from %lld on", r->topic->name, (long long)r->wants[0].offset);
+    fetch_call(c, r->version, r->wants, r->count, (int32_t)load_random(load, load_chance(load, 20) ? 10000 : 300),
+               1 + (int32_t)load_random(load, (uint64_t)load->options.fetch_bytes), r->session_id, r->session_epoch, false, on_fetched);
+}
+
+const struct client_kind reader_kind = {"reader", sizeof(struct wanderer), NULL, reader_wake, NULL};

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See run.h. The driver stands outside the world: it looks at the node after each event, buries it when it is dead, and boots it again.
+ */
+#include "sim/run.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "broker/broker.h"
+#include "rt/world.h"
+#include "sim/faults.h"
+#include "sim/sim_int.h"
+
+enum {
+    BOOT_US_MAX = 60000000,   /* and as long for a clean stop */
+    CALM_US = 10000000,       /* the load goes on, without faults */
+    FINISH_US_MAX = 120000000,
+    AUDIT_US_MAX = 600000000,
+};
+
+struct run {
+    const struct run_options *options;
+    struct run_result result;
+    struct sim *sim;
+    struct fs *disk;
+    struct life *life; /* NULL: it is down, until `up_us` */
+    struct load *load;
+    struct profile profile;
+    uint64_t up_us, life_us; /* life_us: since when its state is what it is */
+    enum life_state seen;
+    bool over; /* a promise was broken so badly that going on makes no sense */
+};
+
+static void tell(void *context, const char *line)
+{
+    const struct run *r = context;
+
+    if (r->options->tell)
+        r->options->tell(sim_now_us(r->sim), line);
+}
+
+static void tell_format(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void tell_format(struct run *r, const char *format, ...)
+{
+    char line[300];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    tell(r, line);
+}
+
+static void broken(void *context, const char *rule, const char *what)
+{
+    struct run *r = context;
+
+    tell_format(r, "BROKEN %s: %s", rule, what);
+    if (r->result.broken++ < 20)
+        r->options->broken(r->options->seed, rule, what);
+}
+
+/* --- the white box --- */
+
+/* Invariants 14 and 15: what may be read is what is durable. */
+static void check_partition(struct run *r, const struct broker_partition *bp)
+{
+    const struct log *log = partition_log(bp->partition);
+    int64_t durable = log_durable_offset(log), high = partition_high_watermark(bp->partition);
+    char text[160];
+
+    if (durable <= log_end_offset(log) && high <= durable && log_start_offset(log) <= high)
+        return;
+    snprintf(text, sizeof text, "%.*s-%d: start %" PRId64 ", high watermark %" PRId64 ", durable %" PRId64 ", end %" PRId64, (int)bp->topic.size, bp->topic.data,
+             bp->key.index, log_start_offset(log), high, durable, log_end_offset(log));
+    broken(r, "white-box", text);
+    r->over = true;
+}
+
+static void check_node(struct run *r)
+{
+    for (unsigned i = 0; i < r->profile.shards; i++) {
+        struct shard *outer = shard_enter(sim_shard(r->sim, i));
+        struct broker_shard *b = broker_at(sim_shard(r->sim, i));
+        for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
+            if (bp->partition && !bp->closing)
+                check_partition(r, bp);
+        shard_enter(outer);
+    }
+}
+
+/* After each event. */
+static bool needs_attention(void *context)
+{
+    struct run *r = context;
+
+    if (!r->life)
+        return false;
+    if (life_state(r->life) == LIFE_READY)
+        check_node(r);
+    return r->over || life_state(r->life) != r->seen;
+}
+
+/* --- lives --- */
+
+static void boot(struct run *r)
+{
+    struct life_options how = {.sim = r->sim, .disk = r->disk, .settings = r->profile.settings, .seed = sim_random(r->sim), .shards = r->profile.shards};
+
+    if (sim__random_below(r->sim, 8) == 0)
+        how.die_at = 1 + sim__random_below(r->sim, 30); /* during recovery */
+    tell(r, how.die_at ? "THE NODE boots, and will die at a call of its disk" : "THE NODE boots");
+    r->result.lives++;
+    r->life = life_begin(&how);
+    r->seen = LIFE_BOOTING;
+    r->life_us = sim_now_us(r->sim);
+}
+
+static void bury(struct run *r, uint64_t down_us)
+{
+    size_t forgotten = life_end(r->life);
+    char text[80];
+
+    r->life = NULL;
+    r->up_us = sim_now_us(r->sim) + down_us;
+    if (forgotten) {
+        snprintf(text, sizeof text, "after a clean stop %zu bytes were not given back", forgotten);
+        broken(r, "memory", text);
+    }
+}
+
+/* The node's state is another one, or has been the same for too long. */
+static void attend(struct run *r)
+{
+    static const char *const names[] = {"boots", "is ready", "stops", "has stopped", "is dead", "has failed"};
+    uint64_t now = sim_now_us(r->sim);
+
+    if (!r->life) {
+        if (now >= r->up_us)
+            boot(r);
+        return;
+    }
+    if (r->seen != life_state(r->life)) {
+        r->seen = life_state(r->life);
+        r->life_us = now;
+        tell_format(r, "THE NODE %s", names[r->seen]);
+    }
+    if (r->seen == LIFE_DEAD || r->seen == LIFE_STOPPED)
+        bury(r, 1 + sim__random_below(r->sim, 3000000));
+    if (r->seen == LIFE_FAILED) {
+        broken(r, "node", life_error(r->life));
+        r->over = true;
+    }
+    if ((r->seen == LIFE_BOOTING || r->seen == LIFE_STOPPING) && now > r->life_us + BOOT_US_MAX && now > r->sim->paused_us + BOOT_US_MAX) {
+        broken(r, "liveness", r->seen == LIFE_BOOTING ? "the node does not get ready" : "the node does not stop");
+        r->over = true;
+    }
+}
+
+/* Lets time pass, keeping the node alive, until the condition holds (NULL: never) or it is `until_us`. */
+static bool live(struct run *r, bool (*condition)(void *context), void *context, uint64_t until_us)
+{
+    while (!r->over && sim_now_us(r->sim) < until_us && !(condition && condition(context))) {
+        uint64_t slice_us = until_us - sim_now_us(r->sim);
+        if (slice_us > 100000)
+            slice_us = 100000;
+        if (!sim_run_until(r->sim, needs_attention, r, slice_us) && r->life && life_state(r->life) == r->seen && r->seen == LIFE_READY)
+            continue;
+        attend(r);
+    }
+    return condition && condition(context);
+}
+
+static bool is_ready(void *context)
+{
+    const struct run *r = context;
+
+    return r->life && life_state(r->life) == LIFE_READY;
+}
+
+static bool is_down(void *context)
+{
+    return !((const struct run *)context)->life;
+}
+
+/* --- the acts --- */
+
+static void strike(struct run *r)
+{
+    bool kill;
+    uint64_t down_us;
+
+    r->result.faults++;
+    tell_format(r, "FAULT %s", fault_strike(r->sim, r->load, r->life, &kill, &down_us));
+    if (kill)
+        bury(r, down_us);
+}
+
+static void under_faults(struct run *r)
+{
+    uint64_t end_us = sim_now_us(r->sim) + r->options->us;
+
+    while (!r->over && sim_now_us(r->sim) < end_us) {
+        uint64_t next_us = sim_now_us(r->sim) + 1 + sim__random_below(r->sim, FAULT_GAP_S_MAX * UINT64_C(1000000));
+        live(r, NULL, NULL, next_us < end_us ? next_us : end_us);
+        if (!r->over && is_ready(r))
+            strike(r);
+    }
+}
+
+static void in_calm(struct run *r)
+{
+    tell(r, "CALM from now on nothing is wrong");
+    faults_heal(r->sim);
+    for (int i = 0; i < 8 && !r->over && !live(r, is_ready, r, sim_now_us(r->sim) + BOOT_US_MAX * 2); i++)
+        ; /* deaths that were set before may still come */
+    if (r->over)
+        return;
+    if (!is_ready(r)) {
+        broken(r, "liveness", "the node is not there");
+        r->over = true;
+        return;
+    }
+    life_die_at(r->life, 1 + (UINT64_C(1) << 60));
+    load_calm(r->load);
+    live(r, NULL, NULL, sim_now_us(r->sim) + CALM_US);
+    load_finish(r->load);
+    if (!live(r, load_is_finished, r->load, sim_now_us(r->sim) + FINISH_US_MAX) && !r->over) {
+        broken(r, "liveness", "not everything resolves:");
+        load_describe(r->load, tell, r);
+    }
+}
+
+static void audit(struct run *r)
+{
+    if (sim__random_below(r->sim, 2)) {
+        tell(r, "THE NODE is killed before the audit");
+        bury(r, 1000);
+    } else {
+        life_stop(r->life);
+        live(r, is_down, r, sim_now_us(r->sim) + BOOT_US_MAX * 2);
+    }
+    live(r, is_ready, r, sim_now_us(r->sim) + AUDIT_US_MAX);
+    if (r->over)
+        return;
+    tell(r, "AUDIT");
+    load_audit(r->load);
+    if (!live(r, load_is_audited, r->load, sim_now_us(r->sim) + AUDIT_US_MAX) && !r->over)
+        broken(r, "liveness", "the audit does not end");
+    if (!r->over && is_ready(r)) {
+        life_stop(r->life);
+        live(r, is_down, r, sim_now_us(r->sim) + BOOT_US_MAX * 2);
+    }
+}
+
+struct run_result run_seed(const struct run_options *options)
+{
+    struct run r = {.options = options, .disk = fs_mem_new()};
+    struct load_options load = {.producers = 3, .once = 4, .readers = 4, .members = 5, .admins = 2, .groups = 2, .broken = broken, .context = &r};
+    struct sim *sim;
+
+    ASSERT(r.disk);
+    r.sim = sim = sim_new(options->seed, &(struct sim_options){.fs = r.disk, .shards = 1 + (unsigned)(options->seed % 3)});
+    sim_kill(sim);
+    profile_choose(&r.profile, sim);
+    r.profile.shards = 1 + (unsigned)(options->seed % 3);
+    load.sim = sim;
+    load.near_wrap = r.profile.near_wrap;
+    load.fetch_bytes = r.profile.fetch_bytes;
+    load.tell = options->tell ? tell : NULL;
+    r.load = load_new(&load);
+    boot(&r);
+    under_faults(&r);
+    if (!r.over)
+        in_calm(&r);
+    if (!r.over)
+        audit(&r);
+    if (!r.over)
+        history_check(load_history(r.load), broken, &r);
+    if (r.life)
+        life_end(r.life);
+    r.result.hash = sim_hash(sim);
+    r.result.simulated_us = sim_now_us(sim);
+    r.result.requests = load_requests(r.load);
+    r.result.operations = load_history(r.load)->count;
+    sim_free(sim);
+    load_free(r.load);
+    fs_free(r.disk);
+    return r.result;
+}

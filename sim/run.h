@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One seed: a world, a node with its lives, clients, faults, and at the end the verdict.
+ *
+ *   load under faults ─→ calm: every request resolves ─→ the node dies or stops once more ─→ audit: everything is read ─→ clean stop ─→ history_check
+ */
+#ifndef SIM_RUN_H
+#define SIM_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct run_options {
+    uint64_t seed;
+    uint64_t us; /* of load under faults */
+    void (*tell)(uint64_t now_us, const char *line);            /* the story; NULL: untold */
+    void (*broken)(uint64_t seed, const char *rule, const char *what); /* each broken promise, as it is found */
+};
+
+struct run_result {
+    uint64_t hash, simulated_us, requests, operations, faults, lives, broken;
+};
+
+struct run_result run_seed(const struct run_options *options);
+
+#endif
