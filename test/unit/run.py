@@ -28,10 +28,12 @@ def main():
     directory = ROOT / ("build-clang" if clang else "build")
     if clang:
         build_with_clang(directory)
+    results = directory / "meson-logs/testlog.json"
+    results.unlink(missing_ok=True)  # what an earlier run left
     environment = {**os.environ, "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1", "MESON_TESTTHREADS": "2"}
     subprocess.run(["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs"], env=environment)
     failed = 0
-    with open(directory / "meson-logs/testlog.json") as log:
+    with open(results) as log:
         for test in map(json.loads, log):
             if test["result"] == "OK":
                 print("PASS", test["name"])
