@@ -217,9 +217,28 @@ static enum status dir_take_marker(struct log_dir *dir, struct err *err)
     return fs_sync_dir(dir->fs, dir->path, err);
 }
 
+/* A directory that is not yet formatted may be new, with its parents: they become durable before anything is put into it. */
+static enum status dir_make(struct log_dir *dir, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (fs_mkdir(dir->fs, dir->path, err) || join(path, dir->path, "meta.properties", err))
+        return err->status;
+    if (fs_exists(dir->fs, path))
+        return STATUS_OK;
+    for (const char *slash = strchr(dir->path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        size_t size = slash > dir->path ? (size_t)(slash - dir->path) : 1;
+        memcpy(path, dir->path, size);
+        path[size] = 0;
+        if (fs_sync_dir(dir->fs, path, err))
+            return err->status;
+    }
+    return dir->path[0] == '/' ? STATUS_OK : fs_sync_dir(dir->fs, ".", err);
+}
+
 static enum status dir_load(struct log_dir *dir, struct err *err)
 {
-    if (fs_mkdir(dir->fs, dir->path, err) || dir_lock(dir, err) || dir_list(dir, err))
+    if (dir_make(dir, err) || dir_lock(dir, err) || dir_list(dir, err))
         return err->status;
     if (checkpoint_read(dir, "recovery-point-offset-checkpoint", offsetof(struct log_dir_entry, recovery_point), err) ||
         checkpoint_read(dir, "log-start-offset-checkpoint", offsetof(struct log_dir_entry, log_start), err))

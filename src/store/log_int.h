@@ -13,6 +13,7 @@
 #define STORE_LOG_INT_H
 
 #include "rt/io.h"
+#include "store/end_mark.h"
 #include "store/log.h"
 #include "store/segment.h"
 #include "store/store.h"
@@ -37,9 +38,10 @@ struct commit {
     int64_t base;                /* of the segment that is written */
     struct file *file;           /* NULL: the job opens it */
     uint64_t position;
-    struct bytes_view *pieces, one;
+    struct bytes_view *pieces, few[2];
     unsigned pieces_count;
-    size_t size;
+    size_t size;                 /* of the batches */
+    uint8_t mark[END_MARK_SIZE];
     struct list appends;
     enum status status;
     struct err err;

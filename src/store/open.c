@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From a directory to a log and back: making, recovering, closing.
  *
- * What is there is named by its files: every <20 digits>.log is a segment, in order of its base offset. Segments below the recovery point were
- * synced with their indexes and are believed (an index that is missing or cannot be one is built anew); those above are walked batch by
- * batch. Leftovers of removals (.deleted) and of an unfinished compaction's first half (.cleaned) are removed; a .swap file means that Kafka's
+ * What is there is named by its files: every <20 digits>.log is a segment, in order of its base offset. Segments whose successor
+ * begins below the recovery point were synced with their indexes and are believed (an index that is missing or cannot be one is built anew); the
+ * others are walked batch by batch. Leftovers of removals (.deleted) and of an unfinished compaction's first half (.cleaned) are removed; a .swap file means that Kafka's
  * cleaner was interrupted at a point that only Kafka can finish: refused. Anything else is left alone.
  */
 #include "store/log_int.h"
@@ -187,28 +187,12 @@ static enum status log_make(struct log *log, int64_t base, int64_t now_ms, struc
 
 /* --- segments -------------------------------------------------------------------------------------------------------------- */
 
-/* The last segment that has a byte: those after it were made by a roll whose first write never came. Only from it on may a torn tail be cut. */
-static enum status log_last_filled(struct log *log, size_t *last, struct err *err)
-{
-    for (*last = log->count - 1; *last > 0; --*last) {
-        struct segment *seg = log->segments[*last];
-        uint64_t size;
-        enum status status = segment_open(seg, log->fs, log->dir, err);
-        if (!status)
-            status = file_size(seg->file, &size, err);
-        segment_close(seg);
-        if (status || size)
-            return status;
-    }
-    return STATUS_OK;
-}
-
-static enum status log_recover_segment(struct log *log, size_t i, size_t last_filled, const struct log_open *how, struct err *err)
+static enum status log_recover_segment(struct log *log, size_t i, const struct log_open *how, struct err *err)
 {
     struct segment *seg = log->segments[i];
     bool last = i + 1 == log->count;
     struct segment_recovery recovery = {.fs = log->fs, .dir = log->dir, .index_interval = log->config.index_interval_bytes,
-        .trusted = how->clean ? INT64_MAX : how->recovery_point, .epochs = &log->epochs, .may_cut = i >= last_filled};
+        .trusted = how->clean ? INT64_MAX : how->recovery_point, .epochs = &log->epochs, .last = last};
     enum status status = segment_recover(seg, &recovery, &log->end, err);
 
     if (status || last)
@@ -223,16 +207,13 @@ static enum status log_recover_segment(struct log *log, size_t i, size_t last_fi
 
 static enum status log_open_segments(struct log *log, const struct log_open *how, struct err *err)
 {
-    size_t last_filled;
-
-    if (log_last_filled(log, &last_filled, err))
-        return err->status;
     for (size_t i = 0; i < log->count; i++) {
         bool last = i + 1 == log->count;
-        bool known = how->clean || (!last && log->segments[i + 1]->base <= how->recovery_point);
+        /* something of the next one was durable, so this one's indexes were */
+        bool known = how->clean || (!last && log->segments[i + 1]->base < how->recovery_point);
         enum status status = known ? segment_load(log->segments[i], log->fs, log->dir, last, &log->end, err) : STATUS_CORRUPT;
         if (status == STATUS_CORRUPT)
-            status = log_recover_segment(log, i, last_filled, how, err);
+            status = log_recover_segment(log, i, how, err);
         if (status)
             return status;
     }
@@ -277,6 +258,34 @@ static enum status log_load_epochs(struct log *log, struct err *err)
     return status ? err_wrap(err, "leader-epoch-checkpoint") : STATUS_OK;
 }
 
+static void learn_epoch(void *context, const struct batch_head *head)
+{
+    struct epochs *learnt = context;
+
+    if (head->leader_epoch > epochs_latest(learnt))
+        epochs_assign(learnt, head->leader_epoch, head->base_offset);
+}
+
+/* The file may begin behind the log's start: deleted records come back when the start's checkpoint was not yet written. The batches tell, then. */
+static enum status log_complete_epochs(struct log *log, struct err *err)
+{
+    const struct log_epoch *latest = log->epochs.count ? &log->epochs.list[log->epochs.count - 1] : NULL;
+    struct epochs learnt = {0};
+
+    if (log->start == log->end || epochs_at(&log->epochs, log->start) >= 0)
+        return STATUS_OK;
+    if (log_replay(log, log->start, learn_epoch, &learnt, err)) {
+        epochs_free(&learnt);
+        return err->status;
+    }
+    if (latest && latest->epoch > epochs_latest(&learnt))
+        epochs_assign(&learnt, latest->epoch, latest->start_offset);
+    epochs_free(&log->epochs);
+    log->epochs = learnt;
+    epochs_cut_start(&log->epochs, log->start);
+    return STATUS_OK;
+}
+
 /* --- opening --------------------------------------------------------------------------------------------------------------- */
 
 static void log_settle(struct log *log, const struct log_open *how)
@@ -308,7 +317,7 @@ static enum status log_load(struct log *log, const struct log_open *how, struct 
     if (log_metadata(log, err))
         return err->status;
     log_settle(log, how);
-    return STATUS_OK;
+    return log_complete_epochs(log, err);
 }
 
 enum status log_open(const struct log_open *how, struct log **out, struct err *err)
@@ -374,7 +383,7 @@ static enum status log_save_epochs(struct log *log, struct err *err)
 
 static enum status log_save(struct log *log, struct err *err)
 {
-    if (segment_open(log->last, log->fs, log->dir, err) || file_sync(log->last->file, err))
+    if (segment_open(log->last, log->fs, log->dir, err) || file_truncate(log->last->file, log->last->size, err) || file_sync(log->last->file, err))
         return err->status;
     segment_seal(log->last);
     if (segment_save(log->last, log->fs, log->dir, err) || log_save_snapshot(log, err) || log_save_epochs(log, err))

@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-enum { MAGIC_AT = 16, MAGIC = 2 };
+enum { MAGIC = 2 };
 
 static enum status scan_room(struct scan *s, size_t size, struct err *err)
 {
@@ -71,26 +71,5 @@ enum status scan_batch(struct scan *s, uint64_t position, struct batch_head *hea
     *batch = (struct bytes_view){bytes, batch_size(head)};
     if (batch_check_crc(*batch, &size) || size != batch->size)
         return err_set(err, STATUS_CORRUPT, "the batch at byte %llu has a wrong checksum", (unsigned long long)position);
-    return STATUS_OK;
-}
-
-enum status scan_any_after(struct scan *s, uint64_t position, int64_t offset, bool *any, struct err *err)
-{
-    *any = false;
-    for (uint64_t at = position + 1; s->end - position > BATCH_OVERHEAD && at <= s->end - BATCH_OVERHEAD; at++) {
-        struct bytes_view batch;
-        struct batch_head head;
-        const uint8_t *bytes;
-        enum status status;
-
-        if (scan_bytes(s, at, BATCH_OVERHEAD, &bytes, err))
-            return err->status;
-        if (bytes[MAGIC_AT] != MAGIC)
-            continue;
-        status = scan_batch(s, at, &head, &batch, err);
-        *any = status == STATUS_OK && head.base_offset >= offset;
-        if (*any || (status != STATUS_OK && status != STATUS_CORRUPT))
-            return status;
-    }
     return STATUS_OK;
 }

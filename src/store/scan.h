@@ -30,7 +30,4 @@ enum status scan_head(struct scan *s, uint64_t position, struct batch_head *head
 /* The whole batch, with its CRC checked. STATUS_CORRUPT: it is not one. Needs a buffer that grows. */
 enum status scan_batch(struct scan *s, uint64_t position, struct batch_head *head, struct bytes_view *batch, struct err *err) MUST_CHECK;
 
-/* Whether any whole batch with a right CRC and an offset of at least `offset` starts after `position`. */
-enum status scan_any_after(struct scan *s, uint64_t position, int64_t offset, bool *any, struct err *err) MUST_CHECK;
-
 #endif

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "rt/log.h"
+#include "store/end_mark.h"
 
 enum {
     FIND_CHUNK = 8192,        /* an index interval and a head: most lookups take one read */
@@ -181,6 +182,7 @@ static enum status segment_load_end(struct segment *seg, int64_t *end, struct er
         if (head.base_offset < *end)
             return err_set(err, STATUS_CORRUPT, "offset %lld at byte %llu goes back", (long long)head.base_offset, (unsigned long long)at);
         *end = batch_last_offset(&head) + 1;
+        seg->unindexed += batch_size(&head);
     }
     return STATUS_OK;
 }
@@ -224,22 +226,56 @@ enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bo
     return status;
 }
 
-/* Nothing valid may stand behind the place where the walk stopped: what was acknowledged is never cut. */
-static enum status segment_cut(struct segment *seg, const struct segment_recovery *how, struct scan *scan, int64_t end, struct err *err)
+/* The end mark at `position`, when a whole one stands there and is of that place. */
+static enum status read_mark(struct scan *scan, uint64_t position, struct end_mark *mark, bool *found, struct err *err)
+{
+    const uint8_t *bytes;
+
+    *found = false;
+    if (scan->end < END_MARK_SIZE || position > scan->end - END_MARK_SIZE)
+        return STATUS_OK;
+    if (scan_bytes(scan, position, END_MARK_SIZE, &bytes, err))
+        return err->status;
+    *found = end_mark_decode(mark, bytes) && mark->end == position;
+    return STATUS_OK;
+}
+
+/* The walk stopped before the end of the file, for the reason in err. STATUS_OK: nothing from there on was acknowledged. */
+static enum status segment_judge(const struct segment *seg, const struct segment_recovery *how, struct scan *scan, int64_t end, struct err *err)
 {
     struct err why = *err;
-    bool any;
+    struct end_mark mark;
+    bool found;
 
-    if (!how->may_cut || end < how->trusted)
+    if (!how->last || end < how->trusted)
         return err->status;
-    if (scan_any_after(scan, seg->size, end, &any, err))
+    if (read_mark(scan, seg->size, &mark, &found, err))
         return err->status;
-    if (any)
-        return err_set(err, STATUS_CORRUPT, "%s, but valid batches follow: not cut", why.text);
+    if (found)
+        return STATUS_OK;
+    if (read_mark(scan, scan->end - END_MARK_SIZE, &mark, &found, err))
+        return err->status;
+    if (found && seg->size < mark.begin)
+        return err_set(err, STATUS_CORRUPT, "%s, but all before byte %llu was durable: not cut", why.text, (unsigned long long)mark.begin);
     log_line(LOG_WARN, "torn tail cut", "dir=%s segment=%lld position=%llu bytes=%llu reason=%s", how->dir, (long long)seg->base,
              (unsigned long long)seg->size, (unsigned long long)(scan->end - seg->size), why.text);
-    if (file_truncate(seg->file, seg->size, err))
+    return STATUS_OK;
+}
+
+/* What was read may be in memory only, when just the process was killed: it counts from now on, so it becomes durable, and the mark says so. */
+static enum status segment_make_durable(const struct segment *seg, struct scan *scan, int64_t end, struct err *err)
+{
+    uint8_t bytes[END_MARK_SIZE];
+    struct end_mark mark;
+    bool marked = false;
+
+    if (scan->end == seg->size + END_MARK_SIZE && read_mark(scan, seg->size, &mark, &marked, err))
         return err->status;
+    if (!marked) {
+        end_mark_encode(&(struct end_mark){end, seg->size, seg->size}, bytes);
+        if (file_truncate(seg->file, seg->size, err) || file_write(seg->file, seg->size, &(struct bytes_view){bytes, sizeof bytes}, 1, err))
+            return err->status;
+    }
     return file_sync(seg->file, err);
 }
 
@@ -255,7 +291,7 @@ static enum status segment_walk(struct segment *seg, const struct segment_recove
         if (!status && head.base_offset < *end)
             status = err_set(err, STATUS_CORRUPT, "offset %lld at byte %llu goes back", (long long)head.base_offset, (unsigned long long)seg->size);
         if (status)
-            return status == STATUS_CORRUPT ? segment_cut(seg, how, scan, *end, err) : status;
+            return status == STATUS_CORRUPT ? segment_judge(seg, how, scan, *end, err) : status;
         segment_note(seg, &head, how->index_interval);
         if (head.leader_epoch > epochs_latest(how->epochs))
             epochs_assign(how->epochs, head.leader_epoch, head.base_offset);
@@ -286,6 +322,8 @@ enum status segment_recover(struct segment *seg, const struct segment_recovery *
     status = scan.buffer ? file_size(scan.file, &scan.end, err) : err_set(err, STATUS_NO_MEMORY, "no memory to recover");
     if (!status)
         status = segment_walk(seg, how, &scan, end, err);
+    if (!status && how->last && scan.end && (*end > how->trusted || seg->size < scan.end))
+        status = segment_make_durable(seg, &scan, *end, err);
     segment_seal(seg);
     mem_free(scan.buffer);
     segment_close(seg);

@@ -60,11 +60,12 @@ struct segment_recovery {
     int64_t index_interval;
     int64_t trusted;        /* offsets below it are durable: their heads are walked, the others' checksums computed */
     struct epochs *epochs;  /* learns the epochs of the batches */
-    bool may_cut;           /* nothing valid follows in later segments */
+    bool last;              /* only its tail can be torn: a segment is whole before the next one is made */
 };
 /* `active`: the indexes stay in memory. *end: the offset behind the last batch (of an active segment; else unchanged). */
 enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bool active, int64_t *end, struct err *err) MUST_CHECK;
-/* Walks the file from its beginning, builds the indexes anew and cuts a torn tail. *end: the offset behind the last batch. */
+/* Walks the file from its beginning, builds the indexes anew and cuts a torn tail; the last segment is durable after that, with its end mark.
+ * *end: the offset behind the last batch. */
 enum status segment_recover(struct segment *seg, const struct segment_recovery *how, int64_t *end, struct err *err) MUST_CHECK;
 
 #endif

@@ -35,6 +35,21 @@ static enum status bury_file(const struct grave *grave, const char *path, struct
     return status == STATUS_NOT_FOUND ? STATUS_OK : status; /* not every segment has every file */
 }
 
+static enum status bury_segment(const struct grave *grave, int64_t base, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    for (size_t i = 0; i < SUFFIXES; i++) {
+        enum status status = segment_path(path, grave->log->dir, base, suffixes[i], err);
+        if (!status)
+            status = bury_file(grave, path, err);
+        if (status)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+/* Each segment is durably gone before the next one goes, so that a crash leaves no gap in the middle of the log. */
 static void bury(struct io_job *job)
 {
     struct grave *grave = LIST_ENTRY(job, struct grave, job);
@@ -42,14 +57,11 @@ static void bury(struct io_job *job)
     enum status status = STATUS_OK;
     struct err err = {0};
 
-    for (size_t i = 0; i < grave->count * SUFFIXES && !status; i++) {
-        char path[FS_PATH_MAX];
-        status = segment_path(path, log->dir, grave->bases[i / SUFFIXES], suffixes[i % SUFFIXES], &err);
-        if (!status)
-            status = bury_file(grave, path, &err);
+    for (size_t i = 0; i < grave->count && !status; i++) {
+        status = bury_segment(grave, grave->bases[i], &err);
+        if (!status && (!grave->renamed || i + 1 == grave->count))
+            status = fs_sync_dir(log->fs, log->dir, &err);
     }
-    if (!status)
-        status = fs_sync_dir(log->fs, log->dir, &err);
     if (status)
         log_line(LOG_WARN, "segment not removed", "dir=%s reason=%s", log->dir, err.text);
 }
