@@ -34,7 +34,7 @@ static void rebuild_batch(void *context, const struct batch_head *head)
         rebuild->no_memory = true;
 }
 
-/* The newest snapshot that reads; *offset: what it covers, the log's start when there is none. */
+/* The newest snapshot that reads; *offset: what it covers, 0 when there is none: deleted records that are still in the first segment tell, too. */
 static enum status load_snapshot(struct partition *p, int64_t wall_ms, int64_t *offset, struct err *err)
 {
     int64_t at_most = log_end_offset(p->log);
@@ -49,7 +49,7 @@ static enum status load_snapshot(struct partition *p, int64_t wall_ms, int64_t *
         log_line(LOG_WARN, "producer snapshot does not read: an older one serves", "dir=%s offset=%lld", log_directory(p->log), (long long)*offset);
         at_most = *offset - 1;
     }
-    *offset = log_start_offset(p->log);
+    *offset = 0;
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
