@@ -193,18 +193,21 @@ enum status index_load(struct index *ix, struct fs *fs, const char *path, struct
 enum status index_save(const struct index *ix, struct fs *fs, const char *path, struct err *err)
 {
     struct bytes_view piece = {ix->bytes, ix->count * entry_size(ix)};
+    char temporary[FS_PATH_MAX];
     struct file *file;
     enum status status;
 
     ASSERT(ix->resident);
-    status = fs_open(fs, path, FS_CREATE, &file, err);
+    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", path);
+    status = fs_open(fs, temporary, FS_CREATE, &file, err);
     if (status)
         return status;
-    status = file_truncate(file, 0, err);
+    status = file_truncate(file, 0, err); /* one that a crash left behind */
     if (!status && piece.size)
         status = file_write(file, 0, &piece, 1, err);
     if (!status)
         status = file_sync(file, err);
     file_unref(file);
-    return status;
+    return status ? status : fs_rename(fs, temporary, path, err);
 }

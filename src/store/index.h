@@ -37,7 +37,8 @@ void index_add(struct index *ix, struct index_entry entry); /* resident only; ke
 
 /* Blocking. Reads the file into memory; STATUS_CORRUPT when it is not an index. */
 enum status index_load(struct index *ix, struct fs *fs, const char *path, struct err *err) MUST_CHECK;
-/* Blocking. Writes the resident entries and syncs; the directory is the caller's to sync. Changes nothing in memory. */
+/* Blocking. Writes the resident entries beside, syncs and renames, so that a crash leaves no half index; the directory is the caller's to sync.
+ * Changes nothing in memory. */
 enum status index_save(const struct index *ix, struct fs *fs, const char *path, struct err *err) MUST_CHECK;
 
 /* The entries leave memory; index_open is needed before the next search. */

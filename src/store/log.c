@@ -220,13 +220,22 @@ enum status log_replay(struct log *log, int64_t from, void (*each)(void *context
 
 int64_t log_recent_offset(struct log *log, int64_t offset)
 {
-    struct segment *seg = log->segments[log__segment_at(log, offset > 0 ? offset - 1 : 0)];
+    size_t i = log__segment_at(log, offset > 0 ? offset - 1 : 0);
+    struct segment *seg = log->segments[i];
     struct index_entry at, entry;
+    int64_t left = RECENT_BYTES;
     struct err ignored;
 
-    if (log__open_segment(log, seg, &ignored) || !index_floor(&seg->offsets, offset - seg->base, &at) ||
-        !index_floor_value(&seg->offsets, at.value - RECENT_BYTES, &entry))
-        return offset < seg->base ? offset : seg->base;
+    if (offset < seg->base)
+        return offset;
+    if (log__open_segment(log, seg, &ignored) || !index_floor(&seg->offsets, offset - seg->base, &at))
+        at.value = 0; /* before its first entry */
+    for (; at.value < left && i > 0; at.value = (int32_t)seg->size) { /* a roll does not make what is before it less recent */
+        left -= at.value;
+        seg = log->segments[--i];
+    }
+    if (at.value <= left || log__open_segment(log, seg, &ignored) || !index_floor_value(&seg->offsets, (int32_t)(at.value - left), &entry))
+        return seg->base;
     return seg->base + entry.key;
 }
 

@@ -63,7 +63,7 @@ enum status log_replay(struct log *log, int64_t from, void (*each)(void *context
 void log_attach(struct log *log, struct store *store);
 void log_configure(struct log *log, const struct log_config *config);
 
-/* An offset from which on not much (some 128 KiB of one segment) stands before `offset`. Blocking: before log_attach. */
+/* An offset from which on not much (some 128 KiB) stands before `offset`. Blocking: before log_attach. */
 int64_t log_recent_offset(struct log *log, int64_t offset);
 
 /* Posts `mail` once nothing of the log is queued or under way. One at a time. */

@@ -199,7 +199,7 @@ static enum status log_recover_segment(struct log *log, size_t i, const struct l
         return status;
     if (log->end > log->segments[i + 1]->base)
         return err_set(err, STATUS_CORRUPT, "segments %lld and %lld overlap", (long long)seg->base, (long long)log->segments[i + 1]->base);
-    if (segment_save(seg, log->fs, log->dir, err))
+    if (segment_save(seg, log->fs, log->dir, err) || fs_sync_dir(log->fs, log->dir, err))
         return err->status;
     segment_chill(seg);
     return STATUS_OK;

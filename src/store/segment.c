@@ -262,24 +262,40 @@ static enum status segment_judge(const struct segment *seg, const struct segment
     return STATUS_OK;
 }
 
-/* What was read may be in memory only, when just the process was killed: it counts from now on, so it becomes durable, and the mark says so. */
-static enum status segment_make_durable(const struct segment *seg, struct scan *scan, int64_t end, struct err *err)
+/* Dirties these bytes, so that the next sync writes them. */
+static enum status rewrite(struct scan *scan, uint64_t from, uint64_t to, struct err *err)
+{
+    while (from < to) {
+        struct bytes_view piece = {.size = to - from < RECOVER_CHUNK ? (size_t)(to - from) : RECOVER_CHUNK};
+
+        if (scan_bytes(scan, from, piece.size, &piece.data, err) || file_write(scan->file, from, &piece, 1, err))
+            return err->status;
+        from += piece.size;
+    }
+    return STATUS_OK;
+}
+
+/* What was read may be in memory only: just the process was killed, or a sync failed, after which the system does not write it again by itself. It
+ * counts from now on, so what no earlier sync vouches for is written again: the last commit, or what stands behind `from` when its mark is gone. */
+static enum status segment_make_durable(const struct segment *seg, struct scan *scan, uint64_t from, int64_t end, struct err *err)
 {
     uint8_t bytes[END_MARK_SIZE];
     struct end_mark mark;
-    bool marked = false;
+    bool found;
 
-    if (scan->end == seg->size + END_MARK_SIZE && read_mark(scan, seg->size, &mark, &marked, err))
+    if (read_mark(scan, seg->size, &mark, &found, err) || (!found && read_mark(scan, scan->end - END_MARK_SIZE, &mark, &found, err)))
         return err->status;
-    if (!marked) {
-        end_mark_encode(&(struct end_mark){end, seg->size, seg->size}, bytes);
-        if (file_truncate(seg->file, seg->size, err) || file_write(seg->file, seg->size, &(struct bytes_view){bytes, sizeof bytes}, 1, err))
-            return err->status;
-    }
+    if (found && mark.begin > from && mark.begin <= seg->size)
+        from = mark.begin;
+    end_mark_encode(&(struct end_mark){end, from, seg->size}, bytes);
+    if (rewrite(scan, from, seg->size, err) || file_truncate(seg->file, seg->size, err) ||
+        file_write(seg->file, seg->size, &(struct bytes_view){bytes, sizeof bytes}, 1, err))
+        return err->status;
     return file_sync(seg->file, err);
 }
 
-static enum status segment_walk(struct segment *seg, const struct segment_recovery *how, struct scan *scan, int64_t *end, struct err *err)
+/* *trusted: the bytes before the first batch that is not. */
+static enum status segment_walk(struct segment *seg, const struct segment_recovery *how, struct scan *scan, uint64_t *trusted, int64_t *end, struct err *err)
 {
     while (seg->size < scan->end) {
         struct bytes_view batch;
@@ -293,6 +309,8 @@ static enum status segment_walk(struct segment *seg, const struct segment_recove
         if (status)
             return status == STATUS_CORRUPT ? segment_judge(seg, how, scan, *end, err) : status;
         segment_note(seg, &head, how->index_interval);
+        if (batch_last_offset(&head) < how->trusted)
+            *trusted = seg->size;
         if (head.leader_epoch > epochs_latest(how->epochs))
             epochs_assign(how->epochs, head.leader_epoch, head.base_offset);
         *end = batch_last_offset(&head) + 1;
@@ -304,6 +322,7 @@ enum status segment_recover(struct segment *seg, const struct segment_recovery *
 {
     struct scan scan = {.capacity = RECOVER_CHUNK, .grows = true};
     char path[FS_PATH_MAX];
+    uint64_t trusted = 0;
     enum status status;
 
     index_free(&seg->offsets);
@@ -321,9 +340,9 @@ enum status segment_recover(struct segment *seg, const struct segment_recovery *
     scan.buffer = mem_alloc(scan.capacity, 1);
     status = scan.buffer ? file_size(scan.file, &scan.end, err) : err_set(err, STATUS_NO_MEMORY, "no memory to recover");
     if (!status)
-        status = segment_walk(seg, how, &scan, end, err);
+        status = segment_walk(seg, how, &scan, &trusted, end, err);
     if (!status && how->last && scan.end && (*end > how->trusted || seg->size < scan.end))
-        status = segment_make_durable(seg, &scan, *end, err);
+        status = segment_make_durable(seg, &scan, trusted, *end, err);
     segment_seal(seg);
     mem_free(scan.buffer);
     segment_close(seg);
