@@ -89,7 +89,7 @@ static inline void produce_wait(struct bench *b, struct produce *produce)
 struct produced {
     enum status status;
     int64_t base_offset, append_time_ms;
-    int32_t error_index;
+    int32_t errors_count;
 };
 
 static inline struct produced produce_now(struct bench *b, struct bytes_view batch)
@@ -99,7 +99,7 @@ static inline struct produced produce_now(struct bench *b, struct bytes_view bat
 
     produce_bytes(b, &produce, batch);
     produce_wait(b, &produce);
-    result = (struct produced){produce.append.status, produce.append.base_offset, produce.append.append_time_ms, produce.append.error.batch_index};
+    result = (struct produced){produce.append.status, produce.append.base_offset, produce.append.append_time_ms, produce.append.errors_count};
     produce_free(&produce);
     return result;
 }

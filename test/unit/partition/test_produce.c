@@ -57,7 +57,7 @@ static void test_refusals(void **state)
     assert_int_equal(produce_now(&b, batch).status, STATUS_CORRUPT_MESSAGE);
     result = produce_now(&b, plain(3, WORLD_WALL + 3600000 * 2));
     assert_int_equal(result.status, STATUS_INVALID_TIMESTAMP);
-    assert_int_equal(result.error_index, 0);
+    assert_int_equal(result.errors_count, 3);
     assert_int_equal(result.base_offset, -1);
     assert_int_equal(produce_now(&b, world_batch((struct batch_spec){.attributes = BATCH_CONTROL, .timestamp = WORLD_WALL})).status, STATUS_INVALID_RECORD);
     assert_int_equal(produce_now(&b, world_batch((struct batch_spec){.attributes = BATCH_TRANSACTIONAL, .producer_id = 9, .timestamp = WORLD_WALL})).status,
