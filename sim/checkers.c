@@ -371,16 +371,14 @@ static int by_moment(const void *a, const void *b)
 /* What had been told or acknowledged when an operation began, it may not fall behind. */
 static void check_watermarks(struct check *c)
 {
-    struct floor {
-        int64_t high, start;
-    } now = {0, 0}, *at_begin = room_for(c->ops_count, sizeof *at_begin);
+    int64_t now = 0, *at_begin = room_for(c->ops_count, sizeof *at_begin);
     struct moment *moments = room_for(c->ops_count * 2, sizeof *moments);
     int64_t deleted = deleted_at_most(c);
     size_t count = 0;
 
     for (size_t i = 0; i < c->ops_count; i++) {
         const struct op *op = c->ops[i];
-        if (op->outcome != OP_OK || (op->kind != OP_POLL && op->kind != OP_SEND && op->kind != OP_DELETE))
+        if (op->outcome != OP_OK || (op->kind != OP_POLL && op->kind != OP_SEND))
             continue;
         moments[count++] = (struct moment){op->begun, op, i};
         moments[count++] = (struct moment){op->ended, op, i};
@@ -388,23 +386,17 @@ static void check_watermarks(struct check *c)
     qsort(moments, count, sizeof *moments, by_moment);
     for (size_t i = 0; i < count; i++) {
         const struct op *op = moments[i].op;
-        struct floor *floor = &at_begin[moments[i].index], told = {0, 0};
+        int64_t *floor = &at_begin[moments[i].index], told;
         if (moments[i].at == op->begun) {
             *floor = now;
             continue;
         }
-        if (op->kind == OP_SEND)
-            told.high = op->offset + op->count;
-        else if (op->kind == OP_DELETE)
-            told.start = op->offset;
-        else
-            told = (struct floor){op->high_watermark, op->start_offset};
-        if (op->kind == OP_POLL && told.high < floor->high)
-            broken(c, "high-watermark", "%" PRId64 " was told after %" PRId64 " had been", told.high, floor->high);
-        if (op->kind == OP_POLL && (told.start < floor->start || told.start > deleted))
-            broken(c, "start-offset", "%" PRId64 " was told after %" PRId64 " had been, and deleted was up to %" PRId64, told.start, floor->start, deleted);
-        now.high = told.high > now.high ? told.high : now.high;
-        now.start = told.start > now.start ? told.start : now.start;
+        told = op->kind == OP_SEND ? op->offset + op->count : op->high_watermark;
+        if (op->kind == OP_POLL && told < *floor)
+            broken(c, "high-watermark", "%" PRId64 " was told after %" PRId64 " had been", told, *floor);
+        if (op->kind == OP_POLL && op->start_offset > deleted)
+            broken(c, "start-offset", "%" PRId64 " was told, and deleted was up to %" PRId64, op->start_offset, deleted);
+        now = told > now ? told : now;
     }
     mem_free(at_begin);
     mem_free(moments);

@@ -17,7 +17,7 @@
  *   nonmonotonic-send      a later send of one producer stands before an earlier one        26
  *   beyond-high-watermark  a record was read that is not below the high watermark           14
  *   high-watermark         it went back, or is behind what was acknowledged                 14, 15
- *   start-offset           it went back, or forward further than anybody deleted            13
+ *   start-offset           the log begins further on than anybody deleted                   13
  *   commit-lost            a committed offset is told that a later accepted commit replaced  19
  *   commit-phantom         a committed offset is told that nobody committed                  19
  *   two-owners             two members own a partition in one generation                    19

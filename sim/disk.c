@@ -642,19 +642,25 @@ static enum status disk_file_write(struct file *file, uint64_t offset, const str
     return leave(failed, "write", file->path, err);
 }
 
-/* What a failed sync leaves: some of what was written is on the disk; the rest is forgotten, though readers may still see it. */
+/* What a failed sync leaves: some of what was written is on the disk; the rest is forgotten, though readers may still see it. (Ends that were cut
+ * are in the file system's journal, and there.) */
 static void sync_fail(struct disk *disk, struct node *node, bool drops)
 {
     size_t size = node->kept.size;
 
     for (size_t i = 0; i < node->changes_count; i++) {
         const struct change *change = &node->changes[i];
+        if (!change->bytes) {
+            change_apply(&node->kept, change);
+            size = node->kept.size;
+            continue;
+        }
         content_resize(&node->kept, size_after(change) > node->kept.size ? size_after(change) : node->kept.size);
         for (uint64_t at = change->offset / disk->unit * disk->unit; at < change_end(change); at += disk->unit) {
             if (!draw(disk, 2))
                 continue;
             change_apply_between(&node->kept, change, at, at + disk->unit);
-            if (change->bytes && at + disk->unit > size)
+            if (at + disk->unit > size)
                 size = at + disk->unit < size_after(change) ? (size_t)at + disk->unit : size_after(change);
         }
     }

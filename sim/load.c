@@ -127,23 +127,36 @@ static void answered(struct client *c, const uint8_t *bytes, size_t size)
     mem_free(call);
 }
 
+static void take(struct client *c)
+{
+    struct bytes_view got = sim_client_received(c->wire);
+
+    if (got.size > c->in_room - c->in_size) {
+        c->in_room = c->in_room * 2 + got.size;
+        c->in = mem_resize(c->in, c->in_room, 1);
+        ASSERT(c->in);
+    }
+    if (got.size)
+        memcpy(c->in + c->in_size, got.data, got.size);
+    c->in_size += got.size;
+    sim_client_take(c->wire, got.size);
+}
+
 static void on_arrival(void *context)
 {
     struct client *c = context;
 
-    while (c->wire) {
-        struct bytes_view got = sim_client_received(c->wire);
-        size_t size;
+    take(c);
+    while (c->wire && c->in_size >= 4) {
+        size_t size = (size_t)c->in[0] << 24 | (size_t)c->in[1] << 16 | (size_t)c->in[2] << 8 | c->in[3];
         uint8_t *frame;
 
-        if (got.size < 4)
+        if (c->in_size - 4 < size)
             break;
-        size = (size_t)got.data[0] << 24 | (size_t)got.data[1] << 16 | (size_t)got.data[2] << 8 | got.data[3];
-        if (got.size - 4 < size)
-            break;
-        frame = mem_copy(got.data + 4, size);
+        frame = mem_copy(c->in + 4, size);
         ASSERT(frame);
-        sim_client_take(c->wire, 4 + size);
+        c->in_size -= 4 + size;
+        memmove(c->in, c->in + 4 + size, c->in_size);
         answered(c, frame, size);
         mem_free(frame);
     }
@@ -155,6 +168,8 @@ bool client_connected(struct client *c)
 {
     if (c->wire)
         return true;
+    c->in_size = 0;
+    c->mute = false;
     c->wire = sim_connect(c->load->sim, 9092);
     if (!c->wire) {
         client_sleep(c, 500000);
@@ -176,8 +191,11 @@ static void send_bytes(struct client *c, struct bytes_view bytes)
 {
     struct load *load = c->load;
 
+    if (c->mute)
+        return;
     if (c->cut) {
         c->cut = false;
+        c->mute = true;
         sim_client_send(c->wire, bytes.data, (size_t)load_random(load, bytes.size));
         sim_at(load->sim, load->sim->now_us + load_random(load, 1000), on_cut, c);
         return;
@@ -207,7 +225,8 @@ struct call *client_call(struct client *c, int16_t key, int16_t version, const v
     struct call *call = sim__alloc(1, sizeof *call);
 
     *call = (struct call){.key = key, .version = version, .then = then};
-    call->until_us = c->load->sim->now_us + ANSWER_S_MAX * 1000000;
+    call->begun_us = c->load->sim->now_us;
+    call->until_us = call->begun_us + ANSWER_S_MAX * 1000000;
     call->correlation_id = send_request(c, key, version, request);
     list_push_back(&c->calls, &call->link);
     return call;
@@ -444,6 +463,7 @@ void load_free(struct load *load)
         struct client *c = load->clients[i];
         for (struct list *node; (node = list_pop_front(&c->calls));)
             mem_free(LIST_ENTRY(node, struct call, link));
+        mem_free(c->in);
         mem_free(c);
     }
     history_free(&load->history);

@@ -111,7 +111,7 @@ static void on_metadata(struct client *c, const struct call *call, const void *r
     if (!out)
         return;
     for (size_t i = 0; i < call->note; i++) /* those that were known when it asked */
-        if (!load->topics[i].gone)
+        if (!load->topics[i].gone && load->topics[i].grown_us < call->begun_us)
             check_topic(a, out, &load->topics[i]);
     for (int32_t i = 0; a->uncertain && i < out->topics_count; i++)
         if (str_is(out->topics[i].name, a->name))
@@ -212,9 +212,11 @@ static void on_grown(struct client *c, const struct call *call, const void *resp
 
     if (!out)
         return;
-    if (!out->results[0].error_code && !topic->gone)
+    if (!out->results[0].error_code && !topic->gone) {
+        topic->grown_us = c->load->sim->now_us;
         while (topic->partitions < (int32_t)call->note)
             c->load->dropped[partition_number(c->load, topic, topic->partitions++)] = false;
+    }
     rest(c);
 }
 

@@ -3,18 +3,66 @@
  */
 #include "sim/load_int.h"
 #include "wire/api/fetch.h"
+#include "wire/api/list_offsets.h"
 #include "wire/api/offset_fetch.h"
 
 struct audit {
     struct client c;
     uint32_t partition; /* being read */
-    int64_t next;
+    int64_t next;       /* -1: its start is to be asked for */
     uint32_t group;     /* being asked about, when all partitions are read */
 };
 
 static struct audit *audit_of(struct client *c)
 {
     return (struct audit *)(void *)c;
+}
+
+static void audit_init(struct client *c)
+{
+    audit_of(c)->next = -1;
+}
+
+static void next_partition(struct audit *a)
+{
+    a->partition++;
+    a->next = -1;
+}
+
+static void on_start(struct client *c, const struct call *call, const void *response)
+{
+    const struct list_offsets_response *out = response;
+    struct audit *a = audit_of(c);
+
+    if (!out)
+        return;
+    if (out->topics[0].partitions[0].error_code) {
+        load_broken(c, "unread", "%s-%d has no start: status %d", topic_of(c->load, a->partition)->name, index_of(a->partition), out->topics[0].partitions[0].error_code);
+        next_partition(a);
+    } else {
+        a->next = out->topics[0].partitions[0].offset;
+    }
+    client_sleep(c, 1000);
+}
+
+static void ask_start(struct audit *a)
+{
+    struct list_offsets_request_partition partition;
+    struct list_offsets_request_topic topic;
+    struct list_offsets_request in;
+
+    list_offsets_request_init(&in);
+    list_offsets_request_topic_init(&topic);
+    list_offsets_request_partition_init(&partition);
+    in.replica_id = -1;
+    in.topics = &topic;
+    in.topics_count = 1;
+    topic.name = str_from(topic_of(a->c.load, a->partition)->name);
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    partition.partition_index = index_of(a->partition);
+    partition.timestamp = -2;
+    client_call(&a->c, API_LIST_OFFSETS, 9, &in, on_start);
 }
 
 static void on_part(struct client *c, const struct call *call, const void *response)
@@ -27,25 +75,21 @@ static void on_part(struct client *c, const struct call *call, const void *respo
         return;
     if (out->error_code || out->responses_count != 1 || out->responses[0].partitions_count != 1) {
         load_broken(c, "protocol", "a fetch without a session was answered with status %d", out->error_code);
-        a->partition++;
-        a->next = 0;
+        next_partition(a);
         client_sleep(c, 1000);
         return;
     }
     p = &out->responses[0].partitions[0];
-    if (p->error_code == STATUS_OFFSET_OUT_OF_RANGE && a->next < p->log_start_offset) {
-        ops_refused(c->load, call);
-        a->next = p->log_start_offset;
-    } else if (p->error_code) {
+    if (p->error_code) {
         load_broken(c, "unread", "%s-%d, offset %lld: status %d", topic_of(c->load, a->partition)->name, index_of(a->partition), (long long)a->next, p->error_code);
         ops_refused(c->load, call);
-        a->partition++;
-        a->next = 0;
+        next_partition(a);
     } else {
         int64_t next = fetch_learn(c, call->op, p);
         bool over = next >= p->high_watermark || next == a->next;
-        a->next = over ? 0 : next;
-        a->partition += over;
+        a->next = next;
+        if (over)
+            next_partition(a);
     }
     client_sleep(c, 1000);
 }
@@ -109,7 +153,9 @@ static void audit_wake(struct client *c)
         return;
     while (a->partition < load->history.partitions && load->dropped[a->partition])
         a->partition++;
-    if (a->partition < load->history.partitions) {
+    if (a->partition < load->history.partitions && a->next < 0) {
+        ask_start(a);
+    } else if (a->partition < load->history.partitions) {
         struct fetch_want want = {a->partition, a->next};
         fetch_call(c, 17, &want, 1, 0, 1 << 20, 0, -1, true, on_part);
     } else if (load->topics_count >= LASTING_TOPICS && a->group < load->options.groups) {
@@ -119,4 +165,4 @@ static void audit_wake(struct client *c)
     }
 }
 
-const struct client_kind audit_kind = {"audit", sizeof(struct audit), NULL, audit_wake, NULL};
+const struct client_kind audit_kind = {"audit", sizeof(struct audit), audit_init, audit_wake, NULL};

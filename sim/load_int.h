@@ -29,6 +29,7 @@ struct topic {
     char name[NAME_SIZE];
     struct uuid id;
     int32_t partitions; /* that are known to be there */
+    uint64_t grown_us;  /* since when */
     bool lasting;       /* nobody deletes it */
     bool trimmed;       /* its records are deleted now and then */
     bool gone;          /* somebody tried to delete it */
@@ -52,8 +53,11 @@ struct client { /* at the head of each kind's own */
     unsigned id;
     struct sim_client *wire; /* NULL: not connected */
     struct list calls;       /* sent, in order */
+    uint8_t *in;             /* of answers that are not complete yet */
+    size_t in_size, in_room;
     uint64_t due_us;         /* 0: it does not sleep */
     bool cut;                /* its next request goes in part, then the connection breaks */
+    bool mute;               /* until it breaks: nothing more is sent */
 };
 
 /* A request under way. response NULL: the connection was lost. */
@@ -63,7 +67,7 @@ struct call {
     struct list link;
     int16_t key, version;
     int32_t correlation_id;
-    uint64_t until_us;
+    uint64_t begun_us, until_us;
     call_fn *then;
     size_t op;          /* in the history; ops: how many from there on */
     unsigned ops;

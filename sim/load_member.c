@@ -236,7 +236,7 @@ static void on_committed(struct client *c, const struct call *call, const void *
     if (error)
         on_error(m, error);
     else
-        client_sleep(c, 300000);
+        client_sleep(c, 1000000);
 }
 
 static void commit(struct member *m)
@@ -281,11 +281,11 @@ static void on_read(struct client *c, const struct call *call, const void *respo
         want->offset = fetch_learn(c, call->op, p);
         if (p->error_code == STATUS_OFFSET_OUT_OF_RANGE)
             want->offset = p->log_start_offset > 0 ? p->log_start_offset : 0;
-        client_sleep(c, 300000);
+        client_sleep(c, 1000000);
     } else {
         ops_refused(c->load, call);
         if (out)
-            client_sleep(c, 300000);
+            client_sleep(c, 1000000);
     }
 }
 

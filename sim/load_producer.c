@@ -27,7 +27,7 @@ struct producer {
     int64_t id; /* -1: none yet */
     int16_t epoch;
     uint32_t partition; /* that it sends to */
-    bool targeted;
+    bool targeted, used; /* used: under this id something was sent */
     int32_t sequence;   /* the next one there */
     struct batch window[WINDOW];
     unsigned count;
@@ -131,6 +131,7 @@ static struct batch *new_batch(struct producer *p)
     struct load *load = p->c.load;
     struct batch *batch = &p->window[p->count++];
 
+    p->used = true;
     *batch = (struct batch){.partition = p->partition, .count = 1 + (uint32_t)load_random(load, BATCH_RECORDS_MAX), .value = p->next_value, .sequence = p->sequence};
     batch->timestamp = sim_true_wall_ms(load->sim);
     p->next_value += batch->count;
@@ -216,7 +217,7 @@ static void on_produced(struct client *c, const struct call *call, const void *r
         forget_batch(p, at);
     }
     if (c->wire)
-        client_sleep(c, 400000);
+        client_sleep(c, 1500000);
 }
 
 /* --- waking --- */
@@ -233,7 +234,7 @@ static void plain_wake(struct client *c)
     p->count = 0;
     send_batch(p, new_batch(p), acks);
     if (!acks)
-        client_sleep(c, 400000);
+        client_sleep(c, 1500000);
 }
 
 static void on_id(struct client *c, const struct call *call, const void *response)
@@ -246,6 +247,7 @@ static void on_id(struct client *c, const struct call *call, const void *respons
     if (!out->error_code) {
         p->id = out->producer_id;
         p->epoch = out->producer_epoch;
+        p->used = false;
         p->sequence = c->load->options.near_wrap ? INT32_MAX - (int32_t)load_random(c->load, 30) : 0;
         load_tell(c, "is now producer %lld", (long long)p->id);
     }
@@ -276,14 +278,13 @@ static void once_wake(struct client *c)
     if (!p->count && p->targeted && load_chance(c->load, 3))
         p->targeted = false;
     if (!p->targeted) {
-        if (p->sequence && !c->load->options.near_wrap) { /* to another partition with sequences of its own: as another producer */
+        if (p->used) { /* sequences begin anew: as another producer */
             p->id = -1;
             client_sleep(c, 1000);
             return;
         }
         if (!choose_target(p))
             return;
-        p->sequence = c->load->options.near_wrap ? INT32_MAX - (int32_t)load_random(c->load, 30) : 0;
     }
     for (unsigned i = 0; i < p->count && c->wire; i++)
         if (!p->window[i].sent)

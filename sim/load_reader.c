@@ -134,7 +134,7 @@ static void on_fetched(struct client *c, const struct call *call, const void *re
         r->session_id = 0;
         r->session_epoch = r->session ? 0 : -1;
         if (out)
-            client_sleep(c, 300000);
+            client_sleep(c, 1500000);
         return;
     }
     for (int32_t i = 0; i < out->responses_count; i++)
@@ -151,7 +151,7 @@ static void on_fetched(struct client *c, const struct call *call, const void *re
         r->session_id = out->session_id;
         r->session_epoch = out->session_id ? r->session_epoch + 1 : -1;
     }
-    client_sleep(c, 300000);
+    client_sleep(c, 1500000);
 }
 
 static void reader_wake(struct client *c)
