@@ -12,7 +12,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-enum { COMMIT_APPENDS_MAX = 1023 }; /* with the end mark as many pieces as the system takes in one call */
+enum { COMMIT_APPENDS_MAX = 1024 }; /* pieces of one write: as many as the system takes in one call */
 
 /* --- planning, on the shard ------------------------------------------------------------------------------------------------ */
 
@@ -127,17 +127,14 @@ static enum status open_data(const struct commit *c, int64_t base, struct file *
     return fs_open(c->log->fs, path, FS_WRITE, file, err);
 }
 
-/* The file is whole, and without its end mark. */
-static enum status seal_data(const struct commit *c, const struct segment *seg, struct err *err)
+static enum status sync_data(const struct commit *c, int64_t base, struct err *err)
 {
     struct file *file;
     enum status status;
 
-    if (open_data(c, seg->base, &file, err))
+    if (open_data(c, base, &file, err))
         return err->status;
-    status = file_truncate(file, seg->size, err);
-    if (!status)
-        status = file_sync(file, err);
+    status = file_sync(file, err);
     file_unref(file);
     return status;
 }
@@ -148,7 +145,9 @@ static enum status commit_roll(struct commit *c, struct err *err)
     struct fs *fs = c->log->fs;
     const char *dir = c->log->dir;
 
-    if (c->seal && (seal_data(c, c->seal, err) || segment_save(c->seal, fs, dir, err)))
+    if (c->seal && !c->sync && sync_data(c, c->seal->base, err))
+        return err->status;
+    if (c->seal && segment_save(c->seal, fs, dir, err))
         return err->status;
     if (log__make_segment(fs, dir, c->make, &c->file, err))
         return err->status;
@@ -188,16 +187,18 @@ static struct segment *segment_after(const struct log *log, const struct segment
 static void commit_gather(struct log *log, struct commit *c, const struct segment *next)
 {
     unsigned most = 0;
+    size_t size = 0;
 
     LIST_EACH(node, &log->queue) {
         const struct log_append *append = LIST_ENTRY(node, struct log_append, link);
-        if (most == COMMIT_APPENDS_MAX || (next && append->base_offset >= next->base))
+        size += append->bytes.size;
+        if (most == COMMIT_APPENDS_MAX || (most && size > COMMIT_BYTES_MAX) || (next && append->base_offset >= next->base))
             break;
         most++;
     }
-    c->pieces = most > 1 ? mem_alloc(most + 1, sizeof *c->pieces) : NULL;
+    c->pieces = most > 1 ? mem_alloc(most, sizeof *c->pieces) : NULL;
     if (!c->pieces) {
-        c->pieces = c->few;
+        c->pieces = &c->one;
         most = most > 0;
     }
     for (c->pieces_count = 0, c->size = 0; c->pieces_count < most; c->pieces_count++) {
@@ -207,16 +208,6 @@ static void commit_gather(struct log *log, struct commit *c, const struct segmen
         c->size += append->bytes.size;
         list_push_back(&c->appends, node);
     }
-}
-
-/* The end mark goes behind the batches; where nothing waits for the sync, none is promised. */
-static void commit_mark(const struct log *log, struct commit *c)
-{
-    const struct log_append *newest = LIST_ENTRY(c->appends.prev, struct log_append, link);
-    struct end_mark mark = {newest->last_offset + 1, log->written, log->written + c->size};
-
-    end_mark_encode(&mark, c->mark);
-    c->pieces[c->pieces_count++] = (struct bytes_view){c->mark, sizeof c->mark};
 }
 
 static void commit_done(struct shard *here, struct io_job *job);
@@ -232,8 +223,6 @@ static void commit_start(struct log *log)
     c->base = seg->base;
     c->position = log->written;
     c->file = seg->file ? file_ref(seg->file) : NULL;
-    if (c->pieces_count && c->sync)
-        commit_mark(log, c);
     c->epochs = STR_NULL;
     if (log->epochs.dirty) {
         c->epochs = epochs_format(&log->epochs);
@@ -322,7 +311,7 @@ static void commit_done(struct shard *here, struct io_job *job)
         commit_succeeded(log, c);
     if (c->file)
         file_unref(c->file);
-    if (c->pieces != c->few)
+    if (c->pieces != &c->one)
         mem_free(c->pieces);
     mem_free((void *)(uintptr_t)c->epochs.data);
     list_init(&appends);

@@ -13,7 +13,6 @@
 #define STORE_LOG_INT_H
 
 #include "rt/io.h"
-#include "store/end_mark.h"
 #include "store/log.h"
 #include "store/segment.h"
 #include "store/store.h"
@@ -38,10 +37,9 @@ struct commit {
     int64_t base;                /* of the segment that is written */
     struct file *file;           /* NULL: the job opens it */
     uint64_t position;
-    struct bytes_view *pieces, few[2];
+    struct bytes_view *pieces, one;
     unsigned pieces_count;
-    size_t size;                 /* of the batches */
-    uint8_t mark[END_MARK_SIZE];
+    size_t size;
     struct list appends;
     enum status status;
     struct err err;

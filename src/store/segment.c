@@ -4,8 +4,8 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/reader.h"
 #include "rt/log.h"
-#include "store/end_mark.h"
 
 enum {
     FIND_CHUNK = 8192,        /* an index interval and a head: most lookups take one read */
@@ -226,39 +226,41 @@ enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bo
     return status;
 }
 
-/* The end mark at `position`, when a whole one stands there and is of that place. */
-static enum status read_mark(struct scan *scan, uint64_t position, struct end_mark *mark, bool *found, struct err *err)
-{
-    const uint8_t *bytes;
+struct walk { /* positions that the walk over the batches came by */
+    uint64_t trusted; /* before the first batch that is not */
+    uint64_t last;    /* of the last batch */
+};
 
-    *found = false;
-    if (scan->end < END_MARK_SIZE || position > scan->end - END_MARK_SIZE)
+/* Whether the batch that should stand there says that it goes to the end of the file or beyond: one large batch is a commit of its own. */
+static enum status claims_rest(const struct segment *seg, struct scan *scan, bool *claims, struct err *err)
+{
+    const uint8_t *prefix;
+    struct reader r;
+
+    *claims = false;
+    if (scan->end - seg->size < BATCH_PREFIX)
         return STATUS_OK;
-    if (scan_bytes(scan, position, END_MARK_SIZE, &bytes, err))
+    if (scan_bytes(scan, seg->size, BATCH_PREFIX, &prefix, err))
         return err->status;
-    *found = end_mark_decode(mark, bytes) && mark->end == position;
+    reader_init(&r, prefix + BATCH_LENGTH_AT, BATCH_PREFIX - BATCH_LENGTH_AT);
+    *claims = (uint64_t)reader_u32(&r) + BATCH_PREFIX >= scan->end - seg->size;
     return STATUS_OK;
 }
 
-/* The walk stopped before the end of the file, for the reason in err. STATUS_OK: nothing from there on was acknowledged. */
+/* The walk stopped before the end of the file, for the reason in err. STATUS_OK: nothing from there on was acknowledged. A log has one commit under
+ * way, which begins when the one before is durable: what stands behind the hole is torn when one commit may hold all of it, else the hole is rot. */
 static enum status segment_judge(const struct segment *seg, const struct segment_recovery *how, struct scan *scan, int64_t end, struct err *err)
 {
-    struct err why = *err;
-    struct end_mark mark;
-    bool found;
+    uint64_t rest = scan->end - seg->size;
+    struct err ignored;
+    bool claims;
 
     if (!how->last || end < how->trusted)
         return err->status;
-    if (read_mark(scan, seg->size, &mark, &found, err))
-        return err->status;
-    if (found)
-        return STATUS_OK;
-    if (read_mark(scan, scan->end - END_MARK_SIZE, &mark, &found, err))
-        return err->status;
-    if (found && seg->size < mark.begin)
-        return err_set(err, STATUS_CORRUPT, "%s, but all before byte %llu was durable: not cut", why.text, (unsigned long long)mark.begin);
+    if (rest > COMMIT_BYTES_MAX && (claims_rest(seg, scan, &claims, &ignored) || !claims))
+        return err_wrap(err, "%llu bytes follow, more than one commit: not cut", (unsigned long long)rest);
     log_line(LOG_WARN, "torn tail cut", "dir=%s segment=%lld position=%llu bytes=%llu reason=%s", how->dir, (long long)seg->base,
-             (unsigned long long)seg->size, (unsigned long long)(scan->end - seg->size), why.text);
+             (unsigned long long)seg->size, (unsigned long long)rest, err->text);
     return STATUS_OK;
 }
 
@@ -276,26 +278,19 @@ static enum status rewrite(struct scan *scan, uint64_t from, uint64_t to, struct
 }
 
 /* What was read may be in memory only: just the process was killed, or a sync failed, after which the system does not write it again by itself. It
- * counts from now on, so what no earlier sync vouches for is written again: the last commit, or what stands behind `from` when its mark is gone. */
-static enum status segment_make_durable(const struct segment *seg, struct scan *scan, uint64_t from, int64_t end, struct err *err)
+ * counts from now on, so what no earlier sync vouches for is written again: as much as one commit may have been (or the last batch, when that is larger). */
+static enum status segment_make_durable(const struct segment *seg, struct scan *scan, const struct walk *walk, struct err *err)
 {
-    uint8_t bytes[END_MARK_SIZE];
-    struct end_mark mark;
-    bool found;
+    uint64_t from = seg->size > COMMIT_BYTES_MAX ? seg->size - COMMIT_BYTES_MAX : 0;
 
-    if (read_mark(scan, seg->size, &mark, &found, err) || (!found && read_mark(scan, scan->end - END_MARK_SIZE, &mark, &found, err)))
-        return err->status;
-    if (found && mark.begin > from && mark.begin <= seg->size)
-        from = mark.begin;
-    end_mark_encode(&(struct end_mark){end, from, seg->size}, bytes);
-    if (rewrite(scan, from, seg->size, err) || file_truncate(seg->file, seg->size, err) ||
-        file_write(seg->file, seg->size, &(struct bytes_view){bytes, sizeof bytes}, 1, err))
+    if (from > walk->last)
+        from = walk->last;
+    if (rewrite(scan, from > walk->trusted ? from : walk->trusted, seg->size, err) || file_truncate(seg->file, seg->size, err))
         return err->status;
     return file_sync(seg->file, err);
 }
 
-/* *trusted: the bytes before the first batch that is not. */
-static enum status segment_walk(struct segment *seg, const struct segment_recovery *how, struct scan *scan, uint64_t *trusted, int64_t *end, struct err *err)
+static enum status segment_walk(struct segment *seg, const struct segment_recovery *how, struct scan *scan, struct walk *walk, int64_t *end, struct err *err)
 {
     while (seg->size < scan->end) {
         struct bytes_view batch;
@@ -308,9 +303,10 @@ static enum status segment_walk(struct segment *seg, const struct segment_recove
             status = err_set(err, STATUS_CORRUPT, "offset %lld at byte %llu goes back", (long long)head.base_offset, (unsigned long long)seg->size);
         if (status)
             return status == STATUS_CORRUPT ? segment_judge(seg, how, scan, *end, err) : status;
+        walk->last = seg->size;
         segment_note(seg, &head, how->index_interval);
         if (batch_last_offset(&head) < how->trusted)
-            *trusted = seg->size;
+            walk->trusted = seg->size;
         if (head.leader_epoch > epochs_latest(how->epochs))
             epochs_assign(how->epochs, head.leader_epoch, head.base_offset);
         *end = batch_last_offset(&head) + 1;
@@ -322,7 +318,7 @@ enum status segment_recover(struct segment *seg, const struct segment_recovery *
 {
     struct scan scan = {.capacity = RECOVER_CHUNK, .grows = true};
     char path[FS_PATH_MAX];
-    uint64_t trusted = 0;
+    struct walk walk = {0};
     enum status status;
 
     index_free(&seg->offsets);
@@ -340,9 +336,9 @@ enum status segment_recover(struct segment *seg, const struct segment_recovery *
     scan.buffer = mem_alloc(scan.capacity, 1);
     status = scan.buffer ? file_size(scan.file, &scan.end, err) : err_set(err, STATUS_NO_MEMORY, "no memory to recover");
     if (!status)
-        status = segment_walk(seg, how, &scan, &trusted, end, err);
+        status = segment_walk(seg, how, &scan, &walk, end, err);
     if (!status && how->last && scan.end && (*end > how->trusted || seg->size < scan.end))
-        status = segment_make_durable(seg, &scan, trusted, *end, err);
+        status = segment_make_durable(seg, &scan, &walk, err);
     segment_seal(seg);
     mem_free(scan.buffer);
     segment_close(seg);

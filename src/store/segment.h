@@ -53,6 +53,10 @@ void segment_know_times(struct segment *seg);
 /* The first batch whose last offset is at least `offset`, before byte `end`: its position and head; *position == end: there is none. Open. */
 enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, struct batch_head *head, struct err *err) MUST_CHECK;
 
+/* Most bytes of one commit, unless it is a single batch: what may be torn at the end of a log, and what a recovery writes again. Large enough that
+ * a sync's cost does not show. */
+enum { COMMIT_BYTES_MAX = 8 * 1024 * 1024 };
+
 /* Opening. segment_load: what a clean stop left, without reading data; STATUS_CORRUPT when an index is missing or wrong: then segment_recover. */
 struct segment_recovery {
     struct fs *fs;
@@ -64,7 +68,7 @@ struct segment_recovery {
 };
 /* `active`: the indexes stay in memory. *end: the offset behind the last batch (of an active segment; else unchanged). */
 enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bool active, int64_t *end, struct err *err) MUST_CHECK;
-/* Walks the file from its beginning, builds the indexes anew and cuts a torn tail; the last segment is durable after that, with its end mark.
+/* Walks the file from its beginning, builds the indexes anew and cuts a torn tail; the last segment is durable after that.
  * *end: the offset behind the last batch. */
 enum status segment_recover(struct segment *seg, const struct segment_recovery *how, int64_t *end, struct err *err) MUST_CHECK;
 
