@@ -13,7 +13,7 @@ struct strike {
     struct sim *sim;
     struct load *load;
     struct life *life;
-    bool kill;
+    enum fault_end end;
     uint64_t down_us;
 };
 
@@ -44,8 +44,14 @@ static void break_all(struct strike *s)
 
 static void kill_now(struct strike *s)
 {
-    s->kill = true;
+    s->end = END_KILL;
     s->down_us = 1 + below(s, 3000000);
+}
+
+static void cut_power(struct strike *s)
+{
+    s->end = END_POWER;
+    s->down_us = 1 + below(s, 10000000);
 }
 
 static void kill_at_call(struct strike *s)
@@ -100,6 +106,7 @@ static const struct {
     {"some clients vanish", 2, vanish_some},
     {"all connections break", 1, break_all},
     {"the node is killed", 3, kill_now},
+    {"the power fails", 4, cut_power},
     {"the node will die at a call of its disk", 4, kill_at_call},
     {"the node is stopped", 2, stop_cleanly},
     {"the node will die while it stops", 1, stop_and_die},
@@ -109,7 +116,7 @@ static const struct {
     {"the disk's speed changes", 2, change_disk},
 };
 
-const char *fault_strike(struct sim *sim, struct load *load, struct life *life, bool *kill, uint64_t *down_us)
+const char *fault_strike(struct sim *sim, struct load *load, struct life *life, enum fault_end *end, uint64_t *down_us)
 {
     struct strike s = {.sim = sim, .load = load, .life = life};
     unsigned all = 0, drawn;
@@ -121,7 +128,7 @@ const char *fault_strike(struct sim *sim, struct load *load, struct life *life, 
     for (i = 0; drawn >= faults[i].weight; i++)
         drawn -= faults[i].weight;
     faults[i].strike(&s);
-    *kill = s.kill;
+    *end = s.end;
     *down_us = s.down_us;
     return faults[i].name;
 }

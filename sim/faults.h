@@ -19,8 +19,10 @@ struct profile {
 };
 void profile_choose(struct profile *profile, struct sim *sim);
 
-/* One fault. Its name, for the story. `life` is READY. Sets *down_us, when the node is to be gone, to how long. */
-const char *fault_strike(struct sim *sim, struct load *load, struct life *life, bool *kill, uint64_t *down_us);
+enum fault_end { END_NOT, END_KILL, END_POWER }; /* of the node's life, at once */
+
+/* One fault. Its name, for the story. `life` is READY. `down_us`: how long the node is to be gone when it is at an end. */
+const char *fault_strike(struct sim *sim, struct load *load, struct life *life, enum fault_end *end, uint64_t *down_us);
 
 /* The world as it is when nothing is wrong. */
 void faults_heal(struct sim *sim);

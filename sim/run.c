@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "broker/broker.h"
 #include "rt/world.h"
+#include "sim/disk.h"
 #include "sim/faults.h"
 #include "sim/sim_int.h"
 
@@ -18,6 +19,7 @@ enum {
     CALM_US = 10000000,       /* the load goes on, without faults */
     FINISH_US_MAX = 120000000,
     AUDIT_US_MAX = 600000000,
+    CHOICES_MAX = 1 << 18,    /* of a disk whose power fails */
 };
 
 struct run {
@@ -132,6 +134,24 @@ static void bury(struct run *r, uint64_t down_us)
     }
 }
 
+/* The power failed: what was not synced is there or not, each part for itself. */
+static void lose_unsynced(struct run *r)
+{
+    uint32_t *outcomes = sim__alloc(CHOICES_MAX, sizeof *outcomes);
+    size_t count = disk_choices(r->disk, outcomes, CHOICES_MAX);
+    unsigned how = (unsigned)sim__random_below(r->sim, 3); /* all as synced, all as written, or each by chance */
+    struct fs *after;
+
+    for (size_t i = 0; i < count; i++)
+        outcomes[i] = how == 0 ? 0 : how == 1 ? outcomes[i] - 1 : (uint32_t)sim__random_below(r->sim, outcomes[i]);
+    after = disk_crash(r->disk, outcomes);
+    ASSERT(after);
+    fs_free(r->disk);
+    r->disk = after;
+    mem_free(outcomes);
+    tell_format(r, "THE DISK had %zu open choices", count);
+}
+
 /* The node's state is another one, or has been the same for too long. */
 static void attend(struct run *r)
 {
@@ -190,13 +210,15 @@ static bool is_down(void *context)
 
 static void strike(struct run *r)
 {
-    bool kill;
+    enum fault_end end;
     uint64_t down_us;
 
     r->result.faults++;
-    tell_format(r, "FAULT %s", fault_strike(r->sim, r->load, r->life, &kill, &down_us));
-    if (kill)
+    tell_format(r, "FAULT %s", fault_strike(r->sim, r->load, r->life, &end, &down_us));
+    if (end)
         bury(r, down_us);
+    if (end == END_POWER)
+        lose_unsynced(r);
 }
 
 static void under_faults(struct run *r)
@@ -258,7 +280,7 @@ static void audit(struct run *r)
 
 struct run_result run_seed(const struct run_options *options)
 {
-    struct run r = {.options = options, .disk = fs_mem_new()};
+    struct run r = {.options = options, .disk = disk_new(options->seed, options->seed & 1 ? DISK_PAGE : DISK_SECTOR)};
     struct load_options load = {.producers = 3, .once = 4, .readers = 4, .members = 5, .admins = 2, .groups = 2, .broken = broken, .context = &r};
     struct sim *sim;
 

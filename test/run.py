@@ -31,6 +31,7 @@ SUITES = [
     ("kill9", "test/kill9/run.py"),
     ("traps", "test/traps/run.py"),
     ("unit", "test/unit/run.py"),
+    ("sim", "test/sim/run.py"),
     ("rooms", "tools/check_rooms.py"),
     ("rooms-self-test", "tools/check_rooms.py --self-test"),
     ("banned", "tools/check_banned.py"),
