@@ -334,12 +334,41 @@ static void produce_reply(int fd, int32_t correlation)
 
 /* The commands. */
 
-static void create(int partitions)
+/* Where a partition ends; an error code, and nothing set, when it does not serve. */
+static int end_offset(int fd, int partition, int64_t *offset)
 {
     uint8_t bytes[512], reply[REPLY_MAX];
     struct writer w;
     struct reader r;
     int code;
+
+    frame_begin(&w, bytes, sizeof bytes, LIST_OFFSETS, 1);
+    writer_i32(&w, -1);
+    writer_i32(&w, 1);
+    writer_str(&w, text(the.topic));
+    writer_i32(&w, 1);
+    writer_i32(&w, partition);
+    writer_i64(&w, -1);
+    r = call(fd, &w, reply);
+    reader_i32(&r);
+    reader_str(&r);
+    reader_i32(&r);
+    reader_i32(&r);
+    code = reader_i16(&r);
+    reader_i64(&r);
+    if (code == 0)
+        *offset = reader_i64(&r);
+    return code;
+}
+
+/* Kafka answers before the partitions serve: waits until all of them do. */
+static void create(int partitions)
+{
+    uint8_t bytes[512], reply[REPLY_MAX];
+    int code, fd = dial();
+    struct writer w;
+    struct reader r;
+    int64_t end;
 
     frame_begin(&w, bytes, sizeof bytes, CREATE_TOPICS, 2);
     writer_i32(&w, 1);
@@ -350,13 +379,19 @@ static void create(int partitions)
     writer_i32(&w, 0); /* configs */
     writer_i32(&w, 30000);
     writer_i8(&w, 0);
-    r = call(dial(), &w, reply);
+    r = call(fd, &w, reply);
     reader_i32(&r); /* throttle */
     reader_i32(&r);
     reader_str(&r);
     code = reader_i16(&r);
     if (code)
         die_code("create", code);
+    for (int p = 0; p < partitions; p++)
+        for (int tries = 0; (code = end_offset(fd, p, &end)) != 0; tries++) {
+            if (tries == QUIET_S * 1000)
+                die_code("list offsets", code);
+            usleep(1000);
+        }
     puts("created");
 }
 
@@ -507,32 +542,6 @@ static void *fetch_thread(void *arg)
     return NULL;
 }
 
-static int64_t end_offset(int fd, int partition)
-{
-    uint8_t bytes[512], reply[REPLY_MAX];
-    struct writer w;
-    struct reader r;
-    int code;
-
-    frame_begin(&w, bytes, sizeof bytes, LIST_OFFSETS, 1);
-    writer_i32(&w, -1);
-    writer_i32(&w, 1);
-    writer_str(&w, text(the.topic));
-    writer_i32(&w, 1);
-    writer_i32(&w, partition);
-    writer_i64(&w, -1);
-    r = call(fd, &w, reply);
-    reader_i32(&r);
-    reader_str(&r);
-    reader_i32(&r);
-    reader_i32(&r);
-    code = reader_i16(&r);
-    if (code)
-        die_code("list offsets", code);
-    reader_i64(&r);
-    return reader_i64(&r);
-}
-
 static atomic_bool e2e_ready;
 
 /* A batch of one record, whose value begins with when it was sent. */
@@ -558,8 +567,13 @@ static void *e2e_consumer(void *arg)
     int64_t last = now_ns(CLOCK_MONOTONIC);
     int fd = dial();
 
-    for (int p = 0; p < the.partitions; p++)
-        partitions[p] = (struct fetch_partition){p, end_offset(fd, p)};
+    for (int p = 0; p < the.partitions; p++) {
+        int code = end_offset(fd, p, &partitions[p].offset);
+
+        partitions[p].index = p;
+        if (code)
+            die_code("list offsets", code);
+    }
     atomic_store(&e2e_ready, true);
     while ((int64_t)atomic_load(&latencies.count) < the.total) {
         int64_t now;
