@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Bytes of a stranger against a whole node in the simulated world. The first byte cuts the rest into pieces of that size, sent some
- * virtual time apart. The node must stay up, answer or close, and stop cleanly.
+ * virtual time apart. The corpus is the traffic of real clients (kcat, kafka-python, our own commands). The node must stay up, answer or close, and stop cleanly.
  */
 #include "sim/sim_node.h"
 
