@@ -108,7 +108,7 @@ static const struct {
     {"the node is killed", 3, kill_now},
     {"the power fails", 4, cut_power},
     {"the node will die at a call of its disk", 4, kill_at_call},
-    {"the node is stopped", 2, stop_cleanly},
+    {"the node is stopped", 4, stop_cleanly},
     {"the node will die while it stops", 1, stop_and_die},
     {"the node is paused", 2, pause_node},
     {"the wall clock jumps", 2, jump_clock},

@@ -225,8 +225,10 @@ static void on_committed(struct client *c, const struct call *call, const void *
     struct member *m = member_of(c);
     int16_t error;
 
-    if (!out)
-        return; /* nobody knows */
+    if (!out) { /* nobody knows: it looks where the group is */
+        m->state = m->state == MEMBER_READING ? MEMBER_OWNING : m->state;
+        return;
+    }
     error = out->topics[0].partitions[0].error_code;
     if (!error)
         history_end(&c->load->history, call->op, OP_OK);
@@ -243,6 +245,7 @@ static void commit(struct member *m)
 {
     const struct fetch_want *want = &m->owned[m->at];
     struct load *load = m->c.load;
+    int32_t generation = m->generation - load_chance(load, 2); /* a delayed one: it must be refused */
     struct offset_commit_request_partition partition;
     struct offset_commit_request_topic topic;
     struct offset_commit_request in;
@@ -259,15 +262,15 @@ static void commit(struct member *m)
     topic.partitions_count = 1;
     in.group_id = str_from(m->group_id);
     in.member_id = str_from(m->id);
-    in.generation_id_or_member_epoch = m->generation;
+    in.generation_id_or_member_epoch = generation;
     in.topics = &topic;
     in.topics_count = 1;
     load_tell(&m->c, "commits %lld of %s-%d for %s, generation %d", (long long)want->offset, topic_of(load, want->partition)->name, partition.partition_index, m->group_id,
-              m->generation);
+              generation);
     call = client_call(&m->c, API_OFFSET_COMMIT, (int16_t)(2 + load_random(load, 8)), &in, on_committed);
     call->ops = 1;
     call->op = history_begin(&load->history, (struct op){.kind = OP_COMMIT, .process = m->c.id, .partition = want->partition, .group = m->group,
-                                                         .generation = m->generation, .offset = want->offset});
+                                                         .generation = generation, .offset = want->offset});
 }
 
 static void on_read(struct client *c, const struct call *call, const void *response)
@@ -363,6 +366,8 @@ static void read_on(struct member *m)
         commit(m);
     } else if (load_chance(load, 1)) {
         leave(m);
+    } else if (load_chance(load, 10)) {
+        ask_committed(m);
     } else {
         m->at = (size_t)load_random(load, m->owned_count);
         fetch_call(&m->c, (int16_t)(4 + load_random(load, 14)), &m->owned[m->at], 1, (int32_t)load_random(load, 1000),
