@@ -128,7 +128,7 @@ static void ready(struct node *node, void *context)
     listeners = node_listeners(node, &count);
     printf("ready");
     for (size_t i = 0; i < count; i++)
-        printf(" " STR_FMT "://%s:%d", STR_ARG(listeners[i].name), listeners[i].advertised_host, listeners[i].advertised_port);
+        printf(" " STR_FMT "://%s:%d", STR_ARG(listeners[i].name), listeners[i].host[0] ? listeners[i].host : listeners[i].advertised_host, listeners[i].port);
     printf(" cluster=%s ms=%lld\n", node_cluster_id(node), (long long)(rt_wall_ms() - s->start_ms));
     fflush(stdout);
 }
