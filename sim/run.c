@@ -19,6 +19,7 @@ enum {
     CALM_US = 10000000,       /* the load goes on, without faults */
     FINISH_US_MAX = 120000000,
     AUDIT_US_MAX = 600000000,
+    SETTLED_US = 5000000,     /* a stop does not wait for groups that are still loading: what they hold goes with the process */
     CHOICES_MAX = 1 << 18,    /* of a disk whose power fails */
 };
 
@@ -30,7 +31,7 @@ struct run {
     struct life *life; /* NULL: it is down, until `up_us` */
     struct load *load;
     struct profile profile;
-    uint64_t up_us, life_us; /* life_us: since when its state is what it is */
+    uint64_t up_us, life_us, ready_us; /* life_us: since when its state is what it is; ready_us: when it got ready last */
     enum life_state seen;
     bool over; /* a promise was broken so badly that going on makes no sense */
 };
@@ -128,7 +129,7 @@ static void bury(struct run *r, uint64_t down_us)
 
     r->life = NULL;
     r->up_us = sim_now_us(r->sim) + down_us;
-    if (forgotten) {
+    if (forgotten && sim_now_us(r->sim) > r->ready_us + SETTLED_US) {
         snprintf(text, sizeof text, "after a clean stop %zu bytes were not given back", forgotten);
         broken(r, "memory", text);
     }
@@ -167,6 +168,8 @@ static void attend(struct run *r)
         r->seen = life_state(r->life);
         r->life_us = now;
         tell_format(r, "THE NODE %s", names[r->seen]);
+        if (r->seen == LIFE_READY)
+            r->ready_us = now;
     }
     if (r->seen == LIFE_DEAD || r->seen == LIFE_STOPPED)
         bury(r, 1 + sim__random_below(r->sim, 3000000));
