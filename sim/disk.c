@@ -65,7 +65,6 @@ struct disk {
     void *context;
     struct disk_faults faults;
     bool full;
-    uint64_t stalled_us;
 };
 
 struct disk_file {
@@ -236,7 +235,7 @@ static size_t node_span(const struct node *node)
     return span;
 }
 
-/* The sizes that the file had on the way; one that grew by more than a unit may stop at every unit. */
+/* The sizes that the file had on the way; one that grew by more than a unit may stop at every unit (as far as there is room to say so). */
 static uint32_t node_sizes(const struct node *node, uint32_t unit, size_t sizes[static STEPS_MAX])
 {
     uint32_t count = 0;
@@ -244,12 +243,11 @@ static uint32_t node_sizes(const struct node *node, uint32_t unit, size_t sizes[
     sizes[count++] = node->kept.size;
     for (size_t i = 0; i < node->changes_count; i++) {
         size_t was = node->changes[i].was, after = size_after(&node->changes[i]);
-        for (size_t at = (was / unit + 1) * unit; at < after; at += unit) {
-            ASSERT(count < STEPS_MAX - 1);
+        for (size_t at = (was / unit + 1) * unit; at < after && count < STEPS_MAX / 2; at += unit)
             sizes[count++] = at;
-        }
-        ASSERT(count < STEPS_MAX);
-        if (after != sizes[count - 1])
+        if (count == STEPS_MAX)
+            sizes[count - 1] = after;
+        else if (after != sizes[count - 1])
             sizes[count++] = after;
     }
     return count;
@@ -404,8 +402,6 @@ static struct node *find_node(struct disk *disk, const char *path)
 
 static int enter(struct disk *disk, enum fs_call call, const char *path)
 {
-    if (happens(disk, disk->faults.stalls))
-        disk->stalled_us += draw(disk, disk->faults.stall_us_max + UINT64_C(1));
     return disk->hook ? disk->hook(disk->context, call, path) : 0;
 }
 
@@ -815,10 +811,13 @@ static void node_kill(const struct node *node)
     table_kill(&twin->now_entries, &node->now_entries);
     table_kill(&twin->entry_changes, &node->entry_changes);
     content_copy(&twin->kept, &node->kept);
-    content_copy(&twin->now, &node->kept);
+    content_copy(&twin->now, &node->now);
+    twin->changes = sim__alloc(node->changes_count, sizeof *twin->changes);
+    twin->changes_count = twin->changes_room = node->changes_count;
     for (size_t i = 0; i < node->changes_count; i++) {
-        const struct change *change = &node->changes[i];
-        node_change(twin, change->offset, change->size, change->bytes ? copied(change->bytes, change->size) : NULL);
+        twin->changes[i] = node->changes[i];
+        if (node->changes[i].bytes)
+            twin->changes[i].bytes = copied(node->changes[i].bytes, node->changes[i].size);
     }
 }
 
@@ -882,14 +881,6 @@ void disk_set_faults(struct fs *fs, const struct disk_faults *faults)
 {
     disk_of(fs)->faults = *faults;
     disk_of(fs)->full = false;
-}
-
-uint64_t disk_stalled_us(struct fs *fs)
-{
-    uint64_t us = disk_of(fs)->stalled_us;
-
-    disk_of(fs)->stalled_us = 0;
-    return us;
 }
 
 /* Picks one of the files below that fit, each equally likely. */

@@ -40,15 +40,10 @@ struct disk_faults {
     uint32_t write_short;   /* EIO after a part was written */
     uint32_t sync_keeps;    /* EIO; of what was written some is on the disk, the rest never will be; readers still see all of it */
     uint32_t sync_drops;    /* EIO; as before, but readers see what is on the disk */
-    uint32_t stalls;        /* of any call */
-    uint32_t stall_us_max;
     uint64_t no_space_at;   /* write: ENOSPC after a part was written, from then on too */
     uint64_t no_files_at;   /* open: EMFILE, once */
 };
 void disk_set_faults(struct fs *fs, const struct disk_faults *faults);
-
-/* Virtual time that calls stalled for since this was asked last. */
-uint64_t disk_stalled_us(struct fs *fs);
 
 /* Breaks what is on the disk, somewhere in a file whose name ends in `suffix`: a bit, or a whole sector that becomes zeros. False: there is no such file. */
 enum disk_rot { DISK_FLIP, DISK_ZERO };

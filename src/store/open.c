@@ -3,8 +3,9 @@
  *
  * What is there is named by its files: every <20 digits>.log is a segment, in order of its base offset. Segments whose successor
  * begins below the recovery point were synced with their indexes and are believed (an index that is missing or cannot be one is built anew); the
- * others are walked batch by batch. Leftovers of removals (.deleted) and of an unfinished compaction's first half (.cleaned) are removed; a .swap file means that Kafka's
- * cleaner was interrupted at a point that only Kafka can finish: refused. Anything else is left alone.
+ * others are walked batch by batch. Leftovers of removals (.deleted), of files that were being written (.tmp) and of an unfinished compaction's
+ * first half (.cleaned) are removed; a .swap file means that Kafka's cleaner was interrupted at a point that only Kafka can finish: refused.
+ * Anything else is left alone.
  */
 #include "store/log_int.h"
 
@@ -147,7 +148,7 @@ static enum status log_see_file(struct log *log, const char *name, int64_t now_m
 
     if (name_ends(name, ".swap"))
         return err_set(err, STATUS_CORRUPT, "%s: a compaction was interrupted: start and stop Apache Kafka on this directory once", name);
-    if (name_ends(name, ".deleted") || name_ends(name, ".cleaned"))
+    if (name_ends(name, ".deleted") || name_ends(name, ".cleaned") || name_ends(name, ".tmp"))
         return join(path, log->dir, name, err) ? err->status : fs_remove(log->fs, path, err);
     return name_offset(name, ".log", &base) ? log_add_segment(log, base, now_ms, err) : STATUS_OK;
 }

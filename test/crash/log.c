@@ -679,6 +679,35 @@ static bool check_interrupted(struct crash *c, const struct log_model *model, st
     return it.ok;
 }
 
+/* Beyond what is promised: something on the disk breaks. Then a start may refuse, but neither end in disorder nor show what was never written. */
+static bool check_rot(struct crash *c, const struct log_model *model, struct fs *disk)
+{
+    static const char *const suffixes[] = {".log", ".index", ".timeindex", ".snapshot", "checkpoint", ".metadata"};
+    uint64_t hash = disk_hash(disk) / INTERRUPTED;
+    struct fs *broken = disk_crash(disk, NULL);
+    struct log_slice slice;
+    struct err err = {0};
+    struct bench b;
+    bool ok = true;
+
+    if (disk_rot(broken, hash & 1 ? DISK_FLIP : DISK_ZERO, suffixes[hash / 2 % (sizeof suffixes / sizeof *suffixes)]) &&
+        !bench_open(&b, broken, model->epoch, &err)) {
+        struct log *log = partition_log(b.p);
+        int64_t end = model->count ? model->batches[model->count - 1].last + 1 : 0, offset, time;
+        int32_t epoch;
+        if (log_start_offset(log) > log_end_offset(log))
+            ok = crash_failure(c, "a broken log starts at %lld and ends at %lld of %lld", (long long)log_start_offset(log), (long long)log_end_offset(log), (long long)end);
+        for (int64_t at = log_start_offset(log); at < end && !log_read(log, at, INT64_MAX, 100, true, &slice, &err); at++) {
+            if (slice.file)
+                file_unref(slice.file);
+        }
+        (void)!log_find_timestamp(log, WALL_MS + WINDOW_MS / 2, &offset, &time, &epoch, &err);
+        bench_close(&b, false);
+    }
+    fs_free(broken);
+    return ok;
+}
+
 static bool log_check(struct crash *c, const void *context, struct fs *disk)
 {
     const struct log_model *model = context;
@@ -687,7 +716,7 @@ static bool log_check(struct crash *c, const void *context, struct fs *disk)
     struct err err = {0};
     bool ok;
 
-    if (disk_hash(disk) % INTERRUPTED == 0 && !check_interrupted(c, model, disk, &found))
+    if (disk_hash(disk) % INTERRUPTED == 0 && (!check_interrupted(c, model, disk, &found) || !check_rot(c, model, disk)))
         return false;
     if (bench_open(&b, disk, model->epoch, &err))
         return crash_failure(c, "%s", err.text);
