@@ -325,6 +325,7 @@ static size_t close_node(struct life *life)
     struct memory *outer = memory_enter(&life->memory);
     enum status s = node_close(life->node, &life->err);
 
+    ASSERT(s == STATUS_OK || life->state == LIFE_DEAD); /* it may die at its last call */
     config_free(life->config);
     memory_enter(outer);
     sim_kill(life->sim);

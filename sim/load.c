@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 
+#include "sim/life.h"
 #include "wire/api/fetch.h"
 #include "wire/header/response_header.h"
 
@@ -170,7 +171,7 @@ bool client_connected(struct client *c)
         return true;
     c->in_size = 0;
     c->mute = false;
-    c->wire = sim_connect(c->load->sim, 9092);
+    c->wire = sim_connect(c->load->sim, LIFE_PORT);
     if (!c->wire) {
         client_sleep(c, 500000);
         return false;

@@ -17,7 +17,6 @@ struct block {
 _Static_assert(sizeof(struct block) % 16 == 0, "what follows the head is aligned for any type");
 
 static struct memory *entered;
-static bool installed;
 
 /* The door to libc, as base/mem.c is for the broker: its functions are banned everywhere else. */
 static void *take(size_t size)
@@ -63,7 +62,6 @@ void memory_install(void)
     static const struct mem_source source = {.alloc = take, .resize = take_other, .free = give};
 
     mem_set_source(&source);
-    installed = true;
 }
 
 void memory_init(struct memory *memory)
@@ -82,7 +80,7 @@ struct memory *memory_enter(struct memory *memory)
 
 void memory_drop(struct memory *memory)
 {
-    ASSERT(installed && entered != memory);
+    ASSERT(entered != memory);
     for (struct list *node; (node = list_pop_front(&memory->blocks));)
         free(LIST_ENTRY(node, struct block, link));
     memory->bytes = 0;

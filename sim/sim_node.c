@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "node.h"
+#include "sim/life.h"
 #include "wire/apis.h"
 #include "wire/header/request_header.h"
 #include "wire/header/response_header.h"
@@ -15,83 +15,53 @@
 enum {
     BOOT_US_MAX = 60000000,
     ANSWER_US_MAX = 120000000,
-    SIM_PORT = 9092,
     SIM_SHARDS = 2,
+    SETTINGS_MAX = 32,
 };
 
 struct sim_node {
     struct sim *sim;
-    struct node *node;
-    struct config *config;
+    struct life *life;
     struct fs *fs; /* its own, or NULL */
-    bool ready, stopped;
     int32_t correlation_id;
 };
 
-static void on_ready(struct node *node, void *context)
+static bool is_settled(void *context)
 {
-    ((struct sim_node *)context)->ready = true;
+    enum life_state state = life_state(((struct sim_node *)context)->life);
+
+    return state != LIFE_BOOTING && state != LIFE_STOPPING;
 }
 
-static void on_stopped(struct node *node, void *context)
+/* Lets time pass until the node is as it should be (asserted). */
+static void settle(struct sim_node *n, enum life_state state)
 {
-    ((struct sim_node *)context)->stopped = true;
-}
+    bool settled = sim_run_until(n->sim, is_settled, n, BOOT_US_MAX);
 
-static void on_failed(struct node *node, const struct err *err, void *context)
-{
-    fprintf(stderr, "the node failed: %s\n", err->text);
-    assert_failed("the node starts", __FILE__, __LINE__);
-}
-
-static bool is_ready(void *context)
-{
-    return ((struct sim_node *)context)->ready;
-}
-
-static bool is_stopped(void *context)
-{
-    return ((struct sim_node *)context)->stopped;
-}
-
-static void on_start(struct shard *shard, void *context)
-{
-    node_start_shard(((struct sim_node *)context)->node, shard);
+    if (life_state(n->life) == LIFE_FAILED)
+        fprintf(stderr, "the node failed: %s\n", life_error(n->life));
+    ASSERT(settled && life_state(n->life) == state);
 }
 
 struct sim_node *sim_node_new(uint64_t seed, struct fs *fs, ...)
 {
     struct sim_node *n = mem_alloc(1, sizeof *n);
-    struct sim_options world = {.shards = SIM_SHARDS, .fs = fs, .on_start = on_start, .context = n};
-    struct node_hooks hooks = {.ready = on_ready, .stopped = on_stopped, .failed = on_failed, .context = n};
-    struct broker_options options = {.shards = SIM_SHARDS, .wall_ms = 1700000000000, .host = "localhost"};
-    struct err err;
-    const char *set;
-    enum status s;
+    const char *settings[SETTINGS_MAX] = {NULL};
+    struct life_options how = {.disk = fs, .settings = settings, .seed = seed, .shards = SIM_SHARDS};
+    size_t count = 0;
     va_list sets;
 
-    ASSERT(n && (n->config = config_new()) != NULL);
-    s = config_set_builtin(n->config, &err);
-    if (s == STATUS_OK)
-        s = config_set(n->config, STR_LIT("log.dirs=/data"), &err);
+    ASSERT(n);
     va_start(sets, fs);
-    while (s == STATUS_OK && (set = va_arg(sets, const char *)))
-        s = config_set(n->config, str_from(set), &err);
+    while ((settings[count] = va_arg(sets, const char *)))
+        ASSERT(++count < SETTINGS_MAX);
     va_end(sets);
-    if (s == STATUS_OK)
-        s = config_finish(n->config, &err);
-    ASSERT(s == STATUS_OK);
     if (!fs)
-        ASSERT((world.fs = n->fs = fs = fs_mem_new()) != NULL);
-    memcpy(options.entropy, &seed, sizeof seed);
-    options.config = n->config;
-    options.fs = fs;
-    s = node_open(&options, &hooks, &n->node, &err);
-    if (s)
-        fprintf(stderr, "%s\n", err.text);
-    ASSERT(s == STATUS_OK);
-    n->sim = sim_new(seed, &world);
-    ASSERT(n->sim && sim_run_until(n->sim, is_ready, n, BOOT_US_MAX));
+        ASSERT((how.disk = n->fs = fs_mem_new()) != NULL);
+    how.sim = n->sim = sim_new(seed, &(struct sim_options){.shards = SIM_SHARDS, .fs = how.disk});
+    sim_kill(n->sim);
+    n->life = life_begin(&how);
+    settle(n, LIFE_READY);
     return n;
 }
 
@@ -102,7 +72,7 @@ struct sim *sim_node_sim(struct sim_node *n)
 
 struct sim_client *sim_node_connect(struct sim_node *n)
 {
-    struct sim_client *c = sim_connect(n->sim, SIM_PORT);
+    struct sim_client *c = sim_connect(n->sim, LIFE_PORT);
 
     ASSERT(c);
     return c;
@@ -110,19 +80,12 @@ struct sim_client *sim_node_connect(struct sim_node *n)
 
 void sim_node_stop(struct sim_node *n)
 {
-    struct err err;
-    enum status s;
-
-    node_stop(n->node);
-    ASSERT(sim_run_until(n->sim, is_stopped, n, BOOT_US_MAX));
-    s = node_close(n->node, &err);
-    if (s)
-        fprintf(stderr, "%s\n", err.text);
-    ASSERT(s == STATUS_OK);
+    life_stop(n->life);
+    settle(n, LIFE_STOPPED);
+    life_end(n->life);
     sim_free(n->sim);
     if (n->fs)
         fs_free(n->fs);
-    config_free(n->config);
     mem_free(n);
 }
 
