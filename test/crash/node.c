@@ -124,6 +124,7 @@ static struct bytes_view batch_of(struct node_world *w, const struct node_model 
 {
     size_t capacity = BATCH_OVERHEAD + (size_t)count * 200;
     uint8_t *bytes = arena_alloc(&w->arena, capacity, 1), value[150] = {0};
+    const struct bytes_view none = {NULL, 0};
     struct batch_builder b;
     bool fits = bytes, once = partition == ONCE;
 
@@ -131,7 +132,7 @@ static struct bytes_view batch_of(struct node_world *w, const struct node_model 
     for (int32_t i = 0; i < count && fits; i++) {
         int64_t offset = base + i;
         memcpy(value, &offset, sizeof offset);
-        fits = batch_builder_add(&b, i, WALL_MS + offset * 200, (struct bytes_view){NULL, 0}, (struct bytes_view){value, sizeof value}, (struct bytes_view){NULL, 0});
+        fits = batch_builder_add(&b, i, WALL_MS + offset * 200, none, (struct bytes_view){value, sizeof value}, none);
     }
     ASSERT(fits);
     return batch_builder_finish(&b, 0, -1, once ? model->producer_id : -1, once ? model->producer_epoch : -1, once ? (int32_t)base : -1);
@@ -427,7 +428,8 @@ static bool check_batches(struct crash *c, struct node_world *w, int32_t partiti
             if (record.offset < *at)
                 continue;
             if (record.offset != *at || value != *at)
-                return crash_failure(c, "partition %d has at offset %lld, after %lld, the record %lld", partition, (long long)record.offset, (long long)*at - 1, (long long)value);
+                return crash_failure(c, "partition %d has at offset %lld, after %lld, the record %lld", partition, (long long)record.offset,
+                                     (long long)*at - 1, (long long)value);
             ++*at;
         }
         record_cursor_free(cursor);
