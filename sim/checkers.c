@@ -430,13 +430,19 @@ static void check_committed(struct check *c, const struct op *told)
 
 static void check_groups(struct check *c)
 {
-    for (size_t i = 0; i < c->ops_count; i++) {
+    size_t count = 0;
+
+    for (size_t i = 0; i < c->ops_count; i++) /* the last check: the other operations are not needed any more */
+        if (c->ops[i]->kind == OP_COMMIT || c->ops[i]->kind == OP_COMMITTED || c->ops[i]->kind == OP_OWN)
+            c->ops[count++] = c->ops[i];
+    c->ops_count = count;
+    for (size_t i = 0; i < count; i++) {
         const struct op *a = c->ops[i];
         if (a->outcome != OP_OK)
             continue;
         if (a->kind == OP_COMMITTED)
             check_committed(c, a);
-        for (size_t k = 0; a->kind == OP_OWN && k < c->ops_count; k++) {
+        for (size_t k = 0; a->kind == OP_OWN && k < count; k++) {
             const struct op *b = c->ops[k];
             if (b->group != a->group || b->outcome != OP_OK)
                 continue;
