@@ -11,10 +11,11 @@
 #include "rt/fs.h"
 #include "rt/log.h"
 #include "rt/run.h"
+#include "store/store.h"
 
 enum {
     CONFIG_FILE_MAX = 1024 * 1024,
-    JOB_THREADS = 2,                         /* a shard: commits of different logs overlap */
+    JOB_THREADS = 3,                         /* a shard: the journal, the syncing that it owes, and a commit that rolls */
     BUFFER_BUDGET = 512 * 1024 * 1024,       /* received bytes of all shards: five of the largest requests */
     SETS_MAX = 256,
     HOST_NAME_MAX_SIZE = 256,
@@ -169,7 +170,7 @@ static void on_signal(struct shard *shard, int signal, void *context)
 static enum status run(struct serving *s, struct fs *fs, struct err *err)
 {
     struct node_hooks hooks = {.ready = ready, .stopped = stopped, .failed = failed, .context = s};
-    struct broker_options broker = {.config = s->config, .fs = fs, .shards = s->shards, .wall_ms = s->start_ms, .host = s->host};
+    struct broker_options broker = {.config = s->config, .fs = fs, .shards = s->shards, .wall_ms = s->start_ms, .journal = s->memory ? 0 : STORE_JOURNAL_SIZE, .host = s->host};
     struct rt_options rt = {.shards = s->shards,
                             .job_threads = JOB_THREADS,
                             .buffer_budget = BUFFER_BUDGET / s->shards,

@@ -208,6 +208,7 @@ enum status broker_open(const struct broker_options *o, struct broker **out, str
     broker->config = o->config;
     broker->fs = o->fs;
     broker->shards = o->shards;
+    broker->journal = o->journal;
     broker->node_id = config_node_id(o->config);
     broker->opened_wall_ms = o->wall_ms;
     broker->seed = hash_bytes(0, o->entropy, sizeof o->entropy);
@@ -294,6 +295,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     if (!b->store || !b->sessions || !b->groups)
         return err_set(err, STATUS_NO_MEMORY, "no memory for shard %u", shard_id(shard));
     store_on_offline(b->store, broker_offline);
+    store_use_journal(b->store, broker->journal);
     broker_listen(b);
     broker_arm_housekeeping(b);
     return broker_open_partitions(b, err);

@@ -19,6 +19,7 @@ struct broker_options {
     unsigned shards;        /* 1 .. SHARDS_MAX */
     uint8_t entropy[32];    /* unpredictable: ids of a new directory, seeds of maps */
     int64_t wall_ms;
+    size_t journal;         /* bytes of each shard's journal; 0: none */
     const char *host;       /* this machine's name: advertised where a listener is bound to every address */
 };
 

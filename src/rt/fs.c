@@ -33,7 +33,11 @@ void fs_free(struct fs *fs)
 
 enum status fs_open(struct fs *fs, const char *path, unsigned flags, struct file **file, struct err *err)
 {
-    return fs->backend->open(fs, path, flags, file, err);
+    enum status status = fs->backend->open(fs, path, flags, file, err);
+
+    if (status == STATUS_OK)
+        (*file)->syncs = (flags & FS_DURABLE) && !(*file)->durable;
+    return status;
 }
 
 enum status fs_mkdir(struct fs *fs, const char *path, struct err *err)
@@ -176,6 +180,7 @@ bool file__init(struct file *file, const struct fs_backend *backend, int fd, con
 {
     file->backend = backend;
     file->fd = fd;
+    file->durable = file->syncs = false;
     atomic_init(&file->refs, 1);
     atomic_init(&file->broken, false);
     file->path = mem_copy(path, strlen(path));
@@ -213,7 +218,10 @@ enum status file_write(struct file *file, uint64_t offset, const struct bytes_vi
 {
     enum status status;
 
-    return file_broken(file, "write", &status, err) ? status : file->backend->file_write(file, offset, pieces, count, err);
+    if (file_broken(file, "write", &status, err))
+        return status;
+    status = file->backend->file_write(file, offset, pieces, count, err);
+    return status == STATUS_OK && file->syncs ? file_sync(file, err) : status;
 }
 
 enum status file_sync(struct file *file, struct err *err)

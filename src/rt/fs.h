@@ -14,6 +14,7 @@
 #include "base/view.h"
 
 #define FS_PATH_MAX 4096
+#define FS_BLOCK 4096 /* what a disk writes at once: FS_DURABLE */
 
 struct fs;
 struct file;
@@ -23,6 +24,7 @@ enum fs_open {
     FS_WRITE = 1,     /* read and write */
     FS_CREATE = 2,    /* make it when it is not there (implies FS_WRITE) */
     FS_EXCLUSIVE = 4, /* with FS_CREATE: STATUS_EXISTS when it is there */
+    FS_DURABLE = 8,   /* with FS_WRITE: a file_write is durable when it returns; memory, offset and size of each piece are multiples of FS_BLOCK */
 };
 
 struct fs *fs_posix_new(void);

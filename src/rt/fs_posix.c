@@ -38,6 +38,7 @@ static enum status posix_open(struct fs *fs, const char *path, unsigned flags, s
 {
     int how = O_CLOEXEC | (flags & (FS_WRITE | FS_CREATE) ? O_RDWR : O_RDONLY);
     struct file *file = mem_alloc(1, sizeof *file);
+    bool durable;
     int fd;
 
     if (flags & FS_CREATE)
@@ -46,7 +47,12 @@ static enum status posix_open(struct fs *fs, const char *path, unsigned flags, s
         how |= O_EXCL;
     if (!file)
         return fs__failed(err, ENOMEM, "open", path);
+    if (flags & FS_DURABLE)
+        how |= O_DIRECT | O_DSYNC;
     fd = open(path, how, 0644);
+    durable = fd >= 0 && (flags & FS_DURABLE);
+    if (fd < 0 && errno == EINVAL && (flags & FS_DURABLE)) /* a file system without direct writes; it may have made the file */
+        fd = open(path, (how & ~(O_DIRECT | O_DSYNC | O_EXCL)), 0644);
     if (fd < 0) {
         mem_free(file);
         return fs__failed(err, errno, "open", path);
@@ -56,6 +62,7 @@ static enum status posix_open(struct fs *fs, const char *path, unsigned flags, s
         mem_free(file);
         return fs__failed(err, ENOMEM, "open", path);
     }
+    file->durable = durable;
     *out = file;
     return STATUS_OK;
 }

@@ -145,7 +145,7 @@ static enum status commit_roll(struct commit *c, struct err *err)
     struct fs *fs = c->log->fs;
     const char *dir = c->log->dir;
 
-    if (c->seal && !c->sync && sync_data(c, c->seal->base, err))
+    if (c->seal && sync_data(c, c->seal->base, err)) /* the journal may owe it, or nobody synced it at all */
         return err->status;
     if (c->seal && segment_save(c->seal, fs, dir, err))
         return err->status;
@@ -154,24 +154,24 @@ static enum status commit_roll(struct commit *c, struct err *err)
     return fs_sync_dir(fs, dir, err);
 }
 
-static enum status commit_files(struct commit *c, struct err *err)
+enum status log__commit_files(struct commit *c, struct err *err)
 {
     if (c->make && commit_roll(c, err))
         return err->status;
     if (c->epochs.data && log__save_epochs(c->log->fs, c->log->dir, c->epochs, err))
         return err->status;
-    if (!c->pieces_count)
+    if (!c->pieces_count && !c->flush)
         return STATUS_OK;
     if ((!c->file && open_data(c, c->base, &c->file, err)) || file_write(c->file, c->position, c->pieces, c->pieces_count, err))
         return err->status;
-    return c->sync ? file_sync(c->file, err) : STATUS_OK;
+    return c->sync && !c->journaled ? file_sync(c->file, err) : STATUS_OK;
 }
 
 static void commit_work(struct io_job *job)
 {
     struct commit *c = LIST_ENTRY(job, struct commit, job);
 
-    c->status = commit_files(c, &c->err);
+    c->status = log__commit_files(c, &c->err);
 }
 
 /* --- the group ------------------------------------------------------------------------------------------------------------- */
@@ -228,7 +228,9 @@ static void commit_start(struct log *log)
         c->epochs = epochs_format(&log->epochs);
         log->epochs.dirty = !c->epochs.data;
     }
-    io_job_submit(shard_io(store__shard(log->store)), &c->job);
+    c->journaled = journal_take(log->home->journal, c);
+    if (!c->journaled)
+        io_job_submit(shard_io(store__shard(log->store)), &c->job);
 }
 
 /* From the segment that is full to the next one, whose files this commit makes. */
@@ -255,7 +257,9 @@ void log__commit(struct log *log)
         next = segment_after(log, next);
     }
     commit_gather(log, c, next);
-    if (c->make || c->pieces_count)
+    c->flush = log->flush;
+    log->flush = false;
+    if (c->make || c->pieces_count || c->flush)
         commit_start(log);
     else
         log__check_idle(log);
@@ -294,13 +298,17 @@ static void commit_succeeded(struct log *log, struct commit *c)
         log->written += c->size;
         log->durable = newest->last_offset + 1;
     }
-    if (c->sync)
+    if (c->sync && !c->journaled)
         log->synced = log->durable;
 }
 
 static void commit_done(struct shard *here, struct io_job *job)
 {
-    struct commit *c = LIST_ENTRY(job, struct commit, job);
+    log__commit_done(here, LIST_ENTRY(job, struct commit, job));
+}
+
+void log__commit_done(struct shard *here, struct commit *c)
+{
     struct log *log = c->log;
     struct list appends;
 
@@ -338,7 +346,7 @@ void log__fail_queue(struct log *log)
 
 bool log__idle(const struct log *log)
 {
-    return list_empty(&log->queue) && !log->commit.busy && !log->burials &&
+    return list_empty(&log->queue) && !log->commit.busy && !log->jobs &&
            (log->writing == log->last || !log->store || store__offline(log->home));
 }
 
@@ -348,6 +356,11 @@ void log__check_idle(struct log *log)
 
     if (!mail || !log__idle(log))
         return;
+    if (journal_owes(log) && !store__offline(log->home)) { /* else the journal might sync it at any time, until it is closed */
+        log->flush = true;
+        store__wants_commit(log);
+        return;
+    }
     log->idle = NULL;
     shard_post(store__shard(log->store), store__shard(log->store), mail);
 }

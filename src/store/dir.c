@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "rt/log.h"
+#include "store/journal.h"
 #include "store/text.h"
 
 enum { CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
@@ -63,6 +64,8 @@ static bool entry_parse(const char *name, struct log_dir_entry *entry)
 
 static bool root_file(const char *name)
 {
+    if (journal_named(name))
+        return true;
     for (size_t i = 0; i < sizeof root_files / sizeof *root_files; i++) {
         if (strcmp(name, root_files[i]) == 0)
             return true;
@@ -236,12 +239,26 @@ static enum status dir_make(struct log_dir *dir, struct err *err)
     return dir->path[0] == '/' ? STATUS_OK : fs_sync_dir(dir->fs, ".", err);
 }
 
+/* After a clean stop a journal is of no use, and who came after it, Kafka perhaps, has written more. Gone before the marker goes. */
+static enum status dir_journals(struct log_dir *dir, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (join(path, dir->path, clean_name, err))
+        return err->status;
+    if (!fs_exists(dir->fs, path) && journal_replay(dir->fs, dir->path, dir->entries, dir->count, err))
+        return err->status;
+    return journal_remove_all(dir->fs, dir->path, err);
+}
+
 static enum status dir_load(struct log_dir *dir, struct err *err)
 {
     if (dir_make(dir, err) || dir_lock(dir, err) || dir_list(dir, err))
         return err->status;
     if (checkpoint_read(dir, "recovery-point-offset-checkpoint", offsetof(struct log_dir_entry, recovery_point), err) ||
         checkpoint_read(dir, "log-start-offset-checkpoint", offsetof(struct log_dir_entry, log_start), err))
+        return err->status;
+    if (dir_journals(dir, err))
         return err->status;
     return dir_take_marker(dir, err);
 }

@@ -66,7 +66,7 @@ void log_configure(struct log *log, const struct log_config *config);
 /* An offset from which on not much (some 128 KiB) stands before `offset`. Blocking: before log_attach. */
 int64_t log_recent_offset(struct log *log, int64_t offset);
 
-/* Posts `mail` once nothing of the log is queued or under way. One at a time. */
+/* Posts `mail` once nothing of the log is queued or under way, and all of it is synced. One at a time. */
 void log_when_idle(struct log *log, struct mail *mail);
 
 /* Closes an attached or a fresh log. Nothing is outstanding (asserted). `clean`: the indexes, epochs and the producer snapshot are saved;

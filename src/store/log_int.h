@@ -13,6 +13,7 @@
 #define STORE_LOG_INT_H
 
 #include "rt/io.h"
+#include "store/journal.h"
 #include "store/log.h"
 #include "store/segment.h"
 #include "store/store.h"
@@ -43,6 +44,9 @@ struct commit {
     struct list appends;
     enum status status;
     struct err err;
+    struct list link;            /* the journal's group */
+    bool journaled;              /* durable by the journal: the segment's file is not synced */
+    bool flush;                  /* what the journal made durable is synced in the segment; there may be no batches */
 };
 
 /* The files of removed segments: renamed at once, removed when file.delete.delay.ms has passed. */
@@ -78,7 +82,9 @@ struct log {
     struct list store_link;      /* in the store's list while it has work */
     struct commit commit;
     struct list graves;
-    unsigned burials;            /* grave jobs under way */
+    unsigned jobs;               /* under way beside the commit: of graves and of the journal */
+    struct list journal_halves[2]; /* the journal's: what it holds of this log is not yet synced in the segment */
+    bool flush;                  /* the next commit is to be one that syncs */
     struct mail *idle;
 
     void (*snapshot)(void *context, int64_t offset, struct bytes_view *content);
@@ -88,6 +94,8 @@ struct log {
 /* commit.c */
 void log__commit(struct log *log);                                 /* takes what is queued to the disk; the store calls it at the end of a turn */
 bool log__roll(struct log *log, int64_t base, int64_t now_ms);     /* a new last segment; false: no memory, or the last one is empty */
+enum status log__commit_files(struct commit *c, struct err *err) MUST_CHECK;   /* blocking */
+void log__commit_done(struct shard *here, struct commit *c);
 void log__fail_queue(struct log *log);                             /* its directory is offline */
 void log__check_idle(struct log *log);
 bool log__idle(const struct log *log);
@@ -104,6 +112,7 @@ enum status log__know_times(struct log *log, struct segment *seg, struct err *er
 struct store_dir {
     struct list link; /* the store's, once a log was attached */
     bool offline;
+    struct journal *journal; /* NULL: each log syncs for itself */
     size_t size;
     char path[];      /* of `size` bytes and a zero */
 };
@@ -112,6 +121,7 @@ struct store_dir *store__dir_new(const char *log_dir) __attribute__((warn_unused
 struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh);
 bool store__offline(const struct store_dir *dir);
 void store__wants_commit(struct log *log);
+void store__commit_waiting(struct store *store); /* a journal's group is back: what waited for it may commit */
 void store__failed(struct log *log, const struct err *why);
 struct shard *store__shard(const struct store *store);
 enum durability store__durability(const struct store *store);

@@ -54,6 +54,9 @@ static struct log *log_new(const struct log_open *how)
     list_init(&log->queue);
     list_init(&log->store_link);
     list_init(&log->graves);
+    list_init(&log->journal_halves[0]);
+    list_init(&log->journal_halves[1]);
+    list_init(&log->commit.link);
     list_init(&log->commit.appends);
     for (size_t i = 0; i < MARKS; i++)
         log->marks[i].offset = -1;
@@ -396,7 +399,7 @@ enum status log_close(struct log *log, bool clean, struct err *err)
 {
     enum status status = STATUS_OK;
 
-    ASSERT(list_empty(&log->queue) && !log->commit.busy && !log->burials);
+    ASSERT(list_empty(&log->queue) && !log->commit.busy && !log->jobs);
     if (clean && log->store && store__offline(log->home))
         status = err_set(err, STATUS_KAFKA_STORAGE_ERROR, "the log directory is offline");
     else if (clean)
@@ -404,6 +407,7 @@ enum status log_close(struct log *log, bool clean, struct err *err)
     if (status)
         (void)err_wrap(err, "close log %s", log->dir);
     list_remove(&log->store_link);
+    journal_forget(log, clean && status);
     log_free(log);
     return status;
 }

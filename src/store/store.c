@@ -11,6 +11,7 @@ struct store {
     struct mail turn_end;
     bool turn_end_asked;
     struct list dirs;
+    size_t journal_size; /* 0: no journals */
     void (*offline)(struct shard *here, const char *log_dir, const struct err *why);
 };
 
@@ -29,8 +30,11 @@ struct store *store_new(struct shard *shard, enum durability durability)
 
 void store_free(struct store *store)
 {
-    for (struct list *node = list_pop_front(&store->dirs); node; node = list_pop_front(&store->dirs))
-        mem_free(LIST_ENTRY(node, struct store_dir, link));
+    for (struct list *node = list_pop_front(&store->dirs); node; node = list_pop_front(&store->dirs)) {
+        struct store_dir *dir = LIST_ENTRY(node, struct store_dir, link);
+        journal_free(dir->journal);
+        mem_free(dir);
+    }
     mem_free(store);
 }
 
@@ -44,6 +48,11 @@ enum durability store__durability(const struct store *store)
     return store->durability;
 }
 
+void store_use_journal(struct store *store, size_t size)
+{
+    store->journal_size = size;
+}
+
 /* --- commits --------------------------------------------------------------------------------------------------------------- */
 
 static void store_turn_end(struct shard *here, struct mail *mail)
@@ -54,13 +63,28 @@ static void store_turn_end(struct shard *here, struct mail *mail)
     store->turn_end_asked = false;
     list_init(&wanting);
     list_move_all(&wanting, &store->wanting);
+    LIST_EACH(at, &store->dirs)
+        journal_begin(LIST_ENTRY(at, struct store_dir, link)->journal);
     for (struct list *node = list_pop_front(&wanting); node; node = list_pop_front(&wanting)) {
         struct log *log = LIST_ENTRY(node, struct log, store_link);
         if (log->home->offline)
             log__fail_queue(log);
+        else if (journal_busy(log->home->journal))
+            list_push_back(&store->wanting, node);
         else
             log__commit(log);
     }
+    LIST_EACH(at, &store->dirs)
+        journal_submit(LIST_ENTRY(at, struct store_dir, link)->journal);
+}
+
+static void ask_turn_end(struct store *store)
+{
+    if (store->turn_end_asked)
+        return;
+    store->turn_end_asked = true;
+    store->turn_end.run = store_turn_end;
+    shard_at_turn_end(store->shard, &store->turn_end);
 }
 
 void store__wants_commit(struct log *log)
@@ -69,11 +93,13 @@ void store__wants_commit(struct log *log)
 
     if (list_empty(&log->store_link))
         list_push_back(&store->wanting, &log->store_link);
-    if (store->turn_end_asked)
-        return;
-    store->turn_end_asked = true;
-    store->turn_end.run = store_turn_end;
-    shard_at_turn_end(store->shard, &store->turn_end);
+    ask_turn_end(store);
+}
+
+void store__commit_waiting(struct store *store)
+{
+    if (!list_empty(&store->wanting))
+        ask_turn_end(store);
 }
 
 /* --- log directories ------------------------------------------------------------------------------------------------------- */
@@ -110,6 +136,8 @@ struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh)
         mem_free(fresh);
         return dir;
     }
+    if (store->journal_size && store->durability == DURABILITY_SYNC)
+        fresh->journal = journal_new(store, fresh->path, store->journal_size); /* without memory, none */
     list_push_back(&store->dirs, &fresh->link);
     return fresh;
 }

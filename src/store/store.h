@@ -3,7 +3,7 @@
  *
  * Commit: log_append only queues. At the end of the shard's turn the store submits, for each log with queued appends and none under
  * way, one job that writes them all with one call and syncs the file; while it runs the next turns gather. No timer.
- * (A journal that makes one sync serve all logs will stand behind this same face.)
+ * With a journal (journal.h) all of the shard's logs share one job and one sync, once there is enough to commit.
  *
  * A log directory fails as a whole: after a failed write or sync every append to any of its logs, also one under way, completes with
  * KAFKA_STORAGE_ERROR; nothing is retried.
@@ -24,7 +24,12 @@ struct log;
 enum durability { DURABILITY_SYNC, DURABILITY_ASYNC }; /* barnabas.durability: acknowledge after, or before, the sync */
 
 struct store *store_new(struct shard *shard, enum durability durability);
+/* After all its logs were closed. The journals are removed: what they hold is synced. */
 void store_free(struct store *store);
+
+/* From now on a shard and log directory that has much to commit has a journal (journal.h) of this size. Before the first log is attached. */
+#define STORE_JOURNAL_SIZE ((size_t)128 << 20) /* two halves: while one is filled at a gigabyte in seconds, the other's segments are synced */
+void store_use_journal(struct store *store, size_t size);
 
 /* `offline` runs once when a log directory fails. */
 void store_on_offline(struct store *store, void (*offline)(struct shard *here, const char *log_dir, const struct err *why));

@@ -71,7 +71,7 @@ static void buried(struct shard *here, struct io_job *job)
     struct grave *grave = LIST_ENTRY(job, struct grave, job);
     struct log *log = grave->log;
 
-    log->burials--;
+    log->jobs--;
     if (grave->renamed) {
         mem_free(grave);
     } else {
@@ -84,7 +84,7 @@ static void buried(struct shard *here, struct io_job *job)
 static void grave_submit(struct log *log, struct grave *grave)
 {
     grave->job = (struct io_job){.work = bury, .done = buried, .lane = log};
-    log->burials++;
+    log->jobs++;
     io_job_submit(shard_io(store__shard(log->store)), &grave->job);
 }
 
@@ -168,10 +168,13 @@ static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
     grave_submit(log, grave);
 }
 
-/* A log that took nothing since the last time gives its descriptors back. */
+/* A log that took nothing since the last time gives its descriptors back, once all of it is synced. */
 static void close_idle(struct log *log)
 {
-    if (log->marks_next == log->marks_seen && !log->commit.busy) {
+    if (log->marks_next == log->marks_seen && journal_owes(log)) {
+        log->flush = true;
+        store__wants_commit(log);
+    } else if (log->marks_next == log->marks_seen && !log->commit.busy) {
         segment_close(log->last);
         if (log->reading)
             segment_close(log->reading);

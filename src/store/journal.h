@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A journal: one sync for all the logs that a shard has in one log directory.
+ *
+ * An append to a file and its sync cost a commit of the file system's own journal, because the file grows. So the batches of a turn, of all logs,
+ * are first written one behind the other into a file that does not grow: one write of whole blocks, durable on return, and acknowledged. The
+ * segments get the same bytes through the page cache, for readers, and are synced long after.
+ *
+ *   barnabas-journal-<shard>    [head][ half: group group group .. ][ half: group group .. ]      format: docs/formats/journal.md
+ *
+ * While one half is filled, the logs that have bytes in the other are synced, one after the other; then that half is free to be filled again.
+ * Never is a half overwritten before; when it is not free in time, commits go the slow way (log_int.h), which is always right.
+ *
+ * Invariants
+ * 1. A group is durable in the journal before a segment gets a byte of it, and complete in both before any of it is acknowledged.
+ * 2. What the journal owes a log lies in one segment, the log's last one: a roll syncs the segment that it ends before it makes the next.
+ * 3. The header of each group tells the oldest group that is still needed; those from it on are there, or a disk has lost them.
+ *
+ * So recovery is to write each frame again where it was: it asks nothing of a log but its folder, its topic id and its last segment. It comes
+ * before any log is opened; logs then find in their segments what was acknowledged, and nothing that came after.
+ *
+ * The file is made by a job after the first commits, so that an idle shard has none, and is removed at a clean stop. Commits of one log that are
+ * large, that roll, or that begin an epoch do not go through it.
+ */
+#ifndef STORE_JOURNAL_H
+#define STORE_JOURNAL_H
+
+#include "base/err.h"
+#include "rt/fs.h"
+#include "store/dir.h"
+#include "store/store.h"
+
+struct journal;
+struct commit;
+
+struct journal *journal_new(struct store *store, const char *dir, size_t size) __attribute__((warn_unused_result)); /* NULL: no memory. dir: borrowed */
+/* NULL is allowed, here and below: no journal. Removes the file, unless a log that it owes was not closed well. */
+void journal_free(struct journal *journal);
+
+/* The end of a turn: begin; each commit is offered (false: it is to go on its own); submit. */
+void journal_begin(struct journal *journal);
+bool journal_busy(const struct journal *journal); /* a group is under way, or this one is full: what wants a commit waits */
+bool journal_take(struct journal *journal, struct commit *c);
+void journal_submit(struct journal *journal);
+
+bool journal_owes(const struct log *log);               /* not all that is durable of it is synced in its segment */
+void journal_forget(struct log *log, bool owes);        /* the log is closed; owes: what it has in the journal is still needed */
+
+/* At the opening of a log directory that was not stopped cleanly: everything that journals of any shards hold is put into the segments and
+ * synced, and the entries' recovery points are moved behind it. STATUS_CORRUPT: a group is missing, or a segment has other records. */
+enum status journal_replay(struct fs *fs, const char *dir, struct log_dir_entry *entries, size_t count, struct err *err) MUST_CHECK;
+enum status journal_remove_all(struct fs *fs, const char *dir, struct err *err) MUST_CHECK; /* durable on return */
+bool journal_named(const char *name); /* whether it is the name of a journal, or of one that was being made */
+
+/* The layout (docs/formats/journal.md). */
+enum {
+    JOURNAL_MAGIC = 0x424e4a31,       /* "BNJ1": head and group */
+    JOURNAL_HEAD = 16,                /* u32 magic, u32 crc of what follows, u64 id */
+    JOURNAL_GROUP_HEAD = 40,          /* u32 magic, u32 crc of what follows, u64 id, sequence, oldest; u32 size, u32 frames */
+    JOURNAL_FRAME_HEAD = 40,          /* uuid topic id, i64 segment base, u64 position, u32 size, u16 name size, u16 0 */
+    JOURNAL_NAME_MAX = 255,
+};
+#define JOURNAL_PREFIX "barnabas-journal-"
+
+#endif
