@@ -192,9 +192,9 @@ bool journal_owes(const struct log *log)
     return log->home->journal && log->synced < log->durable;
 }
 
-void journal_forget(struct log *log, bool owes)
+void journal_forget(struct log *log)
 {
-    if (owes && journal_owes(log))
+    if (journal_owes(log))
         log->home->journal->kept = true;
     list_remove(&log->journal_halves[0]);
     list_remove(&log->journal_halves[1]);

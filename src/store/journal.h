@@ -43,7 +43,7 @@ bool journal_take(struct journal *journal, struct commit *c);
 void journal_submit(struct journal *journal);
 
 bool journal_owes(const struct log *log);               /* not all that is durable of it is synced in its segment */
-void journal_forget(struct log *log, bool owes);        /* the log is closed; owes: what it has in the journal is still needed */
+void journal_forget(struct log *log);                   /* the log is closed; when the journal still owes it something, the file stays */
 
 /* At the opening of a log directory that was not stopped cleanly: everything that journals of any shards hold is put into the segments and
  * synced, and the entries' recovery points are moved behind it. STATUS_CORRUPT: a group is missing, or a segment has other records. */

@@ -407,7 +407,7 @@ enum status log_close(struct log *log, bool clean, struct err *err)
     if (status)
         (void)err_wrap(err, "close log %s", log->dir);
     list_remove(&log->store_link);
-    journal_forget(log, clean && status);
+    journal_forget(log);
     log_free(log);
     return status;
 }
