@@ -419,7 +419,7 @@ enum status decide_create_topics(struct decision *d, const struct create_topics_
                                  struct create_topics_response *out)
 {
     bool excessive = too_many_partitions(d, in);
-    enum repeat *repeats = find_repeats(d, &in->topics->name, sizeof *in->topics, in->topics_count);
+    enum repeat *repeats = find_repeats(d, in->topics_count > 0 ? &in->topics->name : NULL, sizeof *in->topics, in->topics_count);
 
     create_topics_response_init(out);
     out->topics = arena_alloc(d->arena, (size_t)(in->topics_count > 0 ? in->topics_count : 0), sizeof *out->topics);
@@ -597,7 +597,7 @@ static struct verdict grow_topic(struct decision *d, const struct create_partiti
 enum status decide_create_partitions(struct decision *d, const struct create_partitions_request *in,
                                      struct create_partitions_response *out)
 {
-    enum repeat *repeats = find_repeats(d, &in->topics->name, sizeof *in->topics, in->topics_count);
+    enum repeat *repeats = find_repeats(d, in->topics_count > 0 ? &in->topics->name : NULL, sizeof *in->topics, in->topics_count);
 
     create_partitions_response_init(out);
     out->results = arena_alloc(d->arena, (size_t)(in->topics_count > 0 ? in->topics_count : 0), sizeof *out->results);
