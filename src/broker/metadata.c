@@ -164,7 +164,7 @@ static void metadata_snapshot_when_due(struct metadata *m);
 static void metadata_stopped_when_idle(struct metadata *m)
 {
     if (!m->snapshotting && list_empty(&m->queue) && !m->distributing)
-        shard_post(m->b->shard, m->b->shard, m->stopped);
+        log_when_idle(m->log, m->stopped); /* the journal may still sync what it owes the log */
 }
 
 static void delivery_back(struct shard *here, struct mail *mail)

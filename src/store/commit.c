@@ -362,6 +362,7 @@ void log__check_idle(struct log *log)
         return;
     }
     log->idle = NULL;
+    log->flush = false; /* one that was asked for is no longer owed: it must not start now */
     shard_post(store__shard(log->store), store__shard(log->store), mail);
 }
 
