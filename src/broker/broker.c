@@ -10,6 +10,7 @@
 #include "broker/broker.h"
 
 #include "base/mem.h"
+#include "broker/checkpoints.h"
 #include "broker/metadata_int.h"
 #include "broker/partitions.h"
 #include "broker/topics.h"
@@ -289,6 +290,8 @@ static void topic_deleted(struct broker_shard *b, const struct image_topic *topi
     }
     if (b->groups)
         groups_topic_deleted(b->groups, topic->id, topic->name);
+    if (b->checkpoints)
+        checkpoints_hurry(b->checkpoints);
 }
 
 static void image_changed(void *context, const struct image *image, const struct image_change *change)

@@ -21,7 +21,7 @@ struct checkpoints {
     struct checkpoint_leg *legs;
     struct checkpoint_rows *rows; /* one set a shard */
     unsigned out;
-    bool busy;
+    bool busy, again;
     struct err err;
     struct mail *stopped;
 };
@@ -119,8 +119,17 @@ static void checkpoints_round(struct shard *here, struct timer *timer);
 
 static void checkpoints_arm(struct checkpoints *c)
 {
-    timer_set(c->b->shard, &c->timer, shard_now_ms(c->b->shard) + (uint64_t)config_i64(c->b->broker->config, CONFIG_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
-              checkpoints_round);
+    uint64_t wait_ms = c->again ? 0 : (uint64_t)config_i64(c->b->broker->config, CONFIG_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS);
+
+    c->again = false;
+    timer_set(c->b->shard, &c->timer, shard_now_ms(c->b->shard) + wait_ms, checkpoints_round);
+}
+
+void checkpoints_hurry(struct checkpoints *c)
+{
+    c->again = true;
+    if (!c->busy && !c->stopped)
+        checkpoints_arm(c);
 }
 
 static void checkpoints_end(struct checkpoints *c)
@@ -173,7 +182,7 @@ static void checkpoints_collect(struct shard *here, struct mail *mail)
 
     leg->failed = false;
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp && !leg->failed; bp = broker_partition_next(b, bp))
-        if (bp->partition)
+        if (bp->partition && !bp->closing)
             leg->failed = !checkpoint_rows_add(&leg->owner->rows[leg->shard], bp);
     leg->mail.run = checkpoints_back;
     shard_post(here, leg->owner->b->shard, &leg->mail);

@@ -8,6 +8,8 @@
 
 /* On shard 0: writes them now and then (log.flush.offset.checkpoint.interval.ms), until stopped. NULL: no memory. */
 struct checkpoints *checkpoints_new(struct broker_shard *b);
+/* Writes them now: a topic was deleted, and what they say of it must not be believed of another one with its name. */
+void checkpoints_hurry(struct checkpoints *c);
 /* `done` is posted when no writing is under way; nothing is written after that. */
 void checkpoints_stop(struct checkpoints *c, struct mail *done);
 void checkpoints_free(struct checkpoints *c);
