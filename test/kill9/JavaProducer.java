@@ -10,7 +10,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 final class JavaProducer {
-    private static final int IN_FLIGHT = 200;
+    private static final int IN_FLIGHT = 20;
     private static volatile boolean stopped;
 
     public static void main(String[] args) throws Exception {

@@ -9,7 +9,7 @@ import random
 import sys
 import threading
 
-IN_FLIGHT = 200     # so that a kill finds work, and the log stays small enough to read after each
+IN_FLIGHT = 20      # so that a kill finds work, and the log stays small enough to read after each
 FOREVER_MS = 600_000
 
 
