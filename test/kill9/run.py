@@ -142,7 +142,7 @@ def kill_while_starting(server, after_s):
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rounds", type=int, default=50)
+    options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     options.add_argument("--against", choices=sorted(broker.KINDS), default="barnabas")
     options = options.parse_args()
