@@ -170,7 +170,7 @@ static void on_signal(struct shard *shard, int signal, void *context)
 static enum status run(struct serving *s, struct fs *fs, struct err *err)
 {
     struct node_hooks hooks = {.ready = ready, .stopped = stopped, .failed = failed, .context = s};
-    struct broker_options broker = {.config = s->config, .fs = fs, .shards = s->shards, .wall_ms = s->start_ms, .host = s->host};
+    struct broker_options broker = {.config = s->config, .fs = fs, .shards = s->shards, .wall_ms = s->start_ms, .journal = s->memory ? 0 : STORE_JOURNAL_SIZE, .host = s->host};
     struct rt_options rt = {.shards = s->shards,
                             .job_threads = JOB_THREADS,
                             .buffer_budget = BUFFER_BUDGET / s->shards,

@@ -138,7 +138,7 @@ static size_t put_utf8(char *to, uint32_t c)
     return n;
 }
 
-/* \uXXXX at `at` (behind the u); a surrogate pair is one character, a lone surrogate the replacement character. Returns
+/* \u and four hex digits at `at` (behind the u); a surrogate pair is one character, a lone surrogate the replacement character. Returns
  * the bytes read, 0 when malformed. */
 static size_t unicode_escape(const char *at, size_t left, uint32_t *c)
 {

@@ -2,7 +2,7 @@
  * The text format of java.util.Properties, and the one file in it that every log directory carries: meta.properties.
  *
  * Format: logical lines of key and value; `#` or `!` begins a comment; key and value are parted by `=`, `:` or blanks;
- * a backslash at the end continues the line; \t \n \r \f \uXXXX and \<any> are escapes. Of two equal keys the last
+ * a backslash at the end continues the line; \t \n \r \f \u with four hex digits, and \<any> are escapes. Of two equal keys the last
  * counts: that is the reader's business, who sees both in order.
  *
  * meta.properties says whose directory it is, so that a disk never ends up in another node or cluster:
