@@ -65,6 +65,10 @@ struct disk {
     void *context;
     struct disk_faults faults;
     bool full;
+    char rotten[FS_PATH_MAX];
+    char replaced_path[FS_PATH_MAX]; /* a file that a rename replaced, and what it was */
+    struct content replaced;
+    uint64_t replacements;
 };
 
 struct disk_file {
@@ -430,6 +434,7 @@ static void disk_free(struct fs *fs)
 {
     struct disk *disk = disk_of(fs);
 
+    mem_free(disk->replaced.data);
     node_unlink(disk->root);
     for (struct list *node = list_pop_front(&disk->nodes); node; node = list_pop_front(&disk->nodes))
         list_init(node);
@@ -495,6 +500,17 @@ static enum status disk_mkdir(struct fs *fs, const char *path, struct err *err)
     return leave(failed, "make directory", path, err);
 }
 
+/* One of those that a rename replaced, for DISK_STALE: each is equally likely. */
+static void remember_replaced(struct disk *disk, const char *path, const struct node *node)
+{
+    if (draw(disk, ++disk->replacements))
+        return;
+    ASSERT(strlen(path) < sizeof disk->replaced_path);
+    memcpy(disk->replaced_path, path, strlen(path) + 1);
+    mem_free(disk->replaced.data);
+    content_copy(&disk->replaced, &node->now);
+}
+
 /* Within one directory, as all renames here are. */
 static enum status disk_rename(struct fs *fs, const char *from, const char *to, struct err *err)
 {
@@ -511,6 +527,8 @@ static enum status disk_rename(struct fs *fs, const char *from, const char *to, 
         failed = target->directory ? ENOTEMPTY : ENOTDIR;
     if (!failed && node != target) {
         ASSERT(parent == old_parent);
+        if (target && !target->directory)
+            remember_replaced(disk, to, target);
         directory_change(parent, old_name, name, node);
     }
     return leave(failed, "rename to", to, err);
@@ -539,6 +557,8 @@ static enum status disk_sync_dir(struct fs *fs, const char *path, struct err *er
 
     if (!failed)
         failed = !node ? ENOENT : node->directory ? 0 : ENOTDIR;
+    if (!failed && (happens(disk, disk->faults.sync_keeps) || happens(disk, disk->faults.sync_drops)))
+        failed = EIO; /* the changes stay open */
     if (!failed)
         directory_sync(node);
     return leave(failed, "sync directory", path, err);
@@ -827,6 +847,9 @@ struct fs *disk_crash(struct fs *fs, const uint32_t *outcomes)
     struct list *link, *next;
 
     crashed->full = disk->full;
+    memcpy(crashed->replaced_path, disk->replaced_path, sizeof disk->replaced_path);
+    content_copy(&crashed->replaced, &disk->replaced);
+    crashed->replacements = disk->replacements;
     disk->root->twin = crashed->root;
     LIST_EACH(each, &disk->nodes) {
         struct node *node = LIST_ENTRY(each, struct node, link);
@@ -883,46 +906,109 @@ void disk_set_faults(struct fs *fs, const struct disk_faults *faults)
     disk_of(fs)->full = false;
 }
 
-/* Picks one of the files below that fit, each equally likely. */
-static void rot_pick(struct disk *disk, const struct node *directory, const char *suffix, struct node **picked, uint64_t *fit)
+struct pick { /* of the files that fit each is equally likely */
+    struct disk *disk;
+    enum disk_rot how;
+    const char *suffix;
+    uint64_t fit;
+    struct node *parent, *node;
+    const char *name;
+};
+
+static bool name_ends(const char *name, const char *suffix)
 {
+    size_t size = strlen(name), end = strlen(suffix);
+
+    return size >= end && strcmp(name + size - end, suffix) == 0;
+}
+
+static bool is_last_log(const struct node *directory, const char *name)
+{
+    if (!name_ends(name, ".log"))
+        return false;
+    for (size_t i = 0; i < directory->now_entries.count; i++) {
+        const char *other = directory->now_entries.list[i].name;
+        if (name_ends(other, ".log") && strcmp(other, name) > 0)
+            return false;
+    }
+    return true;
+}
+
+static void pick_below(struct pick *pick, struct node *directory, const char *path)
+{
+    struct disk *disk = pick->disk;
+    char below[FS_PATH_MAX];
+
     for (size_t i = 0; i < directory->now_entries.count; i++) {
         const struct entry *entry = &directory->now_entries.list[i];
-        size_t size = strlen(entry->name), end = strlen(suffix);
-        if (entry->node->directory)
-            rot_pick(disk, entry->node, suffix, picked, fit);
-        else if (entry->node->kept.size && size >= end && strcmp(entry->name + size - end, suffix) == 0 && draw(disk, ++*fit) == 0)
-            *picked = entry->node;
+        int n = snprintf(below, sizeof below, "%s/%s", path, entry->name);
+        ASSERT(n > 0 && (size_t)n < sizeof below);
+        if (entry->node->directory) {
+            pick_below(pick, entry->node, below);
+        } else if (entry->node->kept.size && name_ends(entry->name, pick->suffix) && !(pick->how == DISK_LOSE && is_last_log(directory, entry->name)) &&
+                   draw(disk, ++pick->fit) == 0) {
+            pick->parent = directory;
+            pick->node = entry->node;
+            pick->name = entry->name;
+            memcpy(disk->rotten, below, (size_t)n + 1);
+        }
     }
 }
 
-static void content_rot(struct content *c, size_t at, uint8_t flip)
+static void content_rot(struct content *c, enum disk_rot how, size_t at, uint8_t flip)
 {
     size_t sector = at / DISK_SECTOR * DISK_SECTOR;
 
-    if (flip && at < c->size)
+    if (how == DISK_FLIP && at < c->size)
         c->data[at] = (uint8_t)(c->data[at] ^ flip);
-    else if (!flip && sector < c->size)
+    else if (how == DISK_ZERO && sector < c->size)
         memset(c->data + sector, 0, c->size - sector < DISK_SECTOR ? c->size - sector : DISK_SECTOR);
+    else if (how == DISK_CUT && at < c->size)
+        content_resize(c, at ? at : 1);
 }
 
-bool disk_rot(struct fs *fs, enum disk_rot how, const char *suffix)
+static void content_replace(struct content *c, const struct content *with)
+{
+    mem_free(c->data);
+    content_copy(c, with);
+}
+
+static const char *disk_make_stale(struct disk *disk, const char *suffix)
+{
+    struct node *node = disk->replacements && name_ends(disk->replaced_path, suffix) ? find_node(disk, disk->replaced_path) : NULL;
+
+    if (!node)
+        return NULL;
+    changes_forget(node);
+    content_replace(&node->kept, &disk->replaced);
+    content_replace(&node->now, &disk->replaced);
+    return disk->replaced_path;
+}
+
+const char *disk_rot(struct fs *fs, enum disk_rot how, const char *suffix)
 {
     struct disk *disk = disk_of(fs);
-    struct node *node = NULL;
-    uint64_t fit = 0;
-    uint8_t flip = 0;
+    struct pick pick = {.disk = disk, .how = how, .suffix = suffix};
+    uint8_t flip;
     size_t at;
 
-    rot_pick(disk, disk->root, suffix, &node, &fit);
-    if (!node)
-        return false;
-    at = (size_t)draw(disk, node->kept.size);
-    if (how == DISK_FLIP)
-        flip = (uint8_t)(1U << draw(disk, 8));
-    content_rot(&node->kept, at, flip);
-    content_rot(&node->now, at, flip);
-    return true;
+    if (how == DISK_STALE)
+        return disk_make_stale(disk, suffix);
+    pick_below(&pick, disk->root, "");
+    if (!pick.node)
+        return NULL;
+    at = (size_t)draw(disk, pick.node->kept.size);
+    flip = (uint8_t)(how == DISK_FLIP ? 1U << draw(disk, 8) : 0);
+    if (how == DISK_LOSE) {
+        char *name = copied(pick.name, strlen(pick.name)); /* the entry that it is in goes */
+        table_remove(&pick.parent->kept_entries, name);
+        table_remove(&pick.parent->now_entries, name);
+        mem_free(name);
+    } else {
+        content_rot(&pick.node->kept, how, at, flip);
+        content_rot(&pick.node->now, how, at, flip);
+    }
+    return disk->rotten;
 }
 
 static const struct fs_backend disk_backend = {

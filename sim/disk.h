@@ -39,14 +39,20 @@ struct disk_faults {
     uint32_t read_fails;    /* EIO */
     uint32_t write_short;   /* EIO after a part was written */
     uint32_t sync_keeps;    /* EIO; of what was written some is on the disk, the rest never will be; readers still see all of it */
-    uint32_t sync_drops;    /* EIO; as before, but readers see what is on the disk */
+    uint32_t sync_drops;    /* EIO; as before, but readers see what is on the disk. (Of a directory, both: nothing became durable) */
     uint64_t no_space_at;   /* write: ENOSPC after a part was written, from then on too */
     uint64_t no_files_at;   /* open: EMFILE, once */
 };
 void disk_set_faults(struct fs *fs, const struct disk_faults *faults);
 
-/* Breaks what is on the disk, somewhere in a file whose name ends in `suffix`: a bit, or a whole sector that becomes zeros. False: there is no such file. */
-enum disk_rot { DISK_FLIP, DISK_ZERO };
-bool disk_rot(struct fs *fs, enum disk_rot how, const char *suffix);
+/* Breaks what is on the disk, durable or not, in a file with content whose name ends in `suffix`. Its path, until the next call; NULL: there is no such file. */
+enum disk_rot {
+    DISK_FLIP,  /* a bit */
+    DISK_ZERO,  /* a sector becomes zeros */
+    DISK_CUT,   /* the file ends earlier, though not at its beginning */
+    DISK_STALE, /* it is what it was before a rename replaced it */
+    DISK_LOSE,  /* its name is gone. Not that of the last .log of a directory: no other file would tell of it */
+};
+const char *disk_rot(struct fs *fs, enum disk_rot how, const char *suffix);
 
 #endif

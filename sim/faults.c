@@ -13,8 +13,7 @@ struct strike {
     struct sim *sim;
     struct load *load;
     struct life *life;
-    enum fault_end end;
-    uint64_t down_us;
+    struct fault fault;
 };
 
 static uint64_t below(struct strike *s, uint64_t bound)
@@ -44,14 +43,14 @@ static void break_all(struct strike *s)
 
 static void kill_now(struct strike *s)
 {
-    s->end = END_KILL;
-    s->down_us = 1 + below(s, 3000000);
+    s->fault.end = END_KILL;
+    s->fault.down_us = 1 + below(s, 3000000);
 }
 
 static void cut_power(struct strike *s)
 {
-    s->end = END_POWER;
-    s->down_us = 1 + below(s, 10000000);
+    s->fault.end = END_POWER;
+    s->fault.down_us = 1 + below(s, 10000000);
 }
 
 static void kill_at_call(struct strike *s)
@@ -96,6 +95,49 @@ static void change_disk(struct strike *s)
     sim_set_job_time(s->sim, job[below(s, 4)]);
 }
 
+static void stall_disk(struct strike *s)
+{
+    unsigned count = 1 + (unsigned)below(s, 4);
+    uint32_t us_max = below(s, 2) ? 1000000 : 30000000;
+
+    sim_stall_jobs(s->sim, count, us_max);
+    s->fault.stall_us = (uint64_t)count * (us_max + 10000);
+}
+
+/* --- a disk that is ill for a while --- */
+
+static void fail_reads(struct strike *s)
+{
+    s->fault.disk.read_fails = 1000 + (uint32_t)below(s, 100000);
+    s->fault.ill_us = 1 + below(s, 20000000);
+}
+
+static void fail_writes(struct strike *s)
+{
+    s->fault.disk.write_short = 10000 + (uint32_t)below(s, 500000);
+    s->fault.ill_us = 1 + below(s, 10000000);
+}
+
+static void fail_syncs(struct strike *s)
+{
+    uint32_t often = 10000 + (uint32_t)below(s, 900000);
+
+    *(below(s, 2) ? &s->fault.disk.sync_keeps : &s->fault.disk.sync_drops) = often;
+    s->fault.ill_us = 1 + below(s, 10000000);
+}
+
+static void fill_disk(struct strike *s)
+{
+    s->fault.disk.no_space_at = 1 + below(s, 200);
+    s->fault.ill_us = 1 + below(s, 40000000);
+}
+
+static void refuse_open(struct strike *s)
+{
+    s->fault.disk.no_files_at = 1 + below(s, 40);
+    s->fault.ill_us = 1 + below(s, 60000000);
+}
+
 static const struct {
     const char *name;
     unsigned weight;
@@ -114,9 +156,15 @@ static const struct {
     {"the wall clock jumps", 2, jump_clock},
     {"the network changes", 3, change_network},
     {"the disk's speed changes", 2, change_disk},
+    {"some calls of the disk stall", 2, stall_disk},
+    {"reads fail now and then", 1, fail_reads},
+    {"writes fail now and then", 1, fail_writes},
+    {"syncs fail now and then", 2, fail_syncs},
+    {"the disk will be full", 1, fill_disk},
+    {"a file will not open: too many are", 1, refuse_open},
 };
 
-const char *fault_strike(struct sim *sim, struct load *load, struct life *life, enum fault_end *end, uint64_t *down_us)
+struct fault fault_strike(struct sim *sim, struct load *load, struct life *life)
 {
     struct strike s = {.sim = sim, .load = load, .life = life};
     unsigned all = 0, drawn;
@@ -128,15 +176,15 @@ const char *fault_strike(struct sim *sim, struct load *load, struct life *life, 
     for (i = 0; drawn >= faults[i].weight; i++)
         drawn -= faults[i].weight;
     faults[i].strike(&s);
-    *end = s.end;
-    *down_us = s.down_us;
-    return faults[i].name;
+    s.fault.name = faults[i].name;
+    return s.fault;
 }
 
 void faults_heal(struct sim *sim)
 {
     sim_set_network(sim, 200, 0);
     sim_set_job_time(sim, 500);
+    sim_stall_jobs(sim, 0, 0);
 }
 
 /* --- profiles --- */

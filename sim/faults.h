@@ -4,6 +4,7 @@
 #ifndef SIM_FAULTS_H
 #define SIM_FAULTS_H
 
+#include "sim/disk.h"
 #include "sim/life.h"
 #include "sim/load.h"
 
@@ -21,8 +22,17 @@ void profile_choose(struct profile *profile, struct sim *sim);
 
 enum fault_end { END_NOT, END_KILL, END_POWER }; /* of the node's life, at once */
 
-/* One fault. Its name, for the story. `life` is READY. `down_us`: how long the node is to be gone when it is at an end. */
-const char *fault_strike(struct sim *sim, struct load *load, struct life *life, enum fault_end *end, uint64_t *down_us);
+struct fault {
+    const char *name;          /* for the story */
+    enum fault_end end;
+    uint64_t down_us;          /* how long the node is to be gone when it is at an end */
+    struct disk_faults disk;   /* of the disk from now on */
+    uint64_t ill_us;           /* for so long; 0: the disk stays as it is */
+    uint64_t stall_us;         /* for so long, at most, jobs may stand still; 0: none does */
+};
+
+/* One fault. `life` is READY. */
+struct fault fault_strike(struct sim *sim, struct load *load, struct life *life);
 
 /* The world as it is when nothing is wrong. */
 void faults_heal(struct sim *sim);

@@ -22,6 +22,7 @@ struct life {
     struct config *config;
     enum life_state state;
     uint64_t calls, die_at;
+    bool may_fail;
     struct list files; /* life_file.link */
     struct err err;
 };
@@ -279,6 +280,7 @@ struct life *life_begin(const struct life_options *options)
     life->sim = options->sim;
     life->disk = options->disk;
     life->die_at = options->die_at;
+    life->may_fail = options->may_fail;
     list_init(&life->files);
     memory_init(&life->memory);
     outer = memory_enter(&life->memory);
@@ -310,6 +312,16 @@ const char *life_error(const struct life *life)
     return life->err.text;
 }
 
+void life_fall_ill(struct life *life)
+{
+    life->may_fail = true;
+}
+
+bool life_failed_well(const struct life *life)
+{
+    return life->may_fail && (life->err.status == STATUS_IO || life->err.status == STATUS_NO_SPACE || life->err.status == STATUS_KAFKA_STORAGE_ERROR);
+}
+
 void life_stop(struct life *life)
 {
     struct memory *outer = memory_enter(&life->memory);
@@ -326,7 +338,7 @@ static size_t close_node(struct life *life)
     struct memory *outer = memory_enter(&life->memory);
     enum status s = node_close(life->node, &life->err);
 
-    ASSERT(s == STATUS_OK || life->state == LIFE_DEAD); /* it may die at its last call */
+    ASSERT(s == STATUS_OK || life->state == LIFE_DEAD || life->may_fail); /* it may die at its last call */
     config_free(life->config);
     memory_enter(outer);
     sim_kill(life->sim);

@@ -5,8 +5,8 @@
  *                   └──────────┴────────────────────┴──→ DEAD, FAILED ┴─ life_end
  *
  * A node dies between two events (life_end, any time), or at the n-th of its calls that change the disk: that call is done in part or
- * not at all, no later one is, and the world is told at the end of the event (DEAD). FAILED: it gave up by itself, which no fault here
- * gives it a reason for.
+ * not at all, no later one is, and the world is told at the end of the event (DEAD). FAILED: it gave up by itself; it has a reason to only when
+ * its disk does not do what it should (may_fail).
  */
 #ifndef SIM_LIFE_H
 #define SIM_LIFE_H
@@ -26,6 +26,7 @@ struct life_options {
     uint64_t seed;
     unsigned shards;
     uint64_t die_at;             /* the call that kills it; 0: none */
+    bool may_fail;               /* its disk is ill */
 };
 
 struct life *life_begin(const struct life_options *options);
@@ -33,6 +34,8 @@ enum life_state life_state(const struct life *life);
 void life_die_at(struct life *life, uint64_t calls); /* that many calls from now */
 uint64_t life_calls(const struct life *life);        /* that changed the disk, until now */
 const char *life_error(const struct life *life);     /* of FAILED */
+void life_fall_ill(struct life *life);               /* from now on it may fail */
+bool life_failed_well(const struct life *life);      /* FAILED, as it may: the reason that it gives is the disk */
 
 /* Asks a node that is READY for its clean stop. */
 void life_stop(struct life *life);

@@ -365,7 +365,8 @@ static void try_send(struct end *end)
     while (op && op->pieces_count && pipe->end - pipe->start < window) {
         size_t room = window - (pipe->end - pipe->start);
         size_t n = piece_copy(op, pipe_room(pipe, room), room);
-        if (!n) {
+        if (!n) { /* the peer has a part of it, and gets no more */
+            packet_send(end, (struct packet){.kind = PACKET_RESET});
             end_fail(end, EIO);
             return;
         }

@@ -15,7 +15,7 @@
 #include "sim/sim_int.h"
 
 enum {
-    BOOT_US_MAX = 60000000,   /* and as long for a clean stop */
+    BOOT_US_MAX = 180000000,  /* and as long for a clean stop: calls of the disk stall */
     CALM_US = 10000000,       /* the load goes on, without faults */
     FINISH_US_MAX = 120000000,
     AUDIT_US_MAX = 600000000,
@@ -31,7 +31,11 @@ struct run {
     struct life *life; /* NULL: it is down, until `up_us` */
     struct load *load;
     struct profile profile;
-    uint64_t up_us, life_us, ready_us; /* life_us: since when its state is what it is; ready_us: when it got ready last */
+    struct disk_faults faults; /* of the disk, until ill_until_us; 0: it is well */
+    uint64_t ill_until_us;
+    uint64_t up_us, life_us;    /* life_us: since when its state is what it is */
+    uint64_t settled_us;        /* from then on a clean stop gives everything back */
+    uint64_t stall_us;          /* for so long jobs may stand still */
     enum life_state seen;
     bool over; /* a promise was broken so badly that going on makes no sense */
 };
@@ -111,7 +115,8 @@ static bool needs_attention(void *context)
 
 static void boot(struct run *r)
 {
-    struct life_options how = {.sim = r->sim, .disk = r->disk, .settings = r->profile.settings, .seed = sim_random(r->sim), .shards = r->profile.shards};
+    struct life_options how = {.sim = r->sim, .disk = r->disk, .settings = r->profile.settings, .seed = sim_random(r->sim), .shards = r->profile.shards,
+                               .may_fail = r->ill_until_us};
 
     if (sim__random_below(r->sim, 8) == 0)
         how.die_at = 1 + sim__random_below(r->sim, 30); /* during recovery */
@@ -129,10 +134,27 @@ static void bury(struct run *r, uint64_t down_us)
 
     r->life = NULL;
     r->up_us = sim_now_us(r->sim) + down_us;
-    if (forgotten && sim_now_us(r->sim) > r->ready_us + SETTLED_US) {
+    if (forgotten && sim_now_us(r->sim) > r->settled_us) {
         snprintf(text, sizeof text, "after a clean stop %zu bytes were not given back", forgotten);
         broken(r, "memory", text);
     }
+}
+
+static void disk_falls_ill(struct run *r, const struct fault *fault)
+{
+    r->faults = fault->disk;
+    r->ill_until_us = sim_now_us(r->sim) + fault->ill_us;
+    disk_set_faults(r->disk, &r->faults);
+    life_fall_ill(r->life);
+}
+
+static void disk_gets_well(struct run *r)
+{
+    if (r->ill_until_us)
+        tell(r, "THE DISK is well again");
+    r->ill_until_us = 0;
+    r->faults = (struct disk_faults){0};
+    disk_set_faults(r->disk, &r->faults);
 }
 
 /* The power failed: what was not synced is there or not, each part for itself. */
@@ -149,6 +171,7 @@ static void lose_unsynced(struct run *r)
     ASSERT(after);
     fs_free(r->disk);
     r->disk = after;
+    disk_set_faults(r->disk, &r->faults);
     mem_free(outcomes);
     tell_format(r, "THE DISK had %zu open choices", count);
 }
@@ -169,10 +192,15 @@ static void attend(struct run *r)
         r->life_us = now;
         tell_format(r, "THE NODE %s", names[r->seen]);
         if (r->seen == LIFE_READY)
-            r->ready_us = now;
+            r->settled_us = now + SETTLED_US + r->stall_us;
     }
     if (r->seen == LIFE_DEAD || r->seen == LIFE_STOPPED)
         bury(r, 1 + sim__random_below(r->sim, 3000000));
+    if (r->seen == LIFE_FAILED && life_failed_well(r->life)) {
+        tell_format(r, "THE NODE said why: %s", life_error(r->life));
+        bury(r, 1 + sim__random_below(r->sim, 5000000));
+        return;
+    }
     if (r->seen == LIFE_FAILED) {
         broken(r, "node", life_error(r->life));
         r->over = true;
@@ -190,6 +218,8 @@ static bool live(struct run *r, bool (*condition)(void *context), void *context,
         uint64_t slice_us = until_us - sim_now_us(r->sim);
         if (slice_us > 100000)
             slice_us = 100000;
+        if (r->ill_until_us && sim_now_us(r->sim) >= r->ill_until_us)
+            disk_gets_well(r);
         if (!sim_run_until(r->sim, needs_attention, r, slice_us) && r->life && life_state(r->life) == r->seen && r->seen == LIFE_READY)
             continue;
         attend(r);
@@ -213,14 +243,17 @@ static bool is_down(void *context)
 
 static void strike(struct run *r)
 {
-    enum fault_end end;
-    uint64_t down_us;
+    struct fault fault = fault_strike(r->sim, r->load, r->life);
 
     r->result.faults++;
-    tell_format(r, "FAULT %s", fault_strike(r->sim, r->load, r->life, &end, &down_us));
-    if (end)
-        bury(r, down_us);
-    if (end == END_POWER)
+    tell_format(r, "FAULT %s", fault.name);
+    if (fault.stall_us)
+        r->settled_us = sim_now_us(r->sim) + SETTLED_US + (r->stall_us = fault.stall_us);
+    if (fault.ill_us)
+        disk_falls_ill(r, &fault);
+    if (fault.end)
+        bury(r, fault.down_us);
+    if (fault.end == END_POWER)
         lose_unsynced(r);
 }
 
@@ -240,6 +273,8 @@ static void in_calm(struct run *r)
 {
     tell(r, "CALM from now on nothing is wrong");
     faults_heal(r->sim);
+    disk_gets_well(r);
+    r->stall_us = 0;
     for (int i = 0; i < 8 && !r->over && !live(r, is_ready, r, sim_now_us(r->sim) + BOOT_US_MAX * 2); i++)
         ; /* deaths that were set before may still come */
     if (r->over)
@@ -261,6 +296,8 @@ static void in_calm(struct run *r)
 
 static void audit(struct run *r)
 {
+    if (!live(r, is_ready, r, sim_now_us(r->sim) + AUDIT_US_MAX))
+        return;
     if (sim__random_below(r->sim, 2)) {
         tell(r, "THE NODE is killed before the audit");
         bury(r, 1000);

@@ -13,7 +13,10 @@
 #include "rt/world.h"
 #include "sim/sim_int.h"
 
-enum { START_US = 1000000 };                          /* monotonic time does not start at 0 */
+enum {
+    START_US = 1000000,   /* monotonic time does not start at 0 */
+    STALL_US_MIN = 10000,
+};
 static const int64_t START_WALL_MS = 1700000000000;   /* 2023-11-14 */
 static const struct io_backend sim_backend;
 
@@ -267,6 +270,12 @@ void sim_set_job_time(struct sim *sim, uint32_t job_us_max)
     sim->options.job_us_max = job_us_max;
 }
 
+void sim_stall_jobs(struct sim *sim, unsigned count, uint32_t stall_us_max)
+{
+    sim->stalls = count;
+    sim->stall_us_max = stall_us_max;
+}
+
 /* --- jobs --- */
 
 struct sim_job {
@@ -307,12 +316,20 @@ static void job_run(struct sim *sim, struct sim_event *event)
         job_schedule(s, next);
 }
 
+static uint64_t stall_us(struct sim *sim)
+{
+    if (!sim->stalls)
+        return 0;
+    sim->stalls--;
+    return STALL_US_MIN + sim__random_below(sim, sim->stall_us_max);
+}
+
 static void job_schedule(struct sim_shard *s, struct io_job *job)
 {
     struct sim_job *it = sim__alloc(1, sizeof *it);
 
     *it = (struct sim_job){.event = {.run = job_run, .drop = job_drop, .of_node = true}, .shard = s, .job = job};
-    sim__schedule(s->sim, &it->event, s->sim->now_us + 1 + sim__random_below(s->sim, s->sim->options.job_us_max));
+    sim__schedule(s->sim, &it->event, s->sim->now_us + 1 + sim__random_below(s->sim, s->sim->options.job_us_max) + stall_us(s->sim));
 }
 
 static void sim_job_submit(struct io *io, struct io_job *job)

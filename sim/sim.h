@@ -78,6 +78,7 @@ int64_t sim_wall_ms(const struct sim *sim);           /* as the node sees it */
 int64_t sim_true_wall_ms(const struct sim *sim);      /* without the jumps: the clients' clock */
 void sim_set_network(struct sim *sim, uint32_t latency_us_max, unsigned split_percent);
 void sim_set_job_time(struct sim *sim, uint32_t job_us_max);
+void sim_stall_jobs(struct sim *sim, unsigned count, uint32_t stall_us_max); /* each of the next ones takes so much longer; at least 10 ms */
 
 /* --- clients --- */
 

@@ -36,6 +36,8 @@ struct sim {
     uint64_t now_us, random, hash;
     uint64_t paused_us; /* the node stands still until then */
     int64_t wall_shift_ms;
+    unsigned stalls; /* of jobs, to come */
+    uint32_t stall_us_max;
 
     struct sim_event **events; /* a heap: the earliest is first */
     size_t events_count, events_room;

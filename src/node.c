@@ -28,6 +28,14 @@ struct node {
     bool ready, stopping, stop_asked;
 };
 
+/* The broker cannot go on. */
+static void node_failed(struct shard *here, const struct err *why)
+{
+    struct node *node = broker_at(here)->node;
+
+    node->hooks.failed(node, why, node->hooks.context);
+}
+
 enum status node_open(const struct broker_options *options, const struct node_hooks *hooks, struct node **out, struct err *err)
 {
     struct node *node = mem_alloc(1, sizeof *node);
@@ -41,6 +49,7 @@ enum status node_open(const struct broker_options *options, const struct node_ho
         mem_free(node);
         return s;
     }
+    node->broker->failed = node_failed;
     for (unsigned i = 0; i < node->broker->shards; i++) {
         node->legs[i].node = node;
         node->legs[i].shard = i;
@@ -154,9 +163,10 @@ static void node_registered(struct shard *here)
 void node_start_shard(struct node *node, struct shard *shard)
 {
     struct err err;
-    enum status s = broker_start_shard(node->broker, shard, &err);
+    enum status s;
 
     node->broker->by_shard[shard_id(shard)]->node = node;
+    s = broker_start_shard(node->broker, shard, &err);
     if (s == STATUS_OK && shard_id(shard) == 0)
         s = broker_lead(node->broker, node_registered, &err);
     if (s)

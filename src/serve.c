@@ -145,7 +145,7 @@ static void failed(struct node *node, const struct err *err, void *context)
 {
     struct serving *s = context;
 
-    log_line(LOG_FATAL, "cannot start", "reason=%s", err->text);
+    log_line(LOG_FATAL, "barnabas ends", "reason=%s", err->text);
     s->failed = true;
     rt_stop(s->shard0);
 }

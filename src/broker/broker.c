@@ -146,9 +146,11 @@ static void opening_work(struct io_job *job)
         o->err.status = partition_open(&o->how, &o->partition, &o->err);
 }
 
-static void partition_open_failed(const struct broker_partition *bp, const struct err *err)
+/* A partition whose files are broken stays, and does not serve; the others do. A disk that does not work fails as a whole. */
+static bool partition_open_failed(const struct broker_partition *bp, const struct err *err)
 {
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err->text);
+    return err->status == STATUS_IO || err->status == STATUS_NO_SPACE;
 }
 
 static void opening_done(struct shard *here, struct io_job *job)
@@ -156,10 +158,10 @@ static void opening_done(struct shard *here, struct io_job *job)
     struct opening *o = LIST_ENTRY(job, struct opening, job);
     struct metadata_receipt *receipt = o->receipt;
 
-    if (o->err.status)
-        partition_open_failed(o->bp, &o->err);
-    else
+    if (!o->err.status)
         partition_serve(o->b, o->bp, o->partition);
+    else if (partition_open_failed(o->bp, &o->err))
+        broker_disk_failed(o->b, &o->err);
     mem_free(o);
     receipt_less(receipt);
 }
@@ -196,10 +198,10 @@ enum status broker_open_partition(struct broker_shard *b, const struct image_top
         how.recovery_point = entry->recovery_point;
         how.log_start = entry->log_start;
     }
-    if (partition_open(&how, &partition, err))
-        partition_open_failed(bp, err); /* it stays, and does not serve; the others do */
-    else
+    if (!partition_open(&how, &partition, err))
         partition_serve(b, bp, partition);
+    else if (partition_open_failed(bp, err))
+        return err->status;
     return STATUS_OK;
 }
 
@@ -223,6 +225,8 @@ static void closing_done(struct shard *here, struct io_job *job)
 
     if (c->err.status)
         log_line(LOG_ERROR, "folder of a deleted partition stays", "topic=%.*s partition=%d reason=%s", STR_ARG(c->bp->topic), c->bp->key.index, c->err.text);
+    if (c->err.status == STATUS_IO || c->err.status == STATUS_NO_SPACE)
+        broker_disk_failed(c->b, &c->err);
     partition_free(c->b, c->bp);
     mem_free(c);
     receipt_less(receipt);

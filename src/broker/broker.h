@@ -58,6 +58,7 @@ struct broker {
     struct arena arena;                /* of this struct's texts */
     struct map entries;                /* struct broker_entry by folder: what the directory held at the start */
     struct broker_shard *by_shard[SHARDS_MAX];
+    void (*failed)(struct shard *here, const struct err *why); /* it cannot go on (node.c) */
 };
 
 struct broker_shard {
@@ -81,6 +82,9 @@ struct broker_shard {
     bool unsaved;                      /* of the stop: not everything could be saved */
     struct node *node;                 /* whose part this is (node.h); for its steps only */
 };
+
+/* The disk failed, and nobody's log told: as if one had. There is one log directory, so the broker ends (Kafka's does, too, with its last one). */
+void broker_disk_failed(struct broker_shard *b, const struct err *why);
 
 /* Of the shard that the caller is on. */
 static inline struct broker_shard *broker_at(struct shard *here)

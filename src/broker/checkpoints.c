@@ -154,8 +154,10 @@ static void checkpoints_written(struct shard *here, struct io_job *job)
 {
     struct checkpoints *c = LIST_ENTRY(job, struct checkpoints, job);
 
-    if (c->err.status)
+    if (c->err.status == STATUS_NO_MEMORY)
         log_line(LOG_ERROR, "checkpoints are not written", "reason=%s", c->err.text);
+    else if (c->err.status)
+        broker_disk_failed(c->b, &c->err);
     checkpoints_end(c);
 }
 

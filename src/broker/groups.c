@@ -489,6 +489,8 @@ static void load_failed(struct load *l)
     log_line(LOG_ERROR, "group coordinator does not load", "partition=%d reason=%s", l->coordinator->index,
              l->err.text);
     l->coordinator->state = COORDINATOR_DEAD;
+    if (l->err.status == STATUS_IO || l->err.status == STATUS_KAFKA_STORAGE_ERROR) /* nobody would load it again */
+        broker_disk_failed(l->coordinator->groups->b, &l->err);
     load_end(l);
 }
 

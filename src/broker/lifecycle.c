@@ -244,15 +244,16 @@ static void broker_hear_offline(struct shard *here, struct mail *mail)
 {
     struct broker_shard *b = broker_at(here);
 
-    store_fail_dir(b->store, log_dir_path(b->broker->dir));
+    if (b->store)
+        store_fail_dir(b->store, log_dir_path(b->broker->dir));
 }
 
-/* A log directory fails as a whole: what one shard found out, all the others are told, each by a mail of its own that is used once. */
+/* A log directory fails as a whole: what one shard found out, all the others are told, each by a mail of its own that is used once: none
+ * acknowledges anything until the broker has ended. */
 static void broker_offline(struct shard *here, const char *log_dir, const struct err *why)
 {
     struct broker *broker = broker_at(here)->broker;
 
-    log_line(LOG_ERROR, "log directory is offline", "directory=%s reason=%s", log_dir, why->text);
     for (unsigned i = 0; i < broker->shards; i++) {
         struct mail *mail = &broker->by_shard[i]->offline[shard_id(here)];
 
@@ -260,6 +261,14 @@ static void broker_offline(struct shard *here, const char *log_dir, const struct
         if (i != shard_id(here))
             shard_post(here, shard_peer(here, i), mail);
     }
+    broker->failed(here, why);
+}
+
+void broker_disk_failed(struct broker_shard *b, const struct err *why)
+{
+    log_line(LOG_ERROR, "log directory offline", "dir=%s reason=%s", log_dir_path(b->broker->dir), why->text);
+    store_fail_dir(b->store, log_dir_path(b->broker->dir));
+    broker_offline(b->shard, log_dir_path(b->broker->dir), why);
 }
 
 static enum status broker_open_partitions(struct broker_shard *b, struct err *err)
@@ -347,8 +356,10 @@ static void broker_close_shard(struct broker_shard *b)
     }
     map_free(&b->partitions);
     fetch_sessions_free(b->sessions);
-    if (shard_id(b->shard) != 0)
+    if (shard_id(b->shard) != 0) {
         store_free(b->store);
+        b->store = NULL; /* shard 0 may still have bad news of the disk */
+    }
 }
 
 static void broker_stop_less(struct broker_shard *b, struct broker_stop *stop)

@@ -13,7 +13,6 @@
 #include "broker/metadata_int.h"
 #include "meta/snapshot.h"
 #include "rt/log.h"
-#include "rt/run.h"
 
 enum { METADATA_READ_SIZE = 1024 * 1024 };
 
@@ -153,9 +152,11 @@ enum status metadata_close(struct metadata *m, bool clean, struct err *err)
 /* The metadata log can not go on: neither can the node. */
 static void metadata_fatal(struct metadata *m, const char *what, const char *why)
 {
-    log_line(LOG_FATAL, what, "reason=%s", why);
+    struct err err;
+
+    (void)err_set(&err, STATUS_IO, "%s: %s", what, why);
     m->failed = true;
-    rt_stop(m->b->shard);
+    m->broker->failed(m->b->shard, &err);
 }
 
 static void metadata_distribute(struct metadata *m);
@@ -489,8 +490,10 @@ static void snapshot_written(struct shard *here, struct io_job *job)
     struct metadata *m = s->metadata;
 
     m->snapshotting = false;
-    if (s->err.status) {
+    if (s->err.status == STATUS_NO_MEMORY) {
         log_line(LOG_ERROR, "metadata snapshot failed", "reason=%s", s->err.text);
+    } else if (s->err.status) {
+        broker_disk_failed(m->b, &s->err);
     } else {
         m->snapshot = s->id;
         log_set_start(m->log, s->id.end_offset);

@@ -54,7 +54,7 @@ static enum status storage_status(const struct partition *p, enum status status,
     if (!status || status == STATUS_OFFSET_OUT_OF_RANGE || status == STATUS_NO_MEMORY)
         return status;
     log_line(LOG_ERROR, "log does not read", "dir=%s reason=%s", log_directory(p->log), err->text);
-    return STATUS_KAFKA_STORAGE_ERROR;
+    return status == STATUS_CORRUPT ? STATUS_CORRUPT_MESSAGE : STATUS_KAFKA_STORAGE_ERROR;
 }
 
 static enum status read_slice(struct partition *p, struct partition_read *read)

@@ -17,6 +17,9 @@ enum { LINE_MAX_SIZE = 4096, VALUE_MAX_SIZE = 1024 };
 
 static _Atomic(enum log_level) level_min = LOG_INFO; /* relaxed: a line more or less is no harm */
 
+static void (*hear)(void *context, const char *line);
+static void *hear_context;
+
 struct text { /* what does not fit is dropped */
     char *bytes;
     size_t used, room;
@@ -25,6 +28,12 @@ struct text { /* what does not fit is dropped */
 void log_set_level(enum log_level level)
 {
     atomic_store_explicit(&level_min, level, memory_order_relaxed);
+}
+
+void log_set_listener(void (*listener)(void *context, const char *line), void *context)
+{
+    hear = listener;
+    hear_context = context;
 }
 
 static void text_add(struct text *text, const char *bytes, size_t size)
@@ -149,9 +158,10 @@ void log_line(enum log_level level, const char *message, const char *pairs, ...)
     static const char *const names[] = {"debug", "info", "warn", "error", "fatal"};
     char bytes[LINE_MAX_SIZE];
     struct text line = {bytes, 0, sizeof bytes - 1};
+    bool written = level >= atomic_load_explicit(&level_min, memory_order_relaxed), heard = hear && level >= LOG_WARN;
     va_list args;
 
-    if (level < atomic_load_explicit(&level_min, memory_order_relaxed))
+    if (!written && !heard)
         return;
     text_time(&line);
     text_format(&line, " level=%s msg=", names[level]);
@@ -159,7 +169,10 @@ void log_line(enum log_level level, const char *message, const char *pairs, ...)
     va_start(args, pairs);
     text_pairs(&line, pairs, &args);
     va_end(args);
+    bytes[line.used] = 0;
+    if (heard)
+        hear(hear_context, bytes);
     bytes[line.used++] = '\n';
-    if (write(STDERR_FILENO, bytes, line.used) < 0)
+    if (written && write(STDERR_FILENO, bytes, line.used) < 0)
         return; /* there is nobody left to tell */
 }

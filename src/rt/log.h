@@ -15,6 +15,9 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_FATAL };
 
 void log_set_level(enum log_level level); /* LOG_INFO at first */
 
+/* `hear` gets every line from LOG_WARN on, also those that the level keeps from standard error. Before any other thread runs. NULL: nobody. */
+void log_set_listener(void (*hear)(void *context, const char *line), void *context);
+
 /* log_line(LOG_WARN, "unsupported request", "client=%s key=%s version=%d", client, name, version): every value is escaped.
  * Conversions: %s %d %u %lld %llu %zu %x %.*s (with their usual arguments). pairs NULL: none. A NULL string is shown as -. */
 void log_line(enum log_level level, const char *message, const char *pairs, ...) __attribute__((format(printf, 3, 4)));

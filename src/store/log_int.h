@@ -56,6 +56,8 @@ struct grave {
     struct log *log;
     int64_t due_ms;
     bool renamed;
+    enum status status;
+    struct err err;
     size_t count;
     int64_t bases[];
 };

@@ -55,15 +55,13 @@ static void bury(struct io_job *job)
     struct grave *grave = LIST_ENTRY(job, struct grave, job);
     struct log *log = grave->log;
     enum status status = STATUS_OK;
-    struct err err = {0};
 
     for (size_t i = 0; i < grave->count && !status; i++) {
-        status = bury_segment(grave, grave->bases[i], &err);
+        status = bury_segment(grave, grave->bases[i], &grave->err);
         if (!status && (!grave->renamed || i + 1 == grave->count))
-            status = fs_sync_dir(log->fs, log->dir, &err);
+            status = fs_sync_dir(log->fs, log->dir, &grave->err);
     }
-    if (status)
-        log_line(LOG_WARN, "segment not removed", "dir=%s reason=%s", log->dir, err.text);
+    grave->status = status;
 }
 
 static void buried(struct shard *here, struct io_job *job)
@@ -72,6 +70,8 @@ static void buried(struct shard *here, struct io_job *job)
     struct log *log = grave->log;
 
     log->jobs--;
+    if (grave->status)
+        store__failed(log, &grave->err);
     if (grave->renamed) {
         mem_free(grave);
     } else {
