@@ -894,6 +894,23 @@ uint64_t disk_hash(struct fs *fs)
     return node_hash(disk_of(fs)->root);
 }
 
+bool disk_look(struct fs *fs, const char *path, struct bytes_view *now, struct bytes_view *kept)
+{
+    const struct node *node = find_node(disk_of(fs), path), *at = disk_of(fs)->root;
+
+    if (!node || node->directory)
+        return false;
+    for (path += strspn(path, "/"); at && *path; path += strspn(path, "/")) {
+        size_t size = strcspn(path, "/");
+        const struct entry *entry = table_find(&at->kept_entries, path, size);
+        at = entry ? entry->node : NULL;
+        path += size;
+    }
+    *now = (struct bytes_view){node->now.data, node->now.size};
+    *kept = at == node ? (struct bytes_view){node->kept.data, node->kept.size} : (struct bytes_view){NULL, 0};
+    return true;
+}
+
 void disk_on_call(struct fs *fs, int (*hook)(void *context, enum fs_call call, const char *path), void *context)
 {
     disk_of(fs)->hook = hook;

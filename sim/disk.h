@@ -31,6 +31,10 @@ struct fs *disk_crash(struct fs *fs, const uint32_t *outcomes);
 /* Of all names and contents that a process can see. */
 uint64_t disk_hash(struct fs *fs);
 
+/* Looks at a file without a call of the disk: what a process sees of it, and what survives a power cut now (data NULL: not even its name).
+ * Valid until the next call. False: there is no such file. */
+bool disk_look(struct fs *fs, const char *path, struct bytes_view *now, struct bytes_view *kept);
+
 /* Asked before each call with its path: 0, or the errno with which the call fails, having done nothing. NULL: nobody. */
 void disk_on_call(struct fs *fs, int (*hook)(void *context, enum fs_call call, const char *path), void *context);
 

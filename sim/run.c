@@ -8,10 +8,9 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "broker/broker.h"
-#include "rt/world.h"
 #include "sim/disk.h"
 #include "sim/faults.h"
+#include "sim/invariants.h"
 #include "sim/sim_int.h"
 
 enum {
@@ -30,6 +29,7 @@ struct run {
     struct fs *disk;
     struct life *life; /* NULL: it is down, until `up_us` */
     struct load *load;
+    struct invariants *invariants;
     struct profile profile;
     struct disk_faults faults; /* of the disk, until ill_until_us; 0: it is well */
     uint64_t ill_until_us;
@@ -70,44 +70,17 @@ static void broken(void *context, const char *rule, const char *what)
         r->options->broken(r->options->seed, rule, what);
 }
 
-/* --- the white box --- */
-
-/* Invariants 14 and 15: what may be read is what is durable. */
-static void check_partition(struct run *r, const struct broker_partition *bp)
-{
-    const struct log *log = partition_log(bp->partition);
-    int64_t durable = log_durable_offset(log), high = partition_high_watermark(bp->partition);
-    char text[160];
-
-    if (durable <= log_end_offset(log) && high <= durable && log_start_offset(log) <= high)
-        return;
-    snprintf(text, sizeof text, "%.*s-%d: start %" PRId64 ", high watermark %" PRId64 ", durable %" PRId64 ", end %" PRId64, (int)bp->topic.size, bp->topic.data,
-             bp->key.index, log_start_offset(log), high, durable, log_end_offset(log));
-    broken(r, "white-box", text);
-    r->over = true;
-}
-
-static void check_node(struct run *r)
-{
-    for (unsigned i = 0; i < r->profile.shards; i++) {
-        struct shard *outer = shard_enter(sim_shard(r->sim, i));
-        struct broker_shard *b = broker_at(sim_shard(r->sim, i));
-        for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
-            if (bp->partition && !bp->closing)
-                check_partition(r, bp);
-        shard_enter(outer);
-    }
-}
-
 /* After each event. */
 static bool needs_attention(void *context)
 {
     struct run *r = context;
+    uint64_t before = r->result.broken;
 
     if (!r->life)
         return false;
-    if (life_state(r->life) == LIFE_READY)
-        check_node(r);
+    if (life_state(r->life) == LIFE_READY && r->seen == LIFE_READY)
+        invariants_event(r->invariants, r->disk);
+    r->over = r->over || r->result.broken > before;
     return r->over || life_state(r->life) != r->seen;
 }
 
@@ -129,9 +102,12 @@ static void boot(struct run *r)
 
 static void bury(struct run *r, uint64_t down_us)
 {
-    size_t forgotten = life_end(r->life);
+    size_t forgotten;
     char text[80];
 
+    if (life_state(r->life) == LIFE_READY)
+        invariants_depth(r->invariants, r->disk);
+    forgotten = life_end(r->life);
     r->life = NULL;
     r->up_us = sim_now_us(r->sim) + down_us;
     if (forgotten && sim_now_us(r->sim) > r->settled_us) {
@@ -191,8 +167,10 @@ static void attend(struct run *r)
         r->seen = life_state(r->life);
         r->life_us = now;
         tell_format(r, "THE NODE %s", names[r->seen]);
-        if (r->seen == LIFE_READY)
+        if (r->seen == LIFE_READY) {
             r->settled_us = now + SETTLED_US + r->stall_us;
+            invariants_ready(r->invariants, r->disk);
+        }
     }
     if (r->seen == LIFE_DEAD || r->seen == LIFE_STOPPED)
         bury(r, 1 + sim__random_below(r->sim, 3000000));
@@ -232,6 +210,13 @@ static bool is_ready(void *context)
     const struct run *r = context;
 
     return r->life && life_state(r->life) == LIFE_READY;
+}
+
+static bool is_at_rest(void *context)
+{
+    const struct run *r = context;
+
+    return is_ready(context) && invariants_rests(r->invariants);
 }
 
 static bool is_down(void *context)
@@ -292,6 +277,8 @@ static void in_calm(struct run *r)
         broken(r, "liveness", "not everything resolves:");
         load_describe(r->load, tell, r);
     }
+    if (!live(r, is_at_rest, r, sim_now_us(r->sim) + FINISH_US_MAX) && !r->over)
+        invariants_rest(r->invariants);
 }
 
 static void audit(struct run *r)
@@ -334,6 +321,7 @@ struct run_result run_seed(const struct run_options *options)
     load.fetch_bytes = r.profile.fetch_bytes;
     load.tell = options->tell ? tell : NULL;
     r.load = load_new(&load);
+    r.invariants = invariants_new(&(struct invariants_options){.sim = sim, .seed = options->seed, .broken = broken, .context = &r});
     boot(&r);
     under_faults(&r);
     if (!r.over)
@@ -348,6 +336,7 @@ struct run_result run_seed(const struct run_options *options)
     r.result.simulated_us = sim_now_us(sim);
     r.result.requests = load_requests(r.load);
     r.result.operations = load_history(r.load)->count;
+    invariants_free(r.invariants);
     sim_free(sim);
     load_free(r.load);
     fs_free(r.disk);

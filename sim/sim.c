@@ -248,6 +248,11 @@ bool sim_stopped(const struct sim *sim)
     return shard_stopped(sim->set->shards[0]);
 }
 
+int sim_ran(const struct sim *sim)
+{
+    return sim->ran;
+}
+
 void sim_pause(struct sim *sim, uint64_t us)
 {
     if (sim->now_us + us > sim->paused_us)
@@ -358,6 +363,7 @@ static bool step(struct sim *sim, uint64_t until_us)
         return false;
     if (at_us > sim->now_us)
         sim->now_us = at_us;
+    sim->ran = next ? (int)shard_id(next->shard) : -1;
     if (next) {
         turn(next);
     } else {

@@ -50,6 +50,7 @@ uint64_t sim_now_us(const struct sim *sim);
 uint64_t sim_random(struct sim *sim);     /* for the test's own choices */
 uint64_t sim_hash(const struct sim *sim); /* of every event until now */
 bool sim_stopped(const struct sim *sim);  /* rt_stop was called */
+int sim_ran(const struct sim *sim);       /* the shard whose turn the last event was; -1: it was none's, so no shard's state has changed */
 
 /* Lets `us` of virtual time pass. */
 void sim_run(struct sim *sim, uint64_t us);

@@ -35,6 +35,7 @@ struct sim {
     struct memory *memory; /* of the node's life; NULL: nobody's */
     uint64_t now_us, random, hash;
     uint64_t paused_us; /* the node stands still until then */
+    int ran; /* sim_ran */
     int64_t wall_shift_ms;
     unsigned stalls; /* of jobs, to come */
     uint32_t stall_us_max;

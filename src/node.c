@@ -8,7 +8,6 @@
 #include "node.h"
 
 #include "base/mem.h"
-#include "net/net.h"
 
 struct node_leg {
     struct mail mail, done;
@@ -75,6 +74,11 @@ const struct listener *node_listeners(const struct node *node, size_t *count)
 const char *node_cluster_id(const struct node *node)
 {
     return node->broker->cluster_id;
+}
+
+struct net_load node_load(const struct node *node, unsigned shard)
+{
+    return net_load(node->legs[shard].net);
 }
 
 /* ---- steps ---- */

@@ -16,7 +16,7 @@ struct producer_ids {
     struct list waiting; /* struct producer_wait */
     bool fetching;
     struct arena arena;
-    struct commit commit;
+    struct metadata_commit commit;
     int64_t block;
 };
 
@@ -56,7 +56,7 @@ static void init_producer_id_answer(struct request *r, enum status status, int64
 
 static void producer_ids_fetch(struct producer_ids *ids);
 
-static void producer_ids_arrived(struct shard *here, struct commit *commit)
+static void producer_ids_arrived(struct shard *here, struct metadata_commit *commit)
 {
     struct producer_ids *ids = LIST_ENTRY(commit, struct producer_ids, commit);
     struct list *node;
@@ -85,7 +85,7 @@ static void producer_ids_fetch(struct producer_ids *ids)
         return;
     }
     ids->fetching = true;
-    ids->commit = (struct commit){.records = d.records.values, .count = d.records.count, .done = producer_ids_arrived};
+    ids->commit = (struct metadata_commit){.records = d.records.values, .count = d.records.count, .done = producer_ids_arrived};
     metadata_commit(ids->b->metadata, &ids->commit);
 }
 

@@ -92,6 +92,13 @@ static struct coordinator *coordinator_find(const struct groups *g, int32_t inde
     return node ? MAP_ENTRY(node, struct coordinator, node) : NULL;
 }
 
+const struct coord *groups_coord(const struct groups *g, int32_t index)
+{
+    const struct coordinator *c = coordinator_find(g, index);
+
+    return c && c->state == COORDINATOR_ACTIVE && !c->appending ? c->coord : NULL;
+}
+
 static void tour_end(struct tour *tour)
 {
     bool enough = !tour->verb->finish || tour->verb->finish(tour);

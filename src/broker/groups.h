@@ -15,6 +15,7 @@
 #include "broker/request.h"
 #include "coord/coord.h"
 
+struct groups;
 struct tour;
 
 /* What an API does on its tour. */
@@ -46,6 +47,9 @@ void groups_tour(struct request *r, const struct tour_verb *verb, void *out, con
                  size_t count);
 /* The same to all coordinators there are. */
 void groups_tour_all(struct request *r, const struct tour_verb *verb, void *out);
+
+/* The machine of a partition's coordinator, to look at: NULL unless it is active and all that it appended is durable. */
+const struct coord *groups_coord(const struct groups *g, int32_t index);
 
 /* Ends a visit whose answer is there at once. */
 static inline void tour_answered(struct tour *tour, struct coord_step *step)

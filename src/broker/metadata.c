@@ -27,7 +27,7 @@ struct metadata_batch {
     struct log_append append;
     struct list link;
     struct metadata *metadata;
-    struct commit *commit; /* NULL: the leader change */
+    struct metadata_commit *commit; /* NULL: the leader change */
     bool durable;
     unsigned out; /* deliveries that have not come back */
     struct bytes_view bytes;
@@ -173,7 +173,7 @@ static void delivery_back(struct shard *here, struct mail *mail)
     struct delivery *d = LIST_ENTRY(mail, struct delivery, mail);
     struct metadata_batch *batch = d->batch;
     struct metadata *m = batch->metadata;
-    struct commit *commit = batch->commit;
+    struct metadata_commit *commit = batch->commit;
 
     if (--batch->out)
         return;
@@ -278,7 +278,7 @@ static struct metadata_batch *metadata_batch_new(struct metadata *m, struct batc
     return batch;
 }
 
-void metadata_commit(struct metadata *m, struct commit *commit)
+void metadata_commit(struct metadata *m, struct metadata_commit *commit)
 {
     int64_t now = shard_wall_ms(m->b->shard);
     size_t size = BATCH_OVERHEAD;
@@ -304,12 +304,12 @@ void metadata_commit(struct metadata *m, struct commit *commit)
 }
 
 struct request_commit {
-    struct commit commit;
+    struct metadata_commit commit;
     struct request *request;
     void (*done)(struct request *r);
 };
 
-static void request_committed(struct shard *here, struct commit *commit)
+static void request_committed(struct shard *here, struct metadata_commit *commit)
 {
     struct request_commit *c = LIST_ENTRY(commit, struct request_commit, commit);
 
@@ -339,7 +339,7 @@ void request_commit(struct request *r, const struct meta_records *records, void 
 
 /* ---- leadership and registration ---- */
 
-static void metadata_registered(struct shard *here, struct commit *commit)
+static void metadata_registered(struct shard *here, struct metadata_commit *commit)
 {
     struct metadata *m = LIST_ENTRY(commit, struct metadata, registration);
 
@@ -453,7 +453,7 @@ enum status metadata_start(struct metadata *m, struct broker_shard *b, const str
     s = metadata_decide_start(m, bootstrap, &d);
     if (s || d.records.failed)
         return err_set(err, STATUS_NO_MEMORY, "no memory to register the node");
-    m->registration = (struct commit){.records = d.records.values, .count = d.records.count, .done = metadata_registered};
+    m->registration = (struct metadata_commit){.records = d.records.values, .count = d.records.count, .done = metadata_registered};
     metadata_commit(m, &m->registration);
     return STATUS_OK;
 }

@@ -27,14 +27,14 @@ struct image *metadata_image(struct metadata *m);
 struct decision metadata_decision(struct metadata *m, struct arena *arena);
 
 /* One decision: framed metadata records, borrowed until `done`, and all in one batch. */
-struct commit {
+struct metadata_commit {
     struct mail mail;
     const struct bytes_view *records;
     size_t count;
-    void (*done)(struct shard *here, struct commit *commit); /* on shard 0, at the top of the loop */
+    void (*done)(struct shard *here, struct metadata_commit *commit); /* on shard 0, at the top of the loop */
     struct list link; /* private */
 };
-void metadata_commit(struct metadata *m, struct commit *commit);
+void metadata_commit(struct metadata *m, struct metadata_commit *commit);
 
 /* The same for a request that is on shard 0: `done` runs there. The records are in its arena. None: done at once (call it last). */
 void request_commit(struct request *r, const struct meta_records *records, void (*done)(struct request *r));

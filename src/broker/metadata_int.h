@@ -25,7 +25,7 @@ struct metadata {
     int64_t append_wall_ms;
 
     struct arena arena; /* of the registration */
-    struct commit registration;
+    struct metadata_commit registration;
     void (*started)(struct shard *here);
 
     struct snapshot_id snapshot; /* the newest */

@@ -16,4 +16,10 @@ enum status net_start(struct broker_shard *b, struct net **net, struct err *err)
 /* Accepts no more, ends the connections; `done` runs (posted) when the last is gone, and the net is freed. */
 void net_stop(struct net *net, struct mail *done);
 
+/* What its connections hold at the moment. */
+struct net_load {
+    size_t sessions, in_frame, requests; /* in_frame: of the sessions, those with bytes that are no whole frame yet */
+};
+struct net_load net_load(const struct net *net);
+
 #endif

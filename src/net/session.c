@@ -76,6 +76,16 @@ struct session_request {
 static void session_parse(struct session *s);
 static void session_read(struct session *s);
 
+unsigned session_requests(const struct session *s)
+{
+    return s->count;
+}
+
+bool session_in_frame(const struct session *s)
+{
+    return s->buffer;
+}
+
 struct session *session_of(struct list *node)
 {
     return LIST_ENTRY(node, struct session, link);
