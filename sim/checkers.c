@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See checkers.h. The operations are sorted by partition, and each partition is judged by itself: first what its log was (the versions,
- * offset by offset, as far as anybody knows them), then the operations against it.
+ * See checkers.h. The operations are sorted by partition, and each partition is judged by itself: first what its log was (as far as anybody knows:
+ * runs of records whose offsets and values both go up by one, so that a long history of few clients stays small), then the operations against it.
  */
 #include "sim/checkers.h"
 
@@ -10,7 +10,41 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
+const struct history_rule history_rules[] = {
+    {"inconsistent-offsets", "26", "two values at one offset", NULL},
+    {"duplicate", "16, 26", "one value, sent by an idempotent producer, at two offsets", NULL},
+    {"reordered", "16", "an idempotent producer's values stand in another order than sent", NULL},
+    {"int-nonmonotonic-send", "16, 26", "the values of one send stand in another order than in it", NULL},
+    {"nonmonotonic-send", "26", "a later send of one producer stands before an earlier one", NULL},
+    {"phantom", "26", "a value that nobody sent", NULL},
+    {"G1a", "26", "a value whose sending was refused", NULL},
+    {"lost-write", "15, 26", "acknowledged, not deleted, and not there in the last read", NULL},
+    {"unseen", "15, 26", "acknowledged, and behind the end of the last read", NULL},
+    {"unread", "28", "the last read of a partition did not come to its end", NULL},
+    {"poll-skip", "26", "a reader passed over records that are there, between two polls", NULL},
+    {"int-poll-skip", "26", "the same within one poll", NULL},
+    {"nonmonotonic-poll", "26", "a poll got a record that is before where it was to begin", NULL},
+    {"int-nonmonotonic-poll", "26", "the same within one poll", NULL},
+    {"beyond-high-watermark", "14", "a record was read that is not below the high watermark", NULL},
+    {"high-watermark", "14, 15", "it went back, or is behind what was acknowledged", NULL},
+    {"start-offset", "13", "the log begins further on than anybody deleted", NULL},
+    {"commit-lost", "19", "a committed offset is told that a later accepted commit or deletion replaced", NULL},
+    {"commit-phantom", "19", "a committed offset is told that nobody committed", NULL},
+    {"two-owners", "19", "two members own a partition in one generation", NULL},
+    {"stale-generation", "17", "a commit was accepted from a generation that was over", NULL},
+    {"precommitted-read", "18, 26", "a value was read before its transaction was committed", "transactions"},
+    {"G1c", "26", "transactions that each read what another wrote, in a circle (wr edges only)", "transactions"},
+    {"aborted-read", "18", "a value of an aborted transaction was read (G1a of transactions)", "transactions"},
+    {"delayed-end-txn", "27", "records of one transaction end in the next one (KIP-890)", "transactions"},
+};
+const size_t history_rules_count = sizeof history_rules / sizeof *history_rules;
+
 /* --- histories --- */
+
+static int64_t end_of(const struct sighting *run)
+{
+    return run->offset + (int64_t)run->count;
+}
 
 static void *grown(void *items, size_t count, size_t *room, size_t size)
 {
@@ -41,15 +75,20 @@ void history_end(struct history *h, size_t index, enum op_outcome outcome)
     op->ended = ++h->clock;
 }
 
-void history_sight(struct history *h, size_t index, int64_t offset, uint64_t value)
+void history_sight(struct history *h, size_t index, int64_t offset, uint64_t value, uint64_t count)
 {
     struct op *op = &h->ops[index];
+    struct sighting *last = op->sightings_count ? &h->sightings[h->sightings_count - 1] : NULL;
 
+    if (last && offset == end_of(last) && value == last->value + last->count) {
+        last->count += count;
+        return;
+    }
     h->sightings = grown(h->sightings, h->sightings_count, &h->sightings_room, sizeof *h->sightings);
     if (!op->sightings_count)
         op->sightings = h->sightings_count;
     ASSERT(op->sightings + op->sightings_count == h->sightings_count);
-    h->sightings[h->sightings_count++] = (struct sighting){offset, value};
+    h->sightings[h->sightings_count++] = (struct sighting){offset, value, count};
     op->sightings_count++;
 }
 
@@ -74,7 +113,7 @@ struct check {
     size_t ops_count;
     const struct op **sends; /* by value */
     size_t sends_count;
-    struct sighting *log; /* every (offset, value) that is known, sorted, each once */
+    struct sighting *log; /* all that is known, by offset: runs, as long as they can be */
     size_t log_count;
 };
 
@@ -85,7 +124,11 @@ static void broken(struct check *c, const char *rule, const char *format, ...)
     char text[400];
     va_list args;
     int n = snprintf(text, sizeof text, "partition %" PRIu32 ": ", c->partition);
+    size_t known = 0;
 
+    while (known < history_rules_count && strcmp(history_rules[known].name, rule))
+        known++;
+    ASSERT(known < history_rules_count && !history_rules[known].waits_for);
     va_start(args, format);
     vsnprintf(text + n, sizeof text - (size_t)n, format, args);
     va_end(args);
@@ -128,7 +171,7 @@ static int by_offset(const void *a, const void *b)
     return order_u64(x->value, y->value);
 }
 
-static int sighting_by_value(const void *a, const void *b)
+static int run_by_value(const void *a, const void *b)
 {
     const struct sighting *x = a, *y = b;
 
@@ -157,14 +200,14 @@ static bool acknowledged(const struct op *op)
     return op->kind == OP_SEND && op->outcome == OP_OK && op->offset >= 0;
 }
 
-/* Index of the first known version at or after an offset. */
-static size_t log_at(const struct check *c, int64_t offset)
+/* Index of the first of sorted runs that ends behind an offset. */
+static size_t run_at(const struct sighting *runs, size_t count, int64_t offset)
 {
-    size_t low = 0, high = c->log_count;
+    size_t low = 0, high = count;
 
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (c->log[mid].offset < offset)
+        if (end_of(&runs[mid]) <= offset)
             low = mid + 1;
         else
             high = mid;
@@ -172,12 +215,28 @@ static size_t log_at(const struct check *c, int64_t offset)
     return low;
 }
 
+/* Sorts runs and makes one of those that overlap or follow each other and agree. Runs that do not agree stay side by side. */
+static size_t runs_join(struct sighting *runs, size_t count)
+{
+    size_t kept = 0;
+
+    qsort(runs, count, sizeof *runs, by_offset);
+    for (size_t i = 0; i < count; i++) {
+        struct sighting *last = kept ? &runs[kept - 1] : NULL, it = runs[i];
+        if (last && it.offset <= end_of(last) && it.value - last->value == (uint64_t)(it.offset - last->offset))
+            last->count = end_of(&it) > end_of(last) ? (uint64_t)(end_of(&it) - last->offset) : last->count;
+        else
+            runs[kept++] = it;
+    }
+    return kept;
+}
+
 static void learn_log(struct check *c)
 {
-    size_t room = 0, kept = 0;
+    size_t room = 0;
 
     for (size_t i = 0; i < c->ops_count; i++)
-        room += acknowledged(c->ops[i]) ? c->ops[i]->count : c->ops[i]->sightings_count;
+        room += acknowledged(c->ops[i]) ? 1 : c->ops[i]->sightings_count;
     c->log = room_for(room, sizeof *c->log);
     c->sends = room_for(c->ops_count, sizeof(struct op *));
     c->log_count = c->sends_count = 0;
@@ -185,67 +244,109 @@ static void learn_log(struct check *c)
         const struct op *op = c->ops[i];
         if (op->kind == OP_SEND)
             c->sends[c->sends_count++] = op;
-        for (uint32_t n = 0; acknowledged(op) && n < op->count; n++)
-            c->log[c->log_count++] = (struct sighting){op->offset + n, op->value + n};
+        if (acknowledged(op))
+            c->log[c->log_count++] = (struct sighting){op->offset, op->value, op->count};
         for (size_t n = 0; n < op->sightings_count; n++)
             c->log[c->log_count++] = c->h->sightings[op->sightings + n];
     }
     qsort(c->sends, c->sends_count, sizeof(struct op *), by_value);
-    qsort(c->log, c->log_count, sizeof *c->log, by_offset);
-    for (size_t i = 0; i < c->log_count; i++)
-        if (!kept || by_offset(&c->log[kept - 1], &c->log[i]))
-            c->log[kept++] = c->log[i];
-    c->log_count = kept;
+    c->log_count = runs_join(c->log, c->log_count);
 }
 
 static void check_offsets(struct check *c)
 {
-    for (size_t i = 1; i < c->log_count; i++)
-        if (c->log[i].offset == c->log[i - 1].offset)
-            broken(c, "inconsistent-offsets", "offset %" PRId64 " has the values %" PRIx64 " and %" PRIx64, c->log[i].offset, c->log[i - 1].value, c->log[i].value);
+    int64_t end = INT64_MIN;
+
+    for (size_t i = 0; i < c->log_count; i++) {
+        const struct sighting *it = &c->log[i], *other = i ? it - 1 : it;
+        if (it->offset < end)
+            broken(c, "inconsistent-offsets", "offset %" PRId64 " has the values %" PRIx64 " and %" PRIx64, it->offset, other->value + (uint64_t)(it->offset - other->offset),
+                   it->value);
+        end = end_of(it) > end ? end_of(it) : end;
+    }
+}
+
+/* Calls each(c, send, piece) for the parts of a run that are of one send each; `send` NULL: nobody's, for one record. */
+static void each_piece(struct check *c, const struct sighting *run, void (*each)(struct check *c, const struct op *send, const struct sighting *piece, void *context),
+                       void *context)
+{
+    struct sighting left = *run;
+
+    while (left.count) {
+        const struct op *send = send_of(c, left.value);
+        uint64_t most = send ? send->value + send->count - left.value : 1;
+        struct sighting piece = {left.offset, left.value, left.count < most ? left.count : most};
+        each(c, send, &piece, context);
+        left = (struct sighting){left.offset + (int64_t)piece.count, left.value + piece.count, left.count - piece.count};
+    }
+}
+
+static void check_piece_sent(struct check *c, const struct op *send, const struct sighting *piece, void *context)
+{
+    if (!send)
+        broken(c, "phantom", "value %" PRIx64 " at offset %" PRId64 " was never sent", piece->value, piece->offset);
+    else if (send->outcome == OP_REFUSED)
+        broken(c, "G1a", "value %" PRIx64 " at offset %" PRId64 " was refused", piece->value, piece->offset);
 }
 
 static void check_values(struct check *c)
 {
-    struct sighting *values = room_for(c->log_count, sizeof *values);
+    struct sighting *runs = room_for(c->log_count, sizeof *runs);
+    const struct sighting *last = NULL; /* whose values reach furthest */
 
     if (c->log_count)
-        memcpy(values, c->log, c->log_count * sizeof *values);
-    qsort(values, c->log_count, sizeof *values, sighting_by_value);
+        memcpy(runs, c->log, c->log_count * sizeof *runs);
+    qsort(runs, c->log_count, sizeof *runs, run_by_value);
     for (size_t i = 0; i < c->log_count; i++) {
-        const struct op *send = send_of(c, values[i].value);
-        if (!send)
-            broken(c, "phantom", "value %" PRIx64 " at offset %" PRId64 " was never sent", values[i].value, values[i].offset);
-        else if (send->outcome == OP_REFUSED)
-            broken(c, "phantom", "value %" PRIx64 " at offset %" PRId64 " was refused", values[i].value, values[i].offset);
-        else if (send->once && i && values[i - 1].value == values[i].value)
-            broken(c, "duplicate", "value %" PRIx64 " is at the offsets %" PRId64 " and %" PRId64, values[i].value, values[i - 1].offset, values[i].offset);
+        const struct sighting *it = &runs[i];
+        const struct op *send = send_of(c, it->value);
+        each_piece(c, it, check_piece_sent, NULL);
+        if (last && send && send->once && it->value < last->value + last->count && it->value - last->value != (uint64_t)(it->offset - last->offset))
+            broken(c, "duplicate", "value %" PRIx64 " is at the offsets %" PRId64 " and %" PRId64, it->value, last->offset + (int64_t)(it->value - last->value), it->offset);
+        if (!last || it->value + it->count > last->value + last->count)
+            last = it;
     }
-    mem_free(values);
+    mem_free(runs);
 }
 
 /* Invariant 16: values of one process grow. The last one of each process that was met is kept in a short list. */
-static void check_order(struct check *c)
-{
-    struct last {
+struct order {
+    struct {
         uint32_t process;
         uint64_t value;
-    } *last = room_for(c->sends_count, sizeof *last);
-    size_t count = 0, at;
+        const struct op *send;
+    } *last;
+    size_t count;
+};
 
-    for (size_t i = 0; i < c->log_count; i++) {
-        const struct op *send = send_of(c, c->log[i].value);
-        if (!send || !send->once)
-            continue;
-        for (at = 0; at < count && last[at].process != send->process; at++)
-            ;
-        if (at == count)
-            last[count++] = (struct last){send->process, 0};
-        if (c->log[i].value < last[at].value)
-            broken(c, "reordered", "value %" PRIx64 " at offset %" PRId64 " stands behind %" PRIx64, c->log[i].value, c->log[i].offset, last[at].value);
-        last[at].value = c->log[i].value;
+static void check_piece_order(struct check *c, const struct op *send, const struct sighting *piece, void *context)
+{
+    struct order *order = context;
+    size_t at = 0;
+
+    if (!send || !send->once)
+        return;
+    while (at < order->count && order->last[at].process != send->process)
+        at++;
+    if (at == order->count) {
+        order->last[at].process = send->process;
+        order->last[at].value = 0;
+        order->count++;
     }
-    mem_free(last);
+    if (piece->value < order->last[at].value)
+        broken(c, send == order->last[at].send ? "int-nonmonotonic-send" : "reordered", "value %" PRIx64 " at offset %" PRId64 " stands behind %" PRIx64, piece->value,
+               piece->offset, order->last[at].value);
+    order->last[at].value = piece->value + piece->count - 1;
+    order->last[at].send = send;
+}
+
+static void check_order(struct check *c)
+{
+    struct order order = {.last = room_for(c->sends_count, sizeof *order.last)};
+
+    for (size_t i = 0; i < c->log_count; i++)
+        each_piece(c, &c->log[i], check_piece_order, &order);
+    mem_free(order.last);
 }
 
 /* Below this, records may be gone: somebody asked for it. */
@@ -257,6 +358,28 @@ static int64_t deleted_at_most(const struct check *c)
         if (c->ops[i]->kind == OP_DELETE && c->ops[i]->outcome != OP_REFUSED && c->ops[i]->offset > most)
             most = c->ops[i]->offset;
     return most;
+}
+
+/* Every record that was acknowledged and not deleted is among those that were read. */
+static void check_acknowledged(struct check *c, const struct sighting *read, size_t count, int64_t start, int64_t end)
+{
+    for (size_t i = 0; i < c->ops_count; i++) {
+        const struct op *op = c->ops[i];
+        int64_t at = op->offset > start ? op->offset : start;
+        while (acknowledged(op) && at < op->offset + op->count) {
+            uint64_t value = op->value + (uint64_t)(at - op->offset);
+            size_t run = run_at(read, count, at);
+            while (run < count && read[run].offset <= at && value - read[run].value != (uint64_t)(at - read[run].offset))
+                run++; /* another value at the same offset */
+            if (run < count && read[run].offset <= at) {
+                at = end_of(&read[run]);
+                continue;
+            }
+            broken(c, at < end ? "lost-write" : "unseen", "value %" PRIx64 " was acknowledged at offset %" PRId64 " and is not there (%" PRId64 " to %" PRId64 ")", value, at,
+                   start, end);
+            at++;
+        }
+    }
 }
 
 static void check_last_read(struct check *c)
@@ -279,35 +402,26 @@ static void check_last_read(struct check *c)
         for (size_t n = 0; n < op->sightings_count; n++)
             read[count++] = c->h->sightings[op->sightings + n];
         if (op->sightings_count)
-            at = read[count - 1].offset + 1;
+            at = end_of(&read[count - 1]);
     }
-    if (end < 0 || at < end) {
+    if (end < 0 || at < end)
         broken(c, "unread", "the last read ended at %" PRId64 " of %" PRId64, at, end);
-        goto out;
-    }
-    qsort(read, count, sizeof *read, by_offset);
-    for (size_t i = 0; i < c->ops_count; i++) {
-        const struct op *op = c->ops[i];
-        for (uint32_t n = 0; acknowledged(op) && n < op->count; n++) {
-            struct sighting want = {op->offset + n, op->value + n};
-            if (want.offset >= start && !bsearch(&want, read, count, sizeof want, by_offset))
-                broken(c, "lost-write", "value %" PRIx64 " was acknowledged at offset %" PRId64 " and is not there (%" PRId64 " to %" PRId64 ")", want.value, want.offset, start, end);
-        }
-    }
-out:
+    else
+        check_acknowledged(c, read, runs_join(read, count), start, end);
     mem_free(read);
 }
 
 static bool known_between(const struct check *c, int64_t from, int64_t to, int64_t *offset)
 {
-    size_t at = log_at(c, from);
+    size_t at = run_at(c->log, c->log_count, from);
 
     if (at == c->log_count || c->log[at].offset >= to)
         return false;
-    *offset = c->log[at].offset;
-    return true;
+    *offset = c->log[at].offset > from ? c->log[at].offset : from;
+    return *offset < to;
 }
 
+/* `from`: where the poll was to begin. */
 static void check_poll(struct check *c, const struct op *op, int64_t from)
 {
     int64_t next = from, skipped;
@@ -315,12 +429,13 @@ static void check_poll(struct check *c, const struct op *op, int64_t from)
     for (size_t i = 0; i < op->sightings_count; i++) {
         const struct sighting *it = &c->h->sightings[op->sightings + i];
         if (it->offset < next)
-            broken(c, "nonmonotonic-poll", "process %" PRIu32 " was at %" PRId64 " and got offset %" PRId64, op->process, next, it->offset);
+            broken(c, i ? "int-nonmonotonic-poll" : "nonmonotonic-poll", "process %" PRIu32 " was at %" PRId64 " and got offset %" PRId64, op->process, next, it->offset);
         else if (known_between(c, next > op->start_offset ? next : op->start_offset, it->offset, &skipped))
-            broken(c, "poll-skip", "process %" PRIu32 " was at %" PRId64 " and got offset %" PRId64 ", though there is %" PRId64, op->process, next, it->offset, skipped);
-        if (it->offset >= op->high_watermark)
-            broken(c, "beyond-high-watermark", "offset %" PRId64 " was read below the high watermark %" PRId64, it->offset, op->high_watermark);
-        next = it->offset + 1;
+            broken(c, i ? "int-poll-skip" : "poll-skip", "process %" PRIu32 " was at %" PRId64 " and got offset %" PRId64 ", though there is %" PRId64, op->process, next,
+                   it->offset, skipped);
+        if (end_of(it) > op->high_watermark)
+            broken(c, "beyond-high-watermark", "offset %" PRId64 " was read below the high watermark %" PRId64, end_of(it) - 1, op->high_watermark);
+        next = end_of(it);
     }
 }
 
@@ -345,7 +460,7 @@ static void check_processes(struct check *c)
         if (op->kind == OP_POLL) {
             int64_t from = op->follows && processes[at].position >= 0 ? processes[at].position : op->offset;
             check_poll(c, op, from);
-            processes[at].position = op->sightings_count ? c->h->sightings[op->sightings + op->sightings_count - 1].offset + 1 : op->offset;
+            processes[at].position = op->sightings_count ? end_of(&c->h->sightings[op->sightings + op->sightings_count - 1]) : op->offset;
         } else if (op->offset >= 0) {
             const struct op *before = processes[at].sent;
             if (before && before->ended < op->begun && op->offset < before->offset)
@@ -363,9 +478,13 @@ struct moment {
     size_t index;
 };
 
+/* Of equal times, what begins is first: it may have seen nothing of what ends then. */
 static int by_moment(const void *a, const void *b)
 {
-    return order_u64(((const struct moment *)a)->at, ((const struct moment *)b)->at);
+    const struct moment *x = a, *y = b;
+    int order = order_u64(x->at, y->at);
+
+    return order ? order : (x->at != x->op->begun) - (y->at != y->op->begun);
 }
 
 /* What had been told or acknowledged when an operation began, it may not fall behind. */
@@ -402,7 +521,12 @@ static void check_watermarks(struct check *c)
     mem_free(moments);
 }
 
-/* A register for each group: what is told was committed, and nothing that was accepted after it ended before the asking began. */
+/* A register for each group, which a deletion sets to -1: what is told was written, and nothing that was accepted after it ended before the asking began. */
+static bool sets_offset(const struct op *op, uint32_t group)
+{
+    return (op->kind == OP_COMMIT || op->kind == OP_FORGET) && op->group == group && op->outcome != OP_REFUSED;
+}
+
 static void check_committed(struct check *c, const struct op *told)
 {
     const struct op *latest = NULL; /* begun, of those accepted before `told` began */
@@ -410,22 +534,29 @@ static void check_committed(struct check *c, const struct op *told)
 
     for (size_t i = 0; i < c->ops_count; i++) {
         const struct op *op = c->ops[i];
-        if (op->kind == OP_COMMIT && op->group == told->group && op->outcome == OP_OK && op->ended < told->begun && (!latest || op->begun > latest->begun))
+        if (sets_offset(op, told->group) && op->outcome == OP_OK && op->ended < told->begun && (!latest || op->begun > latest->begun))
             latest = op;
     }
-    if (told->offset < 0) {
-        if (latest)
-            broken(c, "commit-lost", "group %" PRIu32 ": nothing is committed, after %" PRId64 " was", told->group, latest->offset);
+    if (told->offset < 0 && !latest)
         return;
-    }
     for (size_t i = 0; i < c->ops_count && !found; i++) {
         const struct op *op = c->ops[i];
-        found = op->kind == OP_COMMIT && op->group == told->group && op->outcome != OP_REFUSED && op->offset == told->offset && op->begun < told->ended &&
-                (!latest || op->ended >= latest->begun);
+        found = sets_offset(op, told->group) && op->offset == told->offset && op->begun < told->ended && (!latest || op->ended >= latest->begun);
     }
     if (!found)
         broken(c, latest ? "commit-lost" : "commit-phantom", "group %" PRIu32 ": %" PRId64 " is told, committed was %" PRId64, told->group, told->offset,
                latest ? latest->offset : -1);
+}
+
+/* Somebody may have deleted the group, so that its generations began anew. */
+static bool dissolved_between(const struct check *c, const struct op *a, const struct op *b)
+{
+    for (size_t i = 0; i < c->ops_count; i++) {
+        const struct op *op = c->ops[i];
+        if (op->kind == OP_FORGET && op->whole && op->group == a->group && op->outcome != OP_REFUSED && op->ended > a->begun && op->begun < b->ended)
+            return true;
+    }
+    return false;
 }
 
 static void check_groups(struct check *c)
@@ -433,7 +564,7 @@ static void check_groups(struct check *c)
     size_t count = 0;
 
     for (size_t i = 0; i < c->ops_count; i++) /* the last check: the other operations are not needed any more */
-        if (c->ops[i]->kind == OP_COMMIT || c->ops[i]->kind == OP_COMMITTED || c->ops[i]->kind == OP_OWN)
+        if (c->ops[i]->kind == OP_COMMIT || c->ops[i]->kind == OP_COMMITTED || c->ops[i]->kind == OP_OWN || c->ops[i]->kind == OP_FORGET)
             c->ops[count++] = c->ops[i];
     c->ops_count = count;
     for (size_t i = 0; i < count; i++) {
@@ -446,9 +577,9 @@ static void check_groups(struct check *c)
             const struct op *b = c->ops[k];
             if (b->group != a->group || b->outcome != OP_OK)
                 continue;
-            if (b->kind == OP_OWN && k > i && b->generation == a->generation && b->process != a->process)
+            if (b->kind == OP_OWN && k > i && b->generation == a->generation && b->process != a->process && !dissolved_between(c, a, b))
                 broken(c, "two-owners", "group %" PRIu32 ", generation %" PRId32 ": processes %" PRIu32 " and %" PRIu32, a->group, a->generation, a->process, b->process);
-            if (b->kind == OP_COMMIT && b->begun > a->ended && b->generation >= 0 && b->generation < a->generation)
+            if (b->kind == OP_COMMIT && b->begun > a->ended && b->generation >= 0 && b->generation < a->generation && !dissolved_between(c, a, b))
                 broken(c, "stale-generation", "group %" PRIu32 ": %" PRId32 " committed %" PRId64 " in the time of %" PRId32, a->group, b->generation, b->offset, a->generation);
         }
     }

@@ -4,24 +4,9 @@
  * A history is what clients saw: operations with the moments at which they began and ended, and nothing of the broker's inside. Times are
  * any numbers that grow. An operation that nobody knows the end of stays OPEN: it may have happened at any time after it began, or never.
  *
- * The rules (numbers are those of invariants; the names Jepsen's, of its workload for Kafka):
- *
- *   inconsistent-offsets   two values at one offset                                       26
- *   duplicate              one value, sent by an idempotent producer, at two offsets       16, 26
- *   reordered              an idempotent producer's values stand in another order than sent 16
- *   phantom                a value that nobody sent, or whose sending was refused (G1a)     26
- *   lost-write             acknowledged, not deleted, and not there in the last read        15, 26
- *   unread                 the last read of a partition did not come to its end             28
- *   poll-skip              a reader passed over a record that is there                      26
- *   nonmonotonic-poll      a reader got a record a second time                              26
- *   nonmonotonic-send      a later send of one producer stands before an earlier one        26
- *   beyond-high-watermark  a record was read that is not below the high watermark           14
- *   high-watermark         it went back, or is behind what was acknowledged                 14, 15
- *   start-offset           the log begins further on than anybody deleted                   13
- *   commit-lost            a committed offset is told that a later accepted commit replaced  19
- *   commit-phantom         a committed offset is told that nobody committed                  19
- *   two-owners             two members own a partition in one generation                    19
- *   stale-generation       a commit was accepted from a generation that was over            17
+ * What must hold is a table (history_rules). The names are those of Jepsen's workload for Kafka, where it has one; of its catalogue are allowed: G0,
+ * int-send-skip (others' records stand between), G1c with ww edges, and under subscribe poll-skip and nonmonotonic-poll (`follows` says that a
+ * process reads on by itself). A history of a partition is judged by its last read, which has to come to the end.
  */
 #ifndef SIM_CHECKERS_H
 #define SIM_CHECKERS_H
@@ -37,6 +22,7 @@ enum op_kind {
     OP_COMMITTED, /* group; offset: told, -1 none */
     OP_OWN,       /* group, generation: the process was assigned the partition */
     OP_DELETE,    /* offset: records below it are to go */
+    OP_FORGET,    /* group; offset -1; whole: of a group that is deleted, else just of the offset that was committed here */
 };
 
 enum op_outcome { OP_OPEN, OP_OK, OP_REFUSED };
@@ -46,6 +32,7 @@ struct op {
     enum op_outcome outcome;
     bool once;     /* SEND: of an idempotent producer */
     bool follows;  /* POLL: from where the process's poll before ended */
+    bool whole;    /* FORGET: with all that the group is */
     bool last;     /* POLL: part of the read of everything, at the end */
     uint32_t process, partition, group;
     int32_t generation;
@@ -56,9 +43,9 @@ struct op {
     size_t sightings, sightings_count; /* in history.sightings */
 };
 
-struct sighting {
+struct sighting { /* of records one behind the other, whose values are, too */
     int64_t offset;
-    uint64_t value;
+    uint64_t value, count;
 };
 
 struct history {
@@ -76,8 +63,17 @@ size_t history_begin(struct history *h, struct op op);
 /* It ended now, as h->ops[index] says. */
 void history_end(struct history *h, size_t index, enum op_outcome outcome);
 /* Adds to a poll; the polls' sightings are added one poll after the other. */
-void history_sight(struct history *h, size_t index, int64_t offset, uint64_t value);
+void history_sight(struct history *h, size_t index, int64_t offset, uint64_t value, uint64_t count);
 void history_free(struct history *h);
+
+struct history_rule {
+    const char *name;
+    const char *invariants; /* their numbers */
+    const char *what;
+    const char *waits_for; /* NULL: it is judged */
+};
+extern const struct history_rule history_rules[];
+extern const size_t history_rules_count;
 
 /* Calls `broken` for each rule that is broken, with what breaks it. How often. */
 size_t history_check(const struct history *h, void (*broken)(void *context, const char *rule, const char *what), void *context);

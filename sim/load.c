@@ -377,7 +377,7 @@ static void learn_batch(struct client *c, size_t op, struct bytes_view batch, in
         for (unsigned i = 0; i < 8; i++)
             value = value << 8 | record.value.data[i];
         if (record.offset >= *next) {
-            history_sight(&c->load->history, op, record.offset, value);
+            history_sight(&c->load->history, op, record.offset, value, 1);
             *next = record.offset + 1;
         }
     }

@@ -41,7 +41,7 @@ static void polled(struct history *h, bool last, int64_t offset, int64_t high_wa
 
     for (; *values; values++, offset++)
         if (*values != UINT64_MAX) /* a hole */
-            history_sight(h, index, offset, *values);
+            history_sight(h, index, offset, *values, 1);
     history_end(h, index, OP_OK);
 }
 
@@ -94,7 +94,7 @@ static void test_log(void **state)
 
     did(&h, (struct op){.kind = OP_SEND, .value = 100, .count = 1, .offset = -1}, OP_REFUSED);
     READ_ALL(&h, 1, 100);
-    assert_rules(&h, "phantom");
+    assert_rules(&h, "G1a");
 }
 
 static void test_last_read(void **state)
@@ -111,17 +111,35 @@ static void test_last_read(void **state)
     sent(&h, 1, 100, 2, 0);
     POLLED(&h, 0, 2, 100, 101);
     READ_ALL(&h, 1, 100);
-    assert_rules(&h, "lost-write high-watermark");
+    assert_rules(&h, "unseen high-watermark");
+
+    sent(&h, 1, 100, 3, 0);
+    READ_ALL(&h, 3, 100, UINT64_MAX, 102);
+    assert_rules(&h, "lost-write int-poll-skip");
 }
 
 static void test_polls(void **state)
 {
     struct history h = {0};
+    size_t index;
 
     sent(&h, 1, 100, 3, 0);
     POLLED(&h, 0, 3, 100, UINT64_MAX, 102);
     READ_ALL(&h, 3, 100, 101, 102);
+    assert_rules(&h, "int-poll-skip");
+
+    sent(&h, 1, 100, 3, 0);
+    POLLED(&h, 0, 3, UINT64_MAX, 101, 102);
+    READ_ALL(&h, 3, 100, 101, 102);
     assert_rules(&h, "poll-skip");
+
+    sent(&h, 1, 100, 2, 0);
+    index = history_begin(&h, (struct op){.kind = OP_POLL, .process = 9, .offset = 0, .high_watermark = 2});
+    history_sight(&h, index, 1, 101, 1);
+    history_sight(&h, index, 0, 100, 1);
+    history_end(&h, index, OP_OK);
+    READ_ALL(&h, 2, 100, 101);
+    assert_rules(&h, "poll-skip int-nonmonotonic-poll");
 
     sent(&h, 1, 100, 2, 0);
     POLLED(&h, 0, 2, 100, 101);
@@ -149,12 +167,17 @@ static void test_sends(void **state)
     did(&h, (struct op){.kind = OP_SEND, .process = 1, .value = 101, .count = 1, .offset = 0}, OP_OK);
     READ_ALL(&h, 2, 101, 100);
     assert_rules(&h, "nonmonotonic-send");
+
+    sent(&h, 1, 100, 2, -1);
+    READ_ALL(&h, 2, 101, 100);
+    assert_rules(&h, "int-nonmonotonic-send");
 }
 
 static void test_groups(void **state)
 {
     const struct op commit = {.kind = OP_COMMIT, .group = 1, .generation = 3, .offset = 5}, later = {.kind = OP_COMMIT, .group = 1, .generation = 3, .offset = 7},
                     told = {.kind = OP_COMMITTED, .group = 1, .offset = 5}, nothing = {.kind = OP_COMMITTED, .group = 1, .offset = -1},
+                    forgotten = {.kind = OP_FORGET, .group = 1, .offset = -1}, dissolved = {.kind = OP_FORGET, .group = 1, .offset = -1, .whole = true},
                     owned = {.kind = OP_OWN, .process = 1, .group = 1, .generation = 4}, also = {.kind = OP_OWN, .process = 2, .group = 1, .generation = 4};
     struct history h = {0};
 
@@ -174,6 +197,26 @@ static void test_groups(void **state)
     did(&h, told, OP_OK);
     READ_ALL(&h, 0, UINT64_MAX);
     assert_rules(&h, "commit-phantom");
+
+    did(&h, commit, OP_OK);
+    did(&h, forgotten, OP_OPEN); /* may come true at any time, or never */
+    did(&h, told, OP_OK);
+    did(&h, nothing, OP_OK);
+    READ_ALL(&h, 0, UINT64_MAX);
+    assert_rules(&h, "");
+
+    did(&h, commit, OP_OK);
+    did(&h, forgotten, OP_OK);
+    did(&h, told, OP_OK);
+    READ_ALL(&h, 0, UINT64_MAX);
+    assert_rules(&h, "commit-lost");
+
+    did(&h, owned, OP_OK);
+    did(&h, dissolved, OP_OK); /* generations begin anew */
+    did(&h, also, OP_OK);
+    did(&h, commit, OP_OK);
+    READ_ALL(&h, 0, UINT64_MAX);
+    assert_rules(&h, "stale-generation");
 
     did(&h, owned, OP_OK);
     did(&h, also, OP_OK);
