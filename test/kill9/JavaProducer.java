@@ -27,8 +27,9 @@ final class JavaProducer {
                 if (!room.tryAcquire(100, TimeUnit.MILLISECONDS))
                     continue;
                 int sent = number++;
+                long begun = System.nanoTime(); // of the machine's monotonic clock, as Python's
                 producer.send(new ProducerRecord<>(args[1], 0, null, sent + " " + "x".repeat(chance.nextInt(300))), (metadata, error) -> {
-                    System.out.println(error == null ? sent + " " + metadata.offset() : "ERROR " + sent + " " + error);
+                    System.out.println(error == null ? sent + " " + metadata.offset() + " " + begun + " " + System.nanoTime() : "ERROR " + sent + " " + error);
                     room.release();
                 });
             }

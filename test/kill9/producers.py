@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """One producer of the kill -9 suite: KIND ADDRESS TOPIC SEED.
 
-Sends 0, 1, 2, ... (padded to random lengths) with acks=all and prints `NUMBER OFFSET` for each acknowledgement, in the order
-in which they come. Ends, with everything acknowledged, when its standard input does. Never gives a record up: a delivery
+Sends 0, 1, 2, ... (padded to random lengths) with acks=all and prints `NUMBER OFFSET BEGUN ENDED` for each acknowledgement, in the order
+in which they come; the times, monotonic nanoseconds of this machine, are those of the sending and of the acknowledgement. Ends, with everything acknowledged, when its standard input does. Never gives a record up: a delivery
 that fails is a line `ERROR ...`.
 """
 import random
 import sys
 import threading
+import time
 
 IN_FLIGHT = 20      # so that a kill finds work, and the log stays small enough to read after each
 FOREVER_MS = 600_000
 
 
-def acknowledged(number, offset):
-    sys.stdout.write(f"{number} {offset}\n")
+def acknowledged(number, offset, begun):
+    sys.stdout.write(f"{number} {offset} {begun} {time.monotonic_ns()}\n")
 
 
 def value(number, chance):
@@ -27,11 +28,11 @@ def librdkafka(address, topic, chance, room, stopped):
         "bootstrap.servers": address, "enable.idempotence": True, "linger.ms": 1, "message.timeout.ms": FOREVER_MS,
         "reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 50, "retry.backoff.ms": 10, "topic.metadata.refresh.sparse": True})
 
-    def delivered(error, message, number):
+    def delivered(error, message, number, begun):
         if error:
             print("ERROR", number, error, flush=True)
         else:
-            acknowledged(number, message.offset())
+            acknowledged(number, message.offset(), begun)
         room.release()
 
     number = 0
@@ -43,7 +44,7 @@ def librdkafka(address, topic, chance, room, stopped):
                 break
         else:
             producer.produce(topic, value(number, chance), partition=0,
-                             on_delivery=lambda error, message, number=number: delivered(error, message, number))
+                             on_delivery=lambda error, message, number=number, begun=time.monotonic_ns(): delivered(error, message, number, begun))
             number += 1
             producer.poll(0)
     producer.flush()
@@ -59,8 +60,8 @@ def kafka_python(address, topic, chance, room, stopped):
         print("ERROR", number, repr(error), flush=True)
         room.release()
 
-    def delivered(number, metadata):
-        acknowledged(number, metadata.offset)
+    def delivered(number, begun, metadata):
+        acknowledged(number, metadata.offset, begun)
         sys.stdout.flush()
         room.release()
 
@@ -68,7 +69,8 @@ def kafka_python(address, topic, chance, room, stopped):
     while not stopped.is_set():
         if not room.acquire(timeout=0.1):
             continue
-        producer.send(topic, value(number, chance), partition=0).add_callback(delivered, number).add_errback(failed, number)
+        begun = time.monotonic_ns()
+        producer.send(topic, value(number, chance), partition=0).add_callback(delivered, number, begun).add_errback(failed, number)
         number += 1
     producer.flush()
 

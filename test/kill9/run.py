@@ -5,15 +5,12 @@
     test/kill9/run.py [--rounds N] [--seed N] [--against kafka]
 
 The clients (librdkafka, Java, kafka-python; all idempotent) go on producing through all rounds, each to a topic of its own,
-and tell each acknowledgement's number and offset. A round kills the broker at a random moment after each of them was
-acknowledged something, sometimes once more while it recovers, starts it again, and reads what came since the round before:
+and tell of each acknowledgement. A round kills the broker at a random moment after each of them was acknowledged something,
+sometimes once more while it recovers, starts it again, and reads what came since the round before.
 
-  lost        a number that was acknowledged before the reading is not at the offset that the acknowledgement named
-  duplicated  a number stands in the log twice
-  reordered   a number stands after a greater one
-
-At the end the clients stop, with every record acknowledged, the broker is restarted cleanly, and the whole log is read: it must
-be what the rounds read, and hold every number from the first to the last.
+What was sent, acknowledged and read is a history (sim/history_text.h: a partition for each client), which the judge of the
+simulator judges after every round: nothing lost, duplicated, reordered, made up or told differently than before. At the end the clients
+stop, with every record acknowledged, the broker is restarted cleanly, and all is read again.
 """
 import argparse
 import pathlib
@@ -34,17 +31,67 @@ AGAIN_WHILE_RECOVERING = 0.2
 KILL_AFTER_S = 0.4      # at most, after every client was acknowledged something
 
 
-class Client:
-    """A producer's process, what it was acknowledged, and what its topic was seen to hold."""
+RUN_MAX = 1000          # records of one operation of the history
 
-    def __init__(self, kind, address, seed, classes):
+
+class History:
+    """What clients did and saw, in a file that the judge reads."""
+
+    def __init__(self, path):
+        self.path = path
+        self.file = open(path, "w")
+
+    def add(self, kind, process, partition, begun, ended, words):
+        self.file.write(f"{kind} process={process} partition={partition} begun={begun} ended={ended} ok {words}\n")
+
+    def judge(self, *options, more=""):
+        """With some lines more, for this time only."""
+        self.file.flush()
+        ran = subprocess.run([broker.BUILD / "sim" / "judge", *options, "-"], input=self.path.read_text() + more, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+        if ran.returncode:
+            raise AssertionError(f"{self.path}: {ran.stdout}")
+        return ran.stdout
+
+
+class Runs:
+    """Pairs of numbers and offsets, one by one; what is consecutive in both becomes one run (number, offset, count, begun, ended)."""
+
+    def __init__(self):
+        self.runs = []
+        self.lock = threading.Lock()
+
+    def add(self, number, offset, begun=0, ended=0):
+        with self.lock:
+            if self.runs:
+                last = self.runs[-1]
+                if number == last[0] + last[2] and offset == last[1] + last[2] and last[2] < RUN_MAX:
+                    last[2] += 1
+                    last[3] = min(last[3], begun)
+                    last[4] = max(last[4], ended)
+                    return
+            self.runs.append([number, offset, 1, begun, ended])
+
+    def take(self):
+        with self.lock:
+            runs, self.runs = self.runs, []
+        return runs
+
+
+class Client:
+    """A producer's process, and what it tells of acknowledgements; a reader of its topic."""
+
+    def __init__(self, kind, number, address, seed, classes, history):
         self.kind = kind
+        self.number = number        # of its process and partition in the history; its reader's is 100 more
         self.topic = f"kill9-{kind}"
         self.address = address
-        self.acknowledged = {}      # number: offset
+        self.history = history
+        self.acknowledged = 0
+        self.runs = Runs()          # acknowledged, and not yet in the history
         self.errors = []
-        self.seen = []              # numbers, by offset
-        self.checked = 0            # of the acknowledgements, in the order in which they came
+        self.read_to = 0            # an offset
+        self.next = 0               # number, of which the history knows nothing
         self.ended = threading.Event()
         command = (["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
                     f"{classes}:{broker.DEPS}/kafka/libs/*", "JavaProducer"] if kind == "java"
@@ -61,54 +108,61 @@ class Client:
             elif first.strip() == "END":
                 self.ended.set()
             else:
-                self.acknowledged[int(first)] = int(rest)
+                self.runs.add(int(first), *map(int, rest.split()))
+                self.acknowledged += 1
 
     def await_more_than(self, count):
         def more():
             if self.process.poll() is not None:
                 raise RuntimeError(f"the {self.kind} producer ended with status {self.process.returncode}")
-            return len(self.acknowledged) > count
+            return self.acknowledged > count
         broker.until(more, f"an acknowledgement to the {self.kind} producer")
 
-    def kcat(self, *arguments):
-        command = ["kcat", "-b", self.address, *map(str, arguments)]
+    def end(self):
+        """Where the log ends now. kcat gives up quickly, here and below: a busy machine is enough."""
+        def told():
+            ran = subprocess.run(["kcat", "-b", self.address, "-Q", "-t", f"{self.topic}:0:-1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                 timeout=broker.DEADLINE_S)
+            return ran if ran.returncode == 0 else None
+        return int(broker.until(told, f"the end of {self.topic}").stdout.split()[-1])
+
+    def read(self, offset, end):
+        """The runs of what stands from one offset to another. Its producer goes on, so reading to "the end" need not end."""
+        command = ["kcat", "-b", self.address, "-C", "-t", self.topic, "-p", "0", "-o", str(offset), "-c", str(end - offset), "-q", "-f", "%o %s\n",
+                   "-X", "check.crcs=true"]
 
         def told():
-            ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=broker.DEADLINE_S)
-            return ran if ran.returncode == 0 else None     # kcat gives up quickly: a busy machine is enough
-        return broker.until(told, ' '.join(command)).stdout
+            runs = Runs()
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as reader:
+                watch = threading.Timer(broker.DEADLINE_S, reader.kill)
+                watch.start()
+                for line in reader.stdout:
+                    at, number, *_ = line.split(b" ", 2)
+                    runs.add(int(number), int(at))
+                watch.cancel()
+            return runs if reader.returncode == 0 else None
+        return broker.until(told, f"reading {self.topic}").take() if offset < end else []
 
-    def read(self, offset):
-        """The numbers from an offset to where the log ends now: its producer goes on, so reading to "the end" need not end.
-        Kafka's offsets of such a topic have no gaps."""
-        end = int(self.kcat("-Q", "-t", f"{self.topic}:0:-1").split()[-1])
-        numbers = []
-        if offset < end:
-            lines = self.kcat("-C", "-t", self.topic, "-p", 0, "-o", offset, "-c", end - offset, "-q", "-f", "%o %s\n", "-X", "check.crcs=true")
-            for line in lines.splitlines():
-                at, number, *_ = line.split(b" ")
-                suite.check(int(at), offset + len(numbers), f"{self.kind}: an offset")
-                numbers.append(int(number))
-        return numbers
-
-    def check(self):
-        """Reads what is new; every acknowledgement that came before must be true."""
-        before = len(self.acknowledged)
-        known = list(self.acknowledged.items())[self.checked:before]
-        new = len(self.seen)
-        self.seen += self.read(new)
-        for number, offset in known:
-            found = self.seen[offset] if offset < len(self.seen) else None
-            if found != number:
-                raise AssertionError(f"{self.kind}: lost: {number} was acknowledged at offset {offset}, where {found} is "
-                                     f"(of {len(self.seen)})")
-        self.checked = before
-        for offset in range(max(new, 1), len(self.seen)):
-            if self.seen[offset] <= self.seen[offset - 1]:
-                what = "duplicated" if self.seen[offset] in self.seen[:offset] else "reordered"
-                raise AssertionError(f"{self.kind}: {what}: {self.seen[offset]} at offset {offset}, after {self.seen[offset - 1]}")
+    def write_sends(self):
+        """What was acknowledged until now; what comes from now on belongs to the next reading."""
+        for number, offset, count, begun, ended in self.runs.take():
+            self.history.add("send", self.number, self.number, begun, ended, f"value={number} count={count} offset={offset} once")
+            self.next = number + count
         if self.errors:
             raise AssertionError(f"{self.kind}: gave up: {self.errors[0]}")
+
+    def under_way(self):
+        """Whatever it sent after that: it goes on, and acknowledgements come in order."""
+        return f"send process={self.number} partition={self.number} begun={time.monotonic_ns()} open value={self.next} count={1 << 31} once\n"
+
+    def check(self, offset, more=""):
+        """Reads from an offset on, into the history."""
+        self.write_sends()
+        begun = time.monotonic_ns()
+        end = self.end()
+        found = " ".join(f"{at}+{count}:{number}" for number, at, count, _, _ in self.read(offset, end))
+        self.history.add("poll", 100 + self.number, self.number, begun, time.monotonic_ns(), f"offset={offset} high={end} start=0 {more} {found}")
+        self.read_to = end
 
     def finish(self):
         self.process.stdin.close()
@@ -116,14 +170,9 @@ class Client:
             raise TimeoutError(f"the {self.kind} producer did not end")
         suite.check(self.process.wait(broker.DEADLINE_S), 0, f"the {self.kind} producer's exit status")
 
-    def check_all(self):
-        whole = self.read(0)
-        suite.check(whole[:len(self.seen)], self.seen, f"{self.kind}: what was read before")
-        suite.check(whole, list(range(len(self.acknowledged))), f"{self.kind}: the whole log")
 
-
-def one_round(server, clients, chance):
-    counts = [len(client.acknowledged) for client in clients]
+def one_round(server, clients, chance, history):
+    counts = [client.acknowledged for client in clients]
     for client, count in zip(clients, counts):
         client.await_more_than(count)
     time.sleep(chance.random() * KILL_AFTER_S)      # the random moment: nothing waits for it
@@ -132,7 +181,8 @@ def one_round(server, clients, chance):
         kill_while_starting(server, chance.random() * 0.05)
     server.start()
     for client in clients:
-        client.check()
+        client.check(client.read_to, "follows")
+    history.judge("--so-far", more="".join(client.under_way() for client in clients))
 
 
 def kill_while_starting(server, after_s):
@@ -156,30 +206,33 @@ def main():
 
     chance = random.Random(options.seed)
     server = broker.KINDS[options.against](broker.scratch("kill9") / "data", {"num.partitions": 1, "log.segment.bytes": 1 << 20})
+    history = History(server.data.parent / "history.txt")
     clients = []
 
     def rounds():
         for number in range(options.rounds):
             try:
-                one_round(server, clients, chance)
+                one_round(server, clients, chance, history)
             except Exception as error:
                 raise AssertionError(f"round {number + 1}: {error}") from error
 
     def end():
         for client in clients:
             client.finish()
-            client.check()
+            client.check(client.read_to, "follows")
+        history.judge("--so-far")
         server.restart()
         for client in clients:
-            client.check_all()
-            print(f"{client.kind}: {len(client.acknowledged)} records acknowledged", flush=True)
+            client.check(0, "last")
+            print(f"{client.kind}: {client.acknowledged} records acknowledged", flush=True)
+        print(history.judge(), flush=True)
 
     with tempfile.TemporaryDirectory() as classes:
         subprocess.run(["javac", "-d", classes, "-cp", f"{broker.DEPS}/kafka/libs/*", HERE / "JavaProducer.java"], check=True)
         try:
             server.start()
-            for kind in ("librdkafka", "java", "kafka-python"):
-                clients.append(Client(kind, server.address, chance.randrange(1 << 32), classes))
+            for number, kind in enumerate(("librdkafka", "java", "kafka-python")):
+                clients.append(Client(kind, number, server.address, chance.randrange(1 << 32), classes, history))
             suite.run_case(f"{options.rounds} rounds of kill -9", rounds)
             suite.run_case("the whole log after a clean stop", end)
         finally:
