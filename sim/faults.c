@@ -81,6 +81,34 @@ static void jump_clock(struct strike *s)
     sim_shift_wall(s->sim, below(s, 2) ? ms : -ms);
 }
 
+/* Early ones as likely as late ones: a boot makes some thousands, an hour under load some millions. */
+static uint64_t some_allocation(struct sim *sim)
+{
+    return 1 + sim__random_below(sim, UINT64_C(1) << sim__random_below(sim, 17));
+}
+
+void faults_starve(struct sim *sim, uint64_t *at, uint64_t *count)
+{
+    *at = some_allocation(sim);
+    *count = sim__random_below(sim, 2) ? 1 : 2 + sim__random_below(sim, 40);
+}
+
+static void fail_allocation(struct strike *s)
+{
+    life_starve(s->life, some_allocation(s->sim), 1);
+}
+
+static void starve(struct strike *s)
+{
+    life_starve(s->life, some_allocation(s->sim), 2 + below(s, 40));
+}
+
+static void stop_and_starve(struct strike *s)
+{
+    life_stop(s->life);
+    life_starve(s->life, 1 + below(s, 200), 1 + below(s, 3));
+}
+
 static void change_network(struct strike *s)
 {
     static const uint32_t latency[] = {50, 200, 5000, 100000};
@@ -152,6 +180,9 @@ static const struct {
     {"the node will die at a call of its disk", 4, kill_at_call},
     {"the node is stopped", 4, stop_cleanly},
     {"the node will die while it stops", 1, stop_and_die},
+    {"an allocation will fail", 4, fail_allocation},
+    {"memory will be short for a while", 3, starve},
+    {"memory will be short while the node stops", 1, stop_and_starve},
     {"the node is paused", 2, pause_node},
     {"the wall clock jumps", 2, jump_clock},
     {"the network changes", 3, change_network},

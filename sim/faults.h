@@ -34,6 +34,9 @@ struct fault {
 /* One fault. `life` is READY. */
 struct fault fault_strike(struct sim *sim, struct load *load, struct life *life);
 
+/* Which allocations fail when memory is short: from which one on, how many. */
+void faults_starve(struct sim *sim, uint64_t *at, uint64_t *count);
+
 /* The world as it is when nothing is wrong. */
 void faults_heal(struct sim *sim);
 

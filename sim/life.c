@@ -258,7 +258,8 @@ static enum status open_node(struct life *life, const struct life_options *how, 
     enum status s;
 
     life->config = options.config = config_new();
-    ASSERT(life->config);
+    if (!life->config)
+        return err_set(err, STATUS_NO_MEMORY, "no memory");
     memcpy(options.entropy, &how->seed, sizeof how->seed);
     s = config_set_builtin(life->config, err);
     if (s == STATUS_OK)
@@ -283,6 +284,7 @@ struct life *life_begin(const struct life_options *options)
     life->may_fail = options->may_fail;
     list_init(&life->files);
     memory_init(&life->memory);
+    memory_fail(&life->memory, options->starve_at, options->starve_count);
     outer = memory_enter(&life->memory);
     if (open_node(life, options, &err))
         fail(life, &err);
@@ -307,6 +309,21 @@ uint64_t life_calls(const struct life *life)
     return life->calls;
 }
 
+void life_starve(struct life *life, uint64_t n, uint64_t count)
+{
+    memory_fail(&life->memory, n, count);
+}
+
+bool life_starved(const struct life *life)
+{
+    return life->memory.failed;
+}
+
+uint64_t life_allocations(const struct life *life)
+{
+    return life->memory.calls;
+}
+
 const char *life_error(const struct life *life)
 {
     return life->err.text;
@@ -319,6 +336,8 @@ void life_fall_ill(struct life *life)
 
 bool life_failed_well(const struct life *life)
 {
+    if (life->err.status == STATUS_NO_MEMORY)
+        return life_starved(life);
     return life->may_fail && (life->err.status == STATUS_IO || life->err.status == STATUS_NO_SPACE || life->err.status == STATUS_KAFKA_STORAGE_ERROR);
 }
 
@@ -338,7 +357,7 @@ static size_t close_node(struct life *life)
     struct memory *outer = memory_enter(&life->memory);
     enum status s = node_close(life->node, &life->err);
 
-    ASSERT(s == STATUS_OK || life->state == LIFE_DEAD || life->may_fail); /* it may die at its last call */
+    ASSERT(s == STATUS_OK || life->state == LIFE_DEAD || life->may_fail || life_starved(life)); /* it may die at its last call */
     config_free(life->config);
     memory_enter(outer);
     sim_kill(life->sim);

@@ -6,7 +6,7 @@
  *
  * A node dies between two events (life_end, any time), or at the n-th of its calls that change the disk: that call is done in part or
  * not at all, no later one is, and the world is told at the end of the event (DEAD). FAILED: it gave up by itself; it has a reason to only when
- * its disk does not do what it should (may_fail).
+ * its disk does not do what it should (may_fail), or when there was no memory (starve).
  */
 #ifndef SIM_LIFE_H
 #define SIM_LIFE_H
@@ -27,6 +27,7 @@ struct life_options {
     unsigned shards;
     uint64_t die_at;             /* the call that kills it; 0: none */
     bool may_fail;               /* its disk is ill */
+    uint64_t starve_at, starve_count; /* allocations that fail: from which one on, how many (0: none) */
 };
 
 struct life *life_begin(const struct life_options *options);
@@ -35,7 +36,12 @@ void life_die_at(struct life *life, uint64_t calls); /* that many calls from now
 uint64_t life_calls(const struct life *life);        /* that changed the disk, until now */
 const char *life_error(const struct life *life);     /* of FAILED */
 void life_fall_ill(struct life *life);               /* from now on it may fail */
-bool life_failed_well(const struct life *life);      /* FAILED, as it may: the reason that it gives is the disk */
+bool life_failed_well(const struct life *life);      /* FAILED, as it may: the reason that it gives is the disk, or memory */
+
+/* The n-th allocation from now on fails, and the `count` - 1 after it. count 0: none does. */
+void life_starve(struct life *life, uint64_t n, uint64_t count);
+bool life_starved(const struct life *life);            /* an allocation failed */
+uint64_t life_allocations(const struct life *life);    /* until now, the failed ones, too */
 
 /* Asks a node that is READY for its clean stop. */
 void life_stop(struct life *life);

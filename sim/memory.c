@@ -18,10 +18,20 @@ _Static_assert(sizeof(struct block) % 16 == 0, "what follows the head is aligned
 
 static struct memory *entered;
 
+static bool refused(struct memory *memory)
+{
+    uint64_t call = memory ? ++memory->calls : 0;
+
+    if (!memory || call < memory->fail_from || call >= memory->fail_to)
+        return false;
+    memory->failed++;
+    return true;
+}
+
 /* The door to libc, as base/mem.c is for the broker: its functions are banned everywhere else. */
 static void *take(size_t size)
 {
-    struct block *block = size > SIZE_MAX - sizeof *block ? NULL : calloc(1, sizeof *block + size);
+    struct block *block = refused(entered) || size > SIZE_MAX - sizeof *block ? NULL : calloc(1, sizeof *block + size);
 
     if (!block)
         return NULL;
@@ -76,6 +86,12 @@ struct memory *memory_enter(struct memory *memory)
 
     entered = memory;
     return outer;
+}
+
+void memory_fail(struct memory *memory, uint64_t n, uint64_t count)
+{
+    memory->fail_from = memory->calls + n;
+    memory->fail_to = memory->fail_from + count;
 }
 
 void memory_drop(struct memory *memory)

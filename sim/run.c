@@ -93,7 +93,11 @@ static void boot(struct run *r)
 
     if (sim__random_below(r->sim, 8) == 0)
         how.die_at = 1 + sim__random_below(r->sim, 30); /* during recovery */
+    if (sim__random_below(r->sim, 8) == 0)
+        faults_starve(r->sim, &how.starve_at, &how.starve_count);
     tell(r, how.die_at ? "THE NODE boots, and will die at a call of its disk" : "THE NODE boots");
+    if (how.starve_count)
+        tell_format(r, "THE NODE will not get its allocation %" PRIu64 " and %" PRIu64 " more", how.starve_at, how.starve_count - 1);
     r->result.lives++;
     r->life = life_begin(&how);
     r->seen = LIFE_BOOTING;
@@ -270,6 +274,7 @@ static void in_calm(struct run *r)
         return;
     }
     life_die_at(r->life, 1 + (UINT64_C(1) << 60));
+    life_starve(r->life, 0, 0);
     load_calm(r->load);
     live(r, NULL, NULL, sim_now_us(r->sim) + CALM_US);
     load_finish(r->load);

@@ -428,11 +428,8 @@ static void shard_make(struct sim *sim, unsigned id)
 
 static void shards_make(struct sim *sim)
 {
-    struct memory *outer = memory_enter(sim->memory);
-
     for (unsigned i = 0; i < sim->set->count; i++)
         shard_make(sim, i);
-    memory_enter(outer);
     shard_enter(sim->set->shards[0]);
 }
 

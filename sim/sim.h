@@ -70,7 +70,7 @@ void sim_at(struct sim *sim, uint64_t at_us, void (*run)(void *context), void *c
  * and its clients live on. What the shards held is the caller's to free (memory.h). */
 void sim_kill(struct sim *sim);
 
-/* New shards in the place of those that were killed. `memory` (NULL: nobody's) is charged with what they allocate. */
+/* New shards in the place of those that were killed. `memory` (NULL: nobody's) is charged with what they allocate; they themselves are the world's. */
 void sim_revive(struct sim *sim, struct fs *fs, struct memory *memory, void (*on_start)(struct shard *shard, void *context), void *context);
 
 void sim_pause(struct sim *sim, uint64_t us);         /* as by SIGSTOP and, later, SIGCONT */

@@ -32,9 +32,13 @@ const struct service *service_find(int16_t key);
 
 /* Bytes of a file as the value of a records field: the wire_records' source. */
 struct wire_range {
-    struct file *file; /* counted: the reply's */
+    struct wire_range *next; /* the request's */
+    struct file *file;
     uint64_t offset;
 };
+
+/* The range, which lives in the arena, and its reference to the file are the request's from now on: released with it, sent or not. */
+void request_keep(struct request *r, struct wire_range *range);
 
 /* Without an authorizer everybody may do everything: the bits of AclOperation that each resource type knows (KIP-430). */
 enum {

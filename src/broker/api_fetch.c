@@ -414,7 +414,7 @@ static bool fetch_changed(const struct fetch_part *part)
            part->read.start_offset != part->want->told_start;
 }
 
-static void fetch_answer_partition(struct fetch_part *part, struct fetch_response_partition *out)
+static void fetch_answer_partition(struct request *r, struct fetch_part *part, struct fetch_response_partition *out)
 {
     const struct partition_read *read = &part->read;
 
@@ -432,9 +432,9 @@ static void fetch_answer_partition(struct fetch_part *part, struct fetch_respons
     out->records.data = part->converted ? part->converted : (const uint8_t *)""; /* never null: Kafka sends empty records */
     out->records.size = read->slice.size;
     if (read->slice.size && !part->converted) {
-        part->range = (struct wire_range){read->slice.file, read->slice.position};
+        part->range = (struct wire_range){.file = file_ref(read->slice.file), .offset = read->slice.position};
         out->records.source = &part->range;
-        (void)file_ref(read->slice.file); /* the answer's */
+        request_keep(r, &part->range);
     }
     part->want->told_high_watermark = read->high_watermark;
     part->want->told_start = read->start_offset;
@@ -471,7 +471,7 @@ static void fetch_fill(struct fetch *f, struct fetch_response *out, struct fetch
             topic->topic_id = part->topic_id;
             topic->partitions = partitions;
         }
-        fetch_answer_partition(part, &topic->partitions[topic->partitions_count++]);
+        fetch_answer_partition(f->request, part, &topic->partitions[topic->partitions_count++]);
         partitions++;
         if (f->plan.session && size)
             fetch_session_rotate(f->plan.session, part->want);

@@ -78,15 +78,15 @@ static void producer_ids_fetch(struct producer_ids *ids)
 
     if (ids->fetching)
         return;
-    if (decide_producer_ids(&d, ids->b->broker->node_id, &ids->block) || d.records.failed) {
-        arena_free(&ids->arena);
-        while ((node = list_pop_front(&ids->waiting)))
-            init_producer_id_answer(LIST_ENTRY(node, struct producer_wait, link)->request, STATUS_COORDINATOR_LOAD_IN_PROGRESS, -1);
-        return;
+    if (!decide_producer_ids(&d, ids->b->broker->node_id, &ids->block) && !d.records.failed) {
+        ids->commit = (struct metadata_commit){.records = d.records.values, .count = d.records.count, .done = producer_ids_arrived};
+        ids->fetching = !metadata_commit(ids->b->metadata, &ids->commit);
     }
-    ids->fetching = true;
-    ids->commit = (struct metadata_commit){.records = d.records.values, .count = d.records.count, .done = producer_ids_arrived};
-    metadata_commit(ids->b->metadata, &ids->commit);
+    if (ids->fetching)
+        return;
+    arena_free(&ids->arena);
+    while ((node = list_pop_front(&ids->waiting)))
+        init_producer_id_answer(LIST_ENTRY(node, struct producer_wait, link)->request, STATUS_COORDINATOR_LOAD_IN_PROGRESS, -1);
 }
 
 static void init_producer_id_take(struct request *r)

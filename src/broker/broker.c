@@ -117,12 +117,21 @@ static void partition_describe(struct broker_shard *b, const struct broker_parti
     config_topic(b->broker->config, b->image, bp->topic, &how->config);
 }
 
-static void partition_serve(struct broker_shard *b, struct broker_partition *bp, struct partition *partition)
+/* false: no memory. */
+static bool partition_serve(struct broker_shard *b, struct broker_partition *bp, struct partition *partition)
 {
     bp->partition = partition;
     partition_attach(partition, b->shard, b->store);
-    if (b->groups && str_is(bp->topic, OFFSETS_TOPIC))
-        groups_partition_opened(b->groups, bp->key.index, partition);
+    return !b->groups || !str_is(bp->topic, OFFSETS_TOPIC) || groups_partition_opened(b->groups, bp->key.index, partition);
+}
+
+/* The metadata says what this shard has no memory to do: it cannot go on. The next start does it. */
+static void shard_starved(struct broker_shard *b, const char *what, struct str_view topic, int32_t index)
+{
+    struct err err;
+
+    (void)err_set(&err, STATUS_NO_MEMORY, "no memory to %s partition " STR_FMT "-%d", what, STR_ARG(topic), index);
+    b->broker->failed(b->shard, &err);
 }
 
 static void receipt_less(struct metadata_receipt *receipt)
@@ -146,11 +155,11 @@ static void opening_work(struct io_job *job)
         o->err.status = partition_open(&o->how, &o->partition, &o->err);
 }
 
-/* A partition whose files are broken stays, and does not serve; the others do. A disk that does not work fails as a whole. */
+/* A partition whose files are broken stays, and does not serve; the others do. A disk that does not work fails as a whole; and without memory nothing can be said of the partition. */
 static bool partition_open_failed(const struct broker_partition *bp, const struct err *err)
 {
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err->text);
-    return err->status == STATUS_IO || err->status == STATUS_NO_SPACE;
+    return err->status == STATUS_IO || err->status == STATUS_NO_SPACE || err->status == STATUS_NO_MEMORY;
 }
 
 static void opening_done(struct shard *here, struct io_job *job)
@@ -158,9 +167,11 @@ static void opening_done(struct shard *here, struct io_job *job)
     struct opening *o = LIST_ENTRY(job, struct opening, job);
     struct metadata_receipt *receipt = o->receipt;
 
-    if (!o->err.status)
-        partition_serve(o->b, o->bp, o->partition);
-    else if (partition_open_failed(o->bp, &o->err))
+    if (!o->err.status && !partition_serve(o->b, o->bp, o->partition))
+        o->err.status = STATUS_NO_MEMORY;
+    if (o->err.status == STATUS_NO_MEMORY)
+        shard_starved(o->b, "open", o->bp->topic, o->bp->key.index);
+    else if (o->err.status && partition_open_failed(o->bp, &o->err))
         broker_disk_failed(o->b, &o->err);
     mem_free(o);
     receipt_less(receipt);
@@ -171,8 +182,8 @@ static void partition_start(struct broker_shard *b, const struct image_topic *to
     struct opening *o = mem_alloc(1, sizeof *o);
 
     if (!o || !(o->bp = partition_new(b, topic, index))) {
-        log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(topic->name), index, "no memory");
         mem_free(o);
+        shard_starved(b, "open", topic->name, index);
         return;
     }
     o->b = b;
@@ -198,10 +209,12 @@ enum status broker_open_partition(struct broker_shard *b, const struct image_top
         how.recovery_point = entry->recovery_point;
         how.log_start = entry->log_start;
     }
-    if (!partition_open(&how, &partition, err))
-        partition_serve(b, bp, partition);
-    else if (partition_open_failed(bp, err))
+    if (!partition_open(&how, &partition, err)) {
+        if (!partition_serve(b, bp, partition))
+            return err_set(err, STATUS_NO_MEMORY, "no memory for the group coordinator of partition %d", index);
+    } else if (partition_open_failed(bp, err)) {
         return err->status;
+    }
     return STATUS_OK;
 }
 
@@ -246,7 +259,7 @@ static void partition_end(struct broker_shard *b, struct broker_partition *bp)
     struct closing *c = mem_alloc(1, sizeof *c);
 
     if (!c) {
-        log_line(LOG_ERROR, "deleted partition stays until the next start", "topic=%.*s partition=%d", STR_ARG(bp->topic), bp->key.index);
+        shard_starved(b, "close", bp->topic, bp->key.index);
         return;
     }
     c->b = b;
@@ -337,9 +350,10 @@ void broker_apply(struct broker_shard *b, struct bytes_view batch, struct metada
 
     receipt->pending = 1;
     b->receipt = receipt;
-    if (image_apply_batch(b->image, batch, &err)) { /* it applied to the controller's image: this is not the peer's doing */
-        log_line(LOG_FATAL, "metadata does not apply", "reason=%s", err.text);
-        assert_failed("metadata applies on every shard", __FILE__, __LINE__);
+    if (image_apply_batch(b->image, batch, &err)) {
+        ASSERT(err.status == STATUS_NO_MEMORY); /* it applied to the controller's image */
+        b->broker->failed(b->shard, &err);
+        return;
     }
     b->receipt = NULL;
     receipt_less(receipt);

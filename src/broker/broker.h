@@ -59,6 +59,7 @@ struct broker {
     struct map entries;                /* struct broker_entry by folder: what the directory held at the start */
     struct broker_shard *by_shard[SHARDS_MAX];
     void (*failed)(struct shard *here, const struct err *why); /* it cannot go on (node.c) */
+    struct mail stop_step, *stop_done; /* of the metadata's stop */
 };
 
 struct broker_shard {
@@ -80,6 +81,8 @@ struct broker_shard {
         size_t count, capacity;
     } rows;
     bool unsaved;                      /* of the stop: not everything could be saved */
+    struct mail *stop_done;            /* of the stop, which has no memory to ask for: `stopping` partitions have not stopped yet */
+    size_t stopping;
     struct node *node;                 /* whose part this is (node.h); for its steps only */
 };
 
@@ -102,6 +105,7 @@ struct broker_partition {
     struct str_view topic;       /* owned */
     struct partition *partition; /* NULL while it opens or closes */
     bool closing;
+    struct mail stopped;         /* of the stop */
 };
 
 /* Open and serving, else NULL. */
@@ -114,7 +118,7 @@ struct broker_partition *broker_partition_next(struct broker_shard *b, struct br
 /* The groups room is told of __consumer_offsets partitions when they open and before they close (groups.c implements these). */
 struct groups *groups_new(struct broker_shard *b);
 void groups_free(struct groups *g);
-void groups_partition_opened(struct groups *g, int32_t index, struct partition *partition);
+bool groups_partition_opened(struct groups *g, int32_t index, struct partition *partition) __attribute__((warn_unused_result)); /* false: no memory */
 void groups_partition_closing(struct groups *g, int32_t index);
 /* A topic was deleted: its committed offsets go (traps row 8). */
 void groups_topic_deleted(struct groups *g, struct uuid topic_id, struct str_view topic);

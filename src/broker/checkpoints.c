@@ -7,6 +7,8 @@
 #include "rt/io.h"
 #include "rt/log.h"
 
+enum { RETRY_MS = 100 };
+
 struct checkpoint_leg {
     struct mail mail;
     struct checkpoints *owner;
@@ -22,6 +24,7 @@ struct checkpoints {
     struct checkpoint_rows *rows; /* one set a shard */
     unsigned out;
     bool busy, again;
+    bool failed; /* no memory for the last round */
     struct err err;
     struct mail *stopped;
 };
@@ -119,8 +122,10 @@ static void checkpoints_round(struct shard *here, struct timer *timer);
 
 static void checkpoints_arm(struct checkpoints *c)
 {
-    uint64_t wait_ms = c->again ? 0 : (uint64_t)config_i64(c->b->broker->config, CONFIG_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS);
+    uint64_t wait_ms = (uint64_t)config_i64(c->b->broker->config, CONFIG_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS);
 
+    if (c->again || c->failed) /* the round that failed may have been one in a hurry */
+        wait_ms = c->failed ? RETRY_MS : 0;
     c->again = false;
     timer_set(c->b->shard, &c->timer, shard_now_ms(c->b->shard) + wait_ms, checkpoints_round);
 }
@@ -154,7 +159,8 @@ static void checkpoints_written(struct shard *here, struct io_job *job)
 {
     struct checkpoints *c = LIST_ENTRY(job, struct checkpoints, job);
 
-    if (c->err.status == STATUS_NO_MEMORY)
+    c->failed = c->err.status == STATUS_NO_MEMORY;
+    if (c->failed)
         log_line(LOG_ERROR, "checkpoints are not written", "reason=%s", c->err.text);
     else if (c->err.status)
         broker_disk_failed(c->b, &c->err);
@@ -169,6 +175,7 @@ static void checkpoints_back(struct shard *here, struct mail *mail)
         return;
     for (unsigned i = 0; i < c->b->broker->shards; i++)
         if (c->legs[i].failed || c->stopped) {
+            c->failed = c->legs[i].failed;
             checkpoints_end(c);
             return;
         }

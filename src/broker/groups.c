@@ -3,6 +3,7 @@
  *
  *   loading ─→ active ─→ broken (an append failed) ─→ loading again, once no append is under way
  *      └─→ dead (it does not load) ←─┘ the log directory is lost
+ *   without memory it stays loading, and begins again a little later
  *   and from any of them: closing, when its partition closes; freed once nothing of it is under way
  *
  * Invariants
@@ -30,6 +31,7 @@ enum {
     LOAD_BYTES = 1024 * 1024,              /* read at once (a batch that is larger comes whole) */
     LOAD_BATCH_MAX = 256 * 1024 * 1024,    /* decompressed */
     EXPIRE_AGAIN_MS = 10,                  /* when one turn was not enough */
+    LOAD_AGAIN_MS = 100,                   /* when there was no memory */
 };
 
 enum coordinator_state { COORDINATOR_LOADING, COORDINATOR_ACTIVE, COORDINATOR_BROKEN, COORDINATOR_DEAD };
@@ -491,11 +493,24 @@ static void load_end(struct load *l)
     coordinator_unbusy(c);
 }
 
+static void coordinator_load_again(struct shard *here, struct timer *timer)
+{
+    coordinator_load(LIST_ENTRY(timer, struct coordinator, timer));
+}
+
+static void coordinator_load_later(struct coordinator *c)
+{
+    timer_set(c->shard, &c->timer, shard_now_ms(c->shard) + LOAD_AGAIN_MS, coordinator_load_again);
+}
+
 static void load_failed(struct load *l)
 {
     log_line(LOG_ERROR, "group coordinator does not load", "partition=%d reason=%s", l->coordinator->index,
              l->err.text);
-    l->coordinator->state = COORDINATOR_DEAD;
+    if (l->err.status == STATUS_NO_MEMORY)
+        coordinator_load_later(l->coordinator);
+    else
+        l->coordinator->state = COORDINATOR_DEAD;
     if (l->err.status == STATUS_IO || l->err.status == STATUS_KAFKA_STORAGE_ERROR) /* nobody would load it again */
         broker_disk_failed(l->coordinator->groups->b, &l->err);
     load_end(l);
@@ -564,13 +579,13 @@ static void coordinator_load(struct coordinator *c)
     struct load *l = mem_alloc(1, sizeof *l);
     struct coord *coord = l ? coord_new(&c->groups->config, shard_random(c->shard)) : NULL;
 
+    c->state = COORDINATOR_LOADING;
     if (!coord) {
         log_line(LOG_ERROR, "group coordinator does not load", "partition=%d reason=%s", c->index, "no memory");
-        c->state = COORDINATOR_DEAD;
         mem_free(l);
+        coordinator_load_later(c);
         return;
     }
-    c->state = COORDINATOR_LOADING;
     c->busy++;
     l->coordinator = c;
     l->coord = coord;
@@ -581,7 +596,7 @@ static void coordinator_load(struct coordinator *c)
 
 /* ---- what the broker tells ---- */
 
-void groups_partition_opened(struct groups *g, int32_t index, struct partition *partition)
+bool groups_partition_opened(struct groups *g, int32_t index, struct partition *partition)
 {
     struct coordinator *c = mem_alloc(1, sizeof *c);
 
@@ -593,11 +608,11 @@ void groups_partition_opened(struct groups *g, int32_t index, struct partition *
         list_init(&c->waiting);
     }
     if (!c || !map_put(&g->coordinators, &c->node, &c->index, sizeof c->index)) {
-        log_line(LOG_ERROR, "group coordinator does not load", "partition=%d reason=%s", index, "no memory");
         mem_free(c);
-        return;
+        return false;
     }
     coordinator_load(c);
+    return true;
 }
 
 void groups_partition_closing(struct groups *g, int32_t index)

@@ -324,16 +324,6 @@ enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here)
 
 /* ---- stopping ---- */
 
-struct broker_stop {
-    struct mail *done;
-    size_t pending;
-    struct stop_one {
-        struct mail stopped;
-        struct broker_stop *stop;
-        struct broker_partition *bp;
-    } *each;
-};
-
 void broker_stop_groups(struct broker_shard *b)
 {
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
@@ -362,56 +352,37 @@ static void broker_close_shard(struct broker_shard *b)
     }
 }
 
-static void broker_stop_less(struct broker_shard *b, struct broker_stop *stop)
+static void broker_stop_less(struct broker_shard *b)
 {
-    if (--stop->pending)
+    if (--b->stopping)
         return;
     broker_close_shard(b);
-    shard_post(b->shard, b->shard, stop->done);
-    mem_free(stop->each);
-    mem_free(stop);
+    shard_post(b->shard, b->shard, b->stop_done);
 }
 
 static void broker_partition_stopped(struct shard *here, struct mail *mail)
 {
-    struct stop_one *one = LIST_ENTRY(mail, struct stop_one, stopped);
-
-    broker_stop_less(broker_at(here), one->stop);
+    broker_stop_less(broker_at(here));
 }
 
 void broker_stop_shard(struct broker_shard *b, struct mail *done)
 {
-    struct broker_stop *stop = mem_alloc(1, sizeof *stop);
-    struct stop_one *one;
-
-    ASSERT(stop);
-    stop->each = mem_alloc(b->partitions.count, sizeof *stop->each);
-    ASSERT(stop->each);
-    stop->done = done;
-    stop->pending = 1;
-    one = stop->each;
+    b->stop_done = done;
+    b->stopping = 1;
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp)) {
         if (!bp->partition || bp->closing)
             continue;
         bp->closing = true;
-        *one = (struct stop_one){.stopped.run = broker_partition_stopped, .stop = stop, .bp = bp};
-        stop->pending++;
-        partition_stop(bp->partition, &one->stopped);
-        one++;
+        bp->stopped.run = broker_partition_stopped;
+        b->stopping++;
+        partition_stop(bp->partition, &bp->stopped);
     }
-    broker_stop_less(b, stop);
+    broker_stop_less(b);
 }
-
-struct stop_metadata {
-    struct mail mail;
-    struct broker *broker;
-    struct mail *done;
-};
 
 static void broker_metadata_stopped(struct shard *here, struct mail *mail)
 {
-    struct stop_metadata *stop = LIST_ENTRY(mail, struct stop_metadata, mail);
-    struct broker *broker = stop->broker;
+    struct broker *broker = LIST_ENTRY(mail, struct broker, stop_step);
     struct broker_shard *b = broker->by_shard[0];
     struct err err;
 
@@ -423,25 +394,22 @@ static void broker_metadata_stopped(struct shard *here, struct mail *mail)
     producer_ids_free(b->producer_ids);
     checkpoints_free(b->checkpoints);
     store_free(b->store);
-    shard_post(here, here, stop->done);
-    mem_free(stop);
+    shard_post(here, here, broker->stop_done);
 }
 
 static void broker_checkpoints_stopped(struct shard *here, struct mail *mail)
 {
-    struct stop_metadata *stop = LIST_ENTRY(mail, struct stop_metadata, mail);
+    struct broker *broker = LIST_ENTRY(mail, struct broker, stop_step);
 
-    stop->mail.run = broker_metadata_stopped;
-    metadata_stop(stop->broker->metadata, &stop->mail);
+    broker->stop_step.run = broker_metadata_stopped;
+    metadata_stop(broker->metadata, &broker->stop_step);
 }
 
 void broker_stop_metadata(struct broker *broker, struct mail *done)
 {
-    struct stop_metadata *stop = mem_alloc(1, sizeof *stop);
-
-    ASSERT(stop);
-    *stop = (struct stop_metadata){.mail.run = broker_checkpoints_stopped, .broker = broker, .done = done};
-    checkpoints_stop(broker->by_shard[0]->checkpoints, &stop->mail);
+    broker->stop_done = done;
+    broker->stop_step.run = broker_checkpoints_stopped;
+    checkpoints_stop(broker->by_shard[0]->checkpoints, &broker->stop_step);
 }
 
 static enum status broker_mark_clean(struct broker *broker, struct err *err)

@@ -150,13 +150,10 @@ enum status metadata_close(struct metadata *m, bool clean, struct err *err)
 /* ---- the way of a batch ---- */
 
 /* The metadata log can not go on: neither can the node. */
-static void metadata_fatal(struct metadata *m, const char *what, const char *why)
+static void metadata_fatal(struct metadata *m, const struct err *why)
 {
-    struct err err;
-
-    (void)err_set(&err, STATUS_IO, "%s: %s", what, why);
     m->failed = true;
-    m->broker->failed(m->b->shard, &err);
+    m->broker->failed(m->b->shard, why);
 }
 
 static void metadata_distribute(struct metadata *m);
@@ -233,7 +230,10 @@ static void metadata_appended(struct shard *here, struct log_append *append)
     struct metadata *m = batch->metadata;
 
     if (append->status) {
-        metadata_fatal(m, "metadata log failed", status_name(append->status));
+        struct err err;
+
+        (void)err_set(&err, append->status, "the metadata log failed: %s", status_name(append->status));
+        metadata_fatal(m, &err);
         return;
     }
     batch->durable = true;
@@ -256,7 +256,8 @@ static void metadata_append(struct metadata *m, struct batch_builder *builder, s
                                         .max_timestamp_offset = base,
                                         .leader_epoch = m->raft.epoch};
     if (image_apply_batch(&m->image, batch->bytes, &err)) {
-        metadata_fatal(m, "metadata records do not apply", err.text);
+        (void)err_wrap(&err, "metadata records do not apply");
+        metadata_fatal(m, &err);
         return;
     }
     m->append_wall_ms = builder->max_timestamp;
@@ -278,7 +279,7 @@ static struct metadata_batch *metadata_batch_new(struct metadata *m, struct batc
     return batch;
 }
 
-void metadata_commit(struct metadata *m, struct metadata_commit *commit)
+enum status metadata_commit(struct metadata *m, struct metadata_commit *commit)
 {
     int64_t now = shard_wall_ms(m->b->shard);
     size_t size = BATCH_OVERHEAD;
@@ -286,14 +287,12 @@ void metadata_commit(struct metadata *m, struct metadata_commit *commit)
     struct metadata_batch *batch;
 
     if (m->failed)
-        return;
+        return STATUS_OK; /* the node ends: nobody hears of anything */
     for (size_t i = 0; i < commit->count; i++)
         size += batch_record_size((int32_t)i, 0, (struct bytes_view){0}, commit->records[i], (struct bytes_view){0});
     batch = metadata_batch_new(m, &builder, size, 0);
-    if (!batch) {
-        metadata_fatal(m, "no memory for a metadata batch", "out of memory");
-        return;
-    }
+    if (!batch)
+        return STATUS_NO_MEMORY;
     batch->commit = commit;
     for (size_t i = 0; i < commit->count; i++) {
         bool fits = batch_builder_add(&builder, (int32_t)i, now, (struct bytes_view){0}, commit->records[i], (struct bytes_view){0});
@@ -301,6 +300,7 @@ void metadata_commit(struct metadata *m, struct metadata_commit *commit)
         ASSERT(fits);
     }
     metadata_append(m, &builder, batch);
+    return STATUS_OK;
 }
 
 struct request_commit {
@@ -334,7 +334,8 @@ void request_commit(struct request *r, const struct meta_records *records, void 
         return;
     }
     *c = (struct request_commit){.commit = {.records = records->values, .count = records->count, .done = request_committed}, .request = r, .done = done};
-    metadata_commit(broker_at(r->here)->metadata, &c->commit);
+    if (metadata_commit(broker_at(r->here)->metadata, &c->commit))
+        request_close(r, "no memory");
 }
 
 /* ---- leadership and registration ---- */
@@ -451,10 +452,9 @@ enum status metadata_start(struct metadata *m, struct broker_shard *b, const str
         return s;
     d = metadata_decision(m, &m->arena);
     s = metadata_decide_start(m, bootstrap, &d);
-    if (s || d.records.failed)
-        return err_set(err, STATUS_NO_MEMORY, "no memory to register the node");
     m->registration = (struct metadata_commit){.records = d.records.values, .count = d.records.count, .done = metadata_registered};
-    metadata_commit(m, &m->registration);
+    if (s || d.records.failed || metadata_commit(m, &m->registration))
+        return err_set(err, STATUS_NO_MEMORY, "no memory to register the node");
     return STATUS_OK;
 }
 

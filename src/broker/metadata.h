@@ -34,7 +34,8 @@ struct metadata_commit {
     void (*done)(struct shard *here, struct metadata_commit *commit); /* on shard 0, at the top of the loop */
     struct list link; /* private */
 };
-void metadata_commit(struct metadata *m, struct metadata_commit *commit);
+/* STATUS_NO_MEMORY: nothing was decided, and `done` does not run. */
+enum status metadata_commit(struct metadata *m, struct metadata_commit *commit) MUST_CHECK;
 
 /* The same for a request that is on shard 0: `done` runs there. The records are in its arena. None: done at once (call it last). */
 void request_commit(struct request *r, const struct meta_records *records, void (*done)(struct request *r));

@@ -19,9 +19,8 @@ void request_init(struct request *r, struct shard *home, size_t arena_max)
 
 void request_free(struct request *r)
 {
-    for (unsigned i = 0; i < r->reply_count; i++)
-        if (r->reply[i].file)
-            file_unref(r->reply[i].file);
+    for (const struct wire_range *range = r->ranges; range; range = range->next)
+        file_unref(range->file);
     mem_free(r->reply_bytes);
     if (r->body)
         io_buffer_unref(r->body);
@@ -148,6 +147,12 @@ void request_close(struct request *r, const char *why)
     request_end(r, REQUEST_CLOSES);
 }
 
+void request_keep(struct request *r, struct wire_range *range)
+{
+    range->next = r->ranges;
+    r->ranges = range;
+}
+
 /* The pieces: memory up to the first splice, its file range, memory up to the next ... */
 static void request_cut(struct request *r, const struct writer *w)
 {
@@ -191,8 +196,6 @@ void request_reply(struct request *r, void *out)
     }
     r->reply = REQUEST_ALLOC(r, struct io_piece, pieces);
     if (!r->reply || size > INT32_MAX) {
-        for (const struct writer_splice *splice = w.splices; splice; splice = splice->next)
-            file_unref(((const struct wire_range *)splice->source)->file);
         request_close(r, r->reply ? "answer over 2 GiB" : "no memory");
         return;
     }

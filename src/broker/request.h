@@ -20,6 +20,7 @@ struct service;
 struct topics_make;
 struct listener;
 struct request;
+struct wire_range;
 
 /* One shard's part of a scattered request. Its work may end at once or later (appends that become durable). */
 struct leg {
@@ -56,10 +57,11 @@ struct request {
     struct topics_make *topics_make; /* topics.c's */
     void (*cancel)(struct request *r); /* on home; NULL: none. Called once when the connection goes away, so that a parked request ends early */
 
-    /* the answer: what the session sends, length prefix and header included. Files are unreferenced by request_free. */
+    /* the answer: what the session sends, length prefix and header included */
     struct io_piece *reply;
     unsigned reply_count;
     uint8_t *reply_bytes; /* what its memory pieces point into */
+    struct wire_range *ranges; /* what its file pieces name (broker/api.h) */
 
     /* private to request.c */
     struct mail mail;

@@ -29,10 +29,8 @@ bool log__roll(struct log *log, int64_t base, int64_t now_ms)
         log->segments = segments;
         log->capacity *= 2;
     }
-    seg = segment_new(base, now_ms);
-    if (!seg)
+    if (!segment_seal(log->last) || !(seg = segment_new(base, now_ms)))
         return false;
-    segment_seal(log->last);
     if (log->snapshot)
         log->snapshot(log->snapshot_context, base, &seg->snapshot);
     log->segments[log->count++] = log->last = seg;

@@ -5,7 +5,16 @@
 #include "base/mem.h"
 #include "store/text.h"
 
-enum { LINE_MAX_BYTES = 40 }; /* "-2147483648 -9223372036854775808\n" and a zero */
+enum {
+    EPOCHS_FIRST = 4,
+    LINE_MAX_BYTES = 40, /* "-2147483648 -9223372036854775808\n" and a zero */
+};
+
+bool epochs_init(struct epochs *e)
+{
+    *e = (struct epochs){.list = mem_alloc(EPOCHS_FIRST, sizeof *e->list), .capacity = EPOCHS_FIRST};
+    return e->list;
+}
 
 void epochs_free(struct epochs *e)
 {
@@ -14,24 +23,20 @@ void epochs_free(struct epochs *e)
 }
 
 /* Room for one more. Without memory the oldest entry gives way: its epoch is then answered as older than the log. */
-static bool epochs_room(struct epochs *e)
+static void epochs_make_room(struct epochs *e)
 {
-    size_t capacity = e->capacity ? e->capacity * 2 : 4;
     struct log_epoch *list;
 
     if (e->count < e->capacity)
-        return true;
-    list = mem_resize(e->list, capacity, sizeof *list);
+        return;
+    list = mem_resize(e->list, e->capacity * 2, sizeof *list);
     if (list) {
         e->list = list;
-        e->capacity = capacity;
-        return true;
+        e->capacity *= 2;
+        return;
     }
-    if (!e->count)
-        return false;
     memmove(e->list, e->list + 1, (e->count - 1) * sizeof *e->list);
     e->count--;
-    return true;
 }
 
 void epochs_assign(struct epochs *e, int32_t epoch, int64_t start)
@@ -43,8 +48,8 @@ void epochs_assign(struct epochs *e, int32_t epoch, int64_t start)
     while (e->count && (e->list[e->count - 1].epoch >= epoch || e->list[e->count - 1].start_offset >= start))
         e->count--;
     e->dirty = true;
-    if (epochs_room(e))
-        e->list[e->count++] = (struct log_epoch){epoch, start};
+    epochs_make_room(e);
+    e->list[e->count++] = (struct log_epoch){epoch, start};
 }
 
 void epochs_cut_end(struct epochs *e, int64_t end)

@@ -15,6 +15,8 @@ struct epochs {
     bool dirty; /* the file says something else */
 };
 
+/* Makes room for the first ones, so that the latest epoch is always known. false: no memory. */
+bool epochs_init(struct epochs *e) __attribute__((warn_unused_result));
 void epochs_free(struct epochs *e);
 
 /* `epoch` begins at `start`, unless it is the latest already. Entries at or above either are replaced: they were of a log that is gone. */

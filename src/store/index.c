@@ -107,7 +107,7 @@ static bool index_grow(struct index *ix)
     return true;
 }
 
-void index_add(struct index *ix, struct index_entry entry)
+bool index_add(struct index *ix, struct index_entry entry)
 {
     struct index_entry last;
     struct writer w;
@@ -115,7 +115,7 @@ void index_add(struct index *ix, struct index_entry entry)
     ASSERT(ix->resident);
     ASSERT(!index_last(ix, &last) || entry.key > last.key);
     if (ix->count == ix->capacity && !index_grow(ix))
-        return;
+        return false;
     writer_init(&w, ix->bytes + ix->count * entry_size(ix), entry_size(ix));
     if (ix->key_size == OFFSET_KEY)
         writer_i32(&w, (int32_t)entry.key);
@@ -123,6 +123,7 @@ void index_add(struct index *ix, struct index_entry entry)
         writer_i64(&w, entry.key);
     writer_i32(&w, entry.value);
     ix->count++;
+    return true;
 }
 
 static bool keys_grow(const struct index *ix)

@@ -5,8 +5,9 @@
  *   .timeindex  key: i64 greatest timestamp so far                         value: i32 last offset of the batch that has it, less the base
  *
  * The active segment's index is in memory (resident) and becomes a file when the segment rolls or the log is closed; a file's index is
- * searched where it is, by a few small reads. A missing entry costs a reader a longer walk and nothing else: so an entry for which
- * there is no memory is left out, and an entry of a file is believed only after the batch that it points at was looked at.
+ * searched where it is, by a few small reads. A missing entry costs a reader a longer walk and nothing else (but for the last one of a
+ * .timeindex, which tells the segment's greatest timestamp): so an entry for which there is no memory is left out, and an entry of a file
+ * is believed only after the batch that it points at was looked at.
  */
 #ifndef STORE_INDEX_H
 #define STORE_INDEX_H
@@ -33,7 +34,8 @@ struct index {
 void index_init(struct index *ix, unsigned key_size); /* resident and empty */
 void index_free(struct index *ix);
 
-void index_add(struct index *ix, struct index_entry entry); /* resident only; keys grow (asserted) */
+/* Resident only; keys grow (asserted). false: no memory, it is left out. */
+bool index_add(struct index *ix, struct index_entry entry);
 
 /* Blocking. Reads the file into memory; STATUS_CORRUPT when it is not an index. */
 enum status index_load(struct index *ix, struct fs *fs, const char *path, struct err *err) MUST_CHECK;

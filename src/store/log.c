@@ -273,7 +273,8 @@ static enum status search_batch(struct timestamp_search *search, struct bytes_vi
     record_cursor_free(cursor);
     arena_free(&arena);
     if (status)
-        return err_set(err, STATUS_CORRUPT, "the records at offset %lld do not read: %s", (long long)head->base_offset, status_name(status));
+        return err_set(err, status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT, "the records at offset %lld do not read: %s", (long long)head->base_offset,
+                       status_name(status));
     return STATUS_OK;
 }
 

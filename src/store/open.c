@@ -274,10 +274,12 @@ static void learn_epoch(void *context, const struct batch_head *head)
 static enum status log_complete_epochs(struct log *log, struct err *err)
 {
     const struct log_epoch *latest = log->epochs.count ? &log->epochs.list[log->epochs.count - 1] : NULL;
-    struct epochs learnt = {0};
+    struct epochs learnt;
 
     if (log->start == log->end || epochs_at(&log->epochs, log->start) >= 0)
         return STATUS_OK;
+    if (!epochs_init(&learnt))
+        return err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
     if (log_replay(log, log->start, learn_epoch, &learnt, err)) {
         epochs_free(&learnt);
         return err->status;
@@ -331,7 +333,7 @@ enum status log_open(const struct log_open *how, struct log **out, struct err *e
 
     if (!log)
         return err_set(err, STATUS_NO_MEMORY, "open log %s: no memory", how->dir);
-    if (!log->dir || !log->home || !log->segments)
+    if (!log->dir || !log->home || !log->segments || !epochs_init(&log->epochs))
         status = err_set(err, STATUS_NO_MEMORY, "no memory");
     else
         status = log_load(log, how, err);
@@ -389,7 +391,8 @@ static enum status log_save(struct log *log, struct err *err)
 {
     if (segment_open(log->last, log->fs, log->dir, err) || file_truncate(log->last->file, log->last->size, err) || file_sync(log->last->file, err))
         return err->status;
-    segment_seal(log->last);
+    if (!segment_seal(log->last))
+        return err_set(err, STATUS_NO_MEMORY, "no memory for an index");
     if (segment_save(log->last, log->fs, log->dir, err) || log_save_snapshot(log, err) || log_save_epochs(log, err))
         return err->status;
     return fs_sync_dir(log->fs, log->dir, err);

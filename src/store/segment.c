@@ -45,14 +45,15 @@ enum status segment_path(char path[static FS_PATH_MAX], const char *dir, int64_t
 
 /* --- appending ------------------------------------------------------------------------------------------------------------- */
 
-static void segment_index_time(struct segment *seg)
+static bool segment_index_time(struct segment *seg)
 {
     struct index_entry last = {.key = -1};
 
     if (index_last(&seg->times, &last) && last.key >= seg->max_timestamp)
-        return;
-    if (seg->max_timestamp > last.key && seg->max_timestamp_offset - seg->base <= INT32_MAX)
-        index_add(&seg->times, (struct index_entry){seg->max_timestamp, (int32_t)(seg->max_timestamp_offset - seg->base)});
+        return true;
+    if (seg->max_timestamp <= last.key || seg->max_timestamp_offset - seg->base > INT32_MAX)
+        return true;
+    return index_add(&seg->times, (struct index_entry){seg->max_timestamp, (int32_t)(seg->max_timestamp_offset - seg->base)});
 }
 
 void segment_note(struct segment *seg, const struct batch_head *head, int64_t index_interval)
@@ -66,17 +67,17 @@ void segment_note(struct segment *seg, const struct batch_head *head, int64_t in
         seg->max_timestamp_offset = last;
     }
     if (seg->unindexed > (uint64_t)index_interval && seg->size <= INT32_MAX && last - seg->base <= INT32_MAX) {
-        index_add(&seg->offsets, (struct index_entry){last - seg->base, (int32_t)seg->size});
-        segment_index_time(seg);
+        (void)index_add(&seg->offsets, (struct index_entry){last - seg->base, (int32_t)seg->size});
+        (void)segment_index_time(seg);
         seg->unindexed = 0;
     }
     seg->size += batch_size(head);
     seg->unindexed += batch_size(head);
 }
 
-void segment_seal(struct segment *seg)
+bool segment_seal(struct segment *seg)
 {
-    segment_index_time(seg);
+    return segment_index_time(seg);
 }
 
 enum status segment_save(const struct segment *seg, struct fs *fs, const char *dir, struct err *err)
@@ -339,7 +340,8 @@ enum status segment_recover(struct segment *seg, const struct segment_recovery *
         status = segment_walk(seg, how, &scan, &walk, end, err);
     if (!status && how->last && scan.end && (*end > how->trusted || seg->size < scan.end))
         status = segment_make_durable(seg, &scan, &walk, err);
-    segment_seal(seg);
+    if (!status && !segment_seal(seg))
+        status = err_set(err, STATUS_NO_MEMORY, "no memory to recover");
     mem_free(scan.buffer);
     segment_close(seg);
     if (status)

@@ -37,8 +37,8 @@ enum status segment_path(char path[static FS_PATH_MAX], const char *dir, int64_t
 
 /* The segment takes one more batch at its end: counts it and indexes it, by Kafka's rules. */
 void segment_note(struct segment *seg, const struct batch_head *head, int64_t index_interval);
-/* No more appends: the last timestamp is indexed. */
-void segment_seal(struct segment *seg);
+/* No more appends: the last timestamp is indexed. false: no memory, and there may be more appends. */
+bool segment_seal(struct segment *seg) __attribute__((warn_unused_result));
 /* Blocking: writes the files that a sealed (or at a clean close the active) segment keeps. */
 enum status segment_save(const struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
 /* The indexes were saved and leave memory. */
