@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * See session.h. The life of a session:
  *
- *   OPEN     --peer ends, idle, bad frame--> DRAINING   requests under way are finished and answered, nothing new is read
+ *   OPEN     --peer ends, idle, bad frame or request--> DRAINING   requests under way are finished and answered, nothing new is read
  *   OPEN, DRAINING --socket failed, session_close--> CLOSING   the socket is closed, requests under way are cancelled
  *   DRAINING --last answer sent--> CLOSING
  *   CLOSING  --no operation, no request--> freed        (session__free_when_idle)
@@ -250,6 +250,8 @@ static void session_request_ended(struct request *r, enum request_end end)
     s->running--;
     if (s->running == 0)
         s->exclusive = false;
+    if (end == REQUEST_CLOSES) /* what follows it must not be taken either */
+        session_drain(s);
     if (!s->flushing) {
         s->flushing = true;
         shard_at_turn_end(s->here, &s->flush);

@@ -201,6 +201,7 @@ static enum status take(struct partition *p, struct partition_append *append)
 
 void partition_append(struct partition *p, struct partition_append *append)
 {
+    struct batch_head head;
     enum status status;
 
     shard_assert(p->shard);
@@ -217,6 +218,8 @@ void partition_append(struct partition *p, struct partition_append *append)
         status = take(p, append);
     if (!status)
         return;
+    if (status == STATUS_NO_MEMORY && append->from_client && batch_head_read((struct bytes_view){append->records, append->size}, &head) && head.producer_id >= 0)
+        producers_refuse(&p->producers, &head);
     append->status = status;
     append->base_offset = -1;
     answer(p, append);

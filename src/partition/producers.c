@@ -12,7 +12,10 @@ enum { SNAPSHOT_VERSION = 1, SNAPSHOT_HEAD = 6, SNAPSHOT_ENTRY = 46 };
 
 void producers_init(struct producers *set, uint64_t seed)
 {
+    *set = (struct producers){0};
     map_init(&set->map, seed);
+    for (unsigned i = 0; i < PRODUCERS_REFUSED; i++)
+        set->refused[i].id = -1;
 }
 
 void producers_free(struct producers *set)
@@ -48,6 +51,9 @@ struct producer *producers_get(struct producers *set, int64_t id)
         mem_free(p);
         return NULL;
     }
+    for (unsigned i = 0; i < PRODUCERS_REFUSED; i++)
+        if (set->refused[i].id == id)
+            set->refused[i].id = -1;
     return p;
 }
 
@@ -82,13 +88,42 @@ static const struct producer_batch *duplicate_of(const struct producer *p, const
     return NULL;
 }
 
+/* A producer that is not known: its records may be gone by retention, so any sequence may be the next, but for one. */
+static enum status check_unknown(const struct producers *set, const struct batch_head *head, const char **message)
+{
+    for (unsigned i = 0; i < PRODUCERS_REFUSED; i++) {
+        if (set->refused[i].id == head->producer_id && set->refused[i].epoch == head->producer_epoch && set->refused[i].sequence != head->base_sequence) {
+            *message = "Out of order sequence number for the producer";
+            return STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        }
+    }
+    return STATUS_OK;
+}
+
+void producers_refuse(struct producers *set, const struct batch_head *head)
+{
+    unsigned at = set->refused_next;
+
+    if (producers_find(set, head->producer_id))
+        return;
+    for (unsigned i = 0; i < PRODUCERS_REFUSED; i++)
+        if (set->refused[i].id == head->producer_id)
+            at = i;
+    if (set->refused[at].id == head->producer_id && set->refused[at].epoch == head->producer_epoch)
+        return; /* one that follows it, or it again */
+    set->refused[at].id = head->producer_id;
+    set->refused[at].epoch = head->producer_epoch;
+    set->refused[at].sequence = head->base_sequence;
+    set->refused_next = (at + 1) % PRODUCERS_REFUSED;
+}
+
 enum status producers_check(const struct producers *set, const struct batch_head *head, const struct producer_batch **duplicate, const char **message)
 {
     const struct producer *p = producers_find(set, head->producer_id);
 
     *duplicate = NULL;
     if (!p || p->epoch < 0)
-        return STATUS_OK; /* its records may be gone by retention: any sequence may be the next */
+        return check_unknown(set, head, message);
     *duplicate = duplicate_of(p, head);
     if (*duplicate)
         return STATUS_OK;

@@ -16,7 +16,7 @@
 #include "base/status.h"
 #include "wire/records.h"
 
-enum { PRODUCER_BATCHES = 5 };
+enum { PRODUCER_BATCHES = 5, PRODUCERS_REFUSED = 4 };
 
 struct producer_batch {
     int32_t last_sequence, offset_delta; /* -1: it has no sequence (the broker's own) */
@@ -37,6 +37,12 @@ struct producer {
 
 struct producers {
     struct map map;
+    struct { /* first batches of producers that nobody knew, and there was no memory to: those that follow them in flight are not the first */
+        int64_t id; /* -1: none */
+        int16_t epoch;
+        int32_t sequence;
+    } refused[PRODUCERS_REFUSED];
+    unsigned refused_next;
 };
 
 void producers_init(struct producers *set, uint64_t seed);
@@ -47,6 +53,8 @@ enum status producers_check(const struct producers *set, const struct batch_head
 
 /* The producer's entry, made when there is none; NULL: no memory. */
 struct producer *producers_get(struct producers *set, int64_t id) __attribute__((warn_unused_result));
+/* The batch was refused, because there was no memory. */
+void producers_refuse(struct producers *set, const struct batch_head *head);
 /* The batch was appended. */
 void producer_note(struct producer *producer, const struct batch_head *head, int64_t now_ms);
 /* A batch from before the snapshot that the entry came from. */
