@@ -125,11 +125,7 @@ static void change_disk(struct strike *s)
 
 static void stall_disk(struct strike *s)
 {
-    unsigned count = 1 + (unsigned)below(s, 4);
-    uint32_t us_max = below(s, 2) ? 1000000 : 30000000;
-
-    sim_stall_jobs(s->sim, count, us_max);
-    s->fault.stall_us = (uint64_t)count * (us_max + 10000);
+    sim_stall_jobs(s->sim, 1 + (unsigned)below(s, 4), below(s, 2) ? 1000000 : 30000000);
 }
 
 /* --- a disk that is ill for a while --- */

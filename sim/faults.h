@@ -28,7 +28,6 @@ struct fault {
     uint64_t down_us;          /* how long the node is to be gone when it is at an end */
     struct disk_faults disk;   /* of the disk from now on */
     uint64_t ill_us;           /* for so long; 0: the disk stays as it is */
-    uint64_t stall_us;         /* for so long, at most, jobs may stand still; 0: none does */
 };
 
 /* One fault. `life` is READY. */

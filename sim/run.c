@@ -18,7 +18,6 @@ enum {
     CALM_US = 10000000,       /* the load goes on, without faults */
     FINISH_US_MAX = 120000000,
     AUDIT_US_MAX = 600000000,
-    SETTLED_US = 5000000,     /* a stop does not wait for groups that are still loading: what they hold goes with the process */
     CHOICES_MAX = 1 << 18,    /* of a disk whose power fails */
 };
 
@@ -34,8 +33,6 @@ struct run {
     struct disk_faults faults; /* of the disk, until ill_until_us; 0: it is well */
     uint64_t ill_until_us;
     uint64_t up_us, life_us;    /* life_us: since when its state is what it is */
-    uint64_t settled_us;        /* from then on a clean stop gives everything back */
-    uint64_t stall_us;          /* for so long jobs may stand still */
     enum life_state seen;
     bool over; /* a promise was broken so badly that going on makes no sense */
 };
@@ -114,7 +111,7 @@ static void bury(struct run *r, uint64_t down_us)
     forgotten = life_end(r->life);
     r->life = NULL;
     r->up_us = sim_now_us(r->sim) + down_us;
-    if (forgotten && sim_now_us(r->sim) > r->settled_us) {
+    if (forgotten) {
         snprintf(text, sizeof text, "after a clean stop %zu bytes were not given back", forgotten);
         broken(r, "memory", text);
     }
@@ -171,10 +168,8 @@ static void attend(struct run *r)
         r->seen = life_state(r->life);
         r->life_us = now;
         tell_format(r, "THE NODE %s", names[r->seen]);
-        if (r->seen == LIFE_READY) {
-            r->settled_us = now + SETTLED_US + r->stall_us;
+        if (r->seen == LIFE_READY)
             invariants_ready(r->invariants, r->disk);
-        }
     }
     if (r->seen == LIFE_DEAD || r->seen == LIFE_STOPPED)
         bury(r, 1 + sim__random_below(r->sim, 3000000));
@@ -236,8 +231,6 @@ static void strike(struct run *r)
 
     r->result.faults++;
     tell_format(r, "FAULT %s", fault.name);
-    if (fault.stall_us)
-        r->settled_us = sim_now_us(r->sim) + SETTLED_US + (r->stall_us = fault.stall_us);
     if (fault.ill_us)
         disk_falls_ill(r, &fault);
     if (fault.end)
@@ -263,7 +256,6 @@ static void in_calm(struct run *r)
     tell(r, "CALM from now on nothing is wrong");
     faults_heal(r->sim);
     disk_gets_well(r);
-    r->stall_us = 0;
     for (int i = 0; i < 8 && !r->over && !live(r, is_ready, r, sim_now_us(r->sim) + BOOT_US_MAX * 2); i++)
         ; /* deaths that were set before may still come */
     if (r->over)

@@ -83,6 +83,7 @@ struct broker_shard {
     bool unsaved;                      /* of the stop: not everything could be saved */
     struct mail *stop_done;            /* of the stop, which has no memory to ask for: `stopping` partitions have not stopped yet */
     size_t stopping;
+    struct mail groups_idle;
     struct node *node;                 /* whose part this is (node.h); for its steps only */
 };
 
@@ -120,6 +121,7 @@ struct groups *groups_new(struct broker_shard *b);
 void groups_free(struct groups *g);
 bool groups_partition_opened(struct groups *g, int32_t index, struct partition *partition) __attribute__((warn_unused_result)); /* false: no memory */
 void groups_partition_closing(struct groups *g, int32_t index);
+void groups_when_idle(struct groups *g, struct mail *mail); /* posted when nothing is under way for those that were closed, and no other is open */
 /* A topic was deleted: its committed offsets go (traps row 8). */
 void groups_topic_deleted(struct groups *g, struct uuid topic_id, struct str_view topic);
 

@@ -58,6 +58,8 @@ struct groups {
     struct broker_shard *b;
     struct coord_config config;
     struct map coordinators; /* by partition index */
+    unsigned closing;        /* coordinators that are not among them any more, and not yet freed */
+    struct mail *idle;       /* NULL: nobody waits for them */
     struct timer expiry;
 };
 
@@ -197,11 +199,23 @@ static struct tour *tour_waiting(const struct coordinator *c)
     return LIST_ENTRY(c->waiting.next, struct tour, call.link);
 }
 
+static void groups_check_idle(struct groups *g)
+{
+    struct mail *idle = g->idle;
+
+    if (!idle || g->closing)
+        return;
+    g->idle = NULL;
+    shard_post(g->b->shard, g->b->shard, idle);
+}
+
 static void coordinator_unbusy(struct coordinator *c)
 {
     c->busy--;
     if (c->closing && !c->busy) {
         ASSERT(list_empty(&c->waiting) && !c->coord);
+        c->groups->closing--;
+        groups_check_idle(c->groups);
         mem_free(c);
     }
 }
@@ -622,6 +636,7 @@ void groups_partition_closing(struct groups *g, int32_t index)
     if (!c)
         return;
     map_remove(&g->coordinators, &c->node);
+    g->closing++;
     c->busy++;
     c->closing = true;
     c->state = COORDINATOR_DEAD;
@@ -702,6 +717,12 @@ struct groups *groups_new(struct broker_shard *b)
                   (uint64_t)config_i64(b->broker->config, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS),
               groups_expire);
     return g;
+}
+
+void groups_when_idle(struct groups *g, struct mail *mail)
+{
+    g->idle = mail;
+    groups_check_idle(g);
 }
 
 void groups_free(struct groups *g)

@@ -365,10 +365,17 @@ static void broker_partition_stopped(struct shard *here, struct mail *mail)
     broker_stop_less(broker_at(here));
 }
 
+static void broker_groups_stopped(struct shard *here, struct mail *mail)
+{
+    broker_stop_less(broker_at(here));
+}
+
 void broker_stop_shard(struct broker_shard *b, struct mail *done)
 {
     b->stop_done = done;
-    b->stopping = 1;
+    b->stopping = 2;
+    b->groups_idle.run = broker_groups_stopped;
+    groups_when_idle(b->groups, &b->groups_idle);
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp)) {
         if (!bp->partition || bp->closing)
             continue;
