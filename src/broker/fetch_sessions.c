@@ -54,10 +54,11 @@ static struct fetch_want *want_find(struct fetch_session *s, struct uuid id, str
 static struct fetch_want *want_add(struct fetch_session *s, const struct fetch_want *from)
 {
     struct fetch_want *want = mem_alloc(1, sizeof *want + sizeof from->topic_id.b + from->topic.size + sizeof from->index);
-    uint8_t *key = (uint8_t *)(want + 1);
+    uint8_t *key;
 
     if (!want)
         return NULL;
+    key = (uint8_t *)(want + 1);
     *want = *from;
     if (!map_put(&s->by_key, &want->node, key, want_key(key, s->by_id, from->topic_id, from->topic, from->index))) {
         mem_free(want);

@@ -375,25 +375,25 @@ static enum status next_batch(struct bytes_view *left, struct bytes_view *batch,
     return STATUS_OK;
 }
 
-/* Whether the batch is the footer's. */
-static bool is_footer(struct bytes_view batch, const struct batch_head *head)
+/* Whether the batch is the footer's. STATUS_NO_MEMORY. */
+static enum status is_footer(struct bytes_view batch, const struct batch_head *head, bool *footer)
 {
     static const uint8_t key[4] = {0, 0, 0, CONTROL_SNAPSHOT_FOOTER};
     struct record_cursor *cursor = NULL;
     struct record record;
     struct arena arena;
-    bool more = false, footer = false;
+    bool more = false;
 
+    *footer = false;
     if (!(head->attributes & BATCH_CONTROL))
-        return false;
+        return STATUS_OK;
     arena_init(&arena, CONTROL_BATCH_MAX);
     cursor = record_cursor_new(&arena, batch, CONTROL_BATCH_MAX);
     if (cursor && record_next(cursor, &record, &more) == STATUS_OK && more)
-        footer = record.key.size == sizeof key && memcmp(record.key.data, key, sizeof key) == 0;
-    if (cursor)
-        record_cursor_free(cursor);
+        *footer = record.key.size == sizeof key && memcmp(record.key.data, key, sizeof key) == 0;
+    record_cursor_free(cursor);
     arena_free(&arena);
-    return footer;
+    return cursor ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 /* Runs over all batches of a snapshot; `each` gets those with records of the metadata. */
@@ -413,7 +413,8 @@ static enum status each_batch(struct bytes_view bytes,
             return status;
         if (whole)
             return err_set(err, STATUS_CORRUPT, "something follows the snapshot's footer");
-        whole = is_footer(batch, &head);
+        if (is_footer(batch, &head, &whole))
+            return err_set(err, STATUS_NO_MEMORY, "no memory for a batch of the snapshot");
         status = each(context, batch, head.attributes & BATCH_CONTROL, err);
         if (status != STATUS_OK)
             return status;
