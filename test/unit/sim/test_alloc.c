@@ -42,15 +42,15 @@
 #include "wire/records.h"
 
 enum {
-    SHARDS = 2,
     ARENA = 16 << 20,
     SETTLE_US_MAX = 60000000,
     PAUSE_US = 300000,
     TRIES_MAX = 40,
-    SECONDS_MAX = 20, /* for all n; where that is too short not every n is tried */
-    BATCHES = 6,
+    BATCHES = 75, /* more commits than it takes to make a journal */
+    IN_FLIGHT = 5,
     RECORDS = 3,
     TRIMMED = 2,
+    LAST_STEPS = 64, /* allocations of node_close, at most: they come when the life is not asked any more */
     COMMITTED = 7,
 };
 
@@ -61,6 +61,7 @@ struct world {
     struct sim_client *client; /* NULL: not connected */
     struct arena arena;        /* of one step */
     int32_t correlation_id;
+    const struct shortage *shortage;
     uint64_t n, allocations;   /* allocations: of the first life */
     unsigned lives;
     int64_t producer;
@@ -70,17 +71,25 @@ struct world {
     int32_t generation;
 };
 
+/* What befalls all runs of a test. */
+struct shortage {
+    uint64_t seed;   /* also decides whether there is a journal */
+    unsigned shards;
+    uint64_t count;  /* allocations in a row that fail */
+    uint64_t stride; /* from one n to the next */
+};
+
 /* --- the node --- */
 
 static void boot(struct world *w)
 {
     static const char *const settings[] = {"offsets.topic.num.partitions=1", "group.initial.rebalance.delay.ms=0", "log.flush.offset.checkpoint.interval.ms=200",
                                            "metadata.log.max.record.bytes.between.snapshots=1000", "log.retention.check.interval.ms=500", NULL};
-    struct life_options how = {.sim = w->sim, .disk = w->disk, .settings = settings, .seed = 1, .shards = SHARDS};
+    struct life_options how = {.sim = w->sim, .disk = w->disk, .settings = settings, .seed = w->shortage->seed, .shards = w->shortage->shards};
 
     if (w->lives++ == 0) {
         how.starve_at = w->n;
-        how.starve_count = w->n != 0;
+        how.starve_count = w->n ? w->shortage->count : 0;
     }
     w->life = life_begin(&how);
 }
@@ -232,13 +241,13 @@ static bool produce(struct world *w)
     in.topic_data_count = 1;
     if (!w->client && !(w->client = sim_connect(w->sim, LIFE_PORT)))
         return false;
-    for (int32_t i = first; i < BATCHES && i < first + 3; i++) {
+    for (int32_t i = first; i < BATCHES && i < first + IN_FLIGHT; i++) {
         struct bytes_view batch = batch_of(w, i), request;
         data.records = (struct wire_records){.data = batch.data, .size = batch.size};
         request = sim_request(API_PRODUCE, 9, w->correlation_id++, &in, &w->arena);
         sim_client_send(w->client, request.data, request.size);
     }
-    for (int32_t i = first; i < BATCHES && i < first + 3; i++) {
+    for (int32_t i = first; i < BATCHES && i < first + IN_FLIGHT; i++) {
         struct produce_response out;
         if (sim_answer(NULL, w->client, API_PRODUCE, 9, &out, &w->arena)) {
             leave_node(w);
@@ -667,13 +676,13 @@ static void go(struct world *w, const struct step *steps)
 }
 
 /* One run; how many allocations its first life made. */
-static uint64_t run(uint64_t n)
+static uint64_t run(const struct shortage *shortage, uint64_t n)
 {
-    struct world w = {.disk = fs_mem_new(), .n = n};
+    struct world w = {.disk = fs_mem_new(), .shortage = shortage, .n = n};
 
     assert_non_null(w.disk);
     arena_init(&w.arena, ARENA);
-    w.sim = sim_new(1, &(struct sim_options){.shards = SHARDS, .fs = w.disk});
+    w.sim = sim_new(shortage->seed, &(struct sim_options){.shards = shortage->shards, .fs = w.disk});
     sim_kill(w.sim);
     go(&w, script);
     stop(&w);
@@ -684,22 +693,32 @@ static uint64_t run(uint64_t n)
     return w.allocations;
 }
 
-static void test_every_allocation(void **state)
+static void run_all(const struct shortage *shortage)
 {
-    time_t start = time(NULL);
-    uint64_t all = run(0), tried = 0, stride = 1;
+    uint64_t all = run(shortage, 0);
 
-    for (uint64_t n = 1; n <= all; n += stride, tried++) {
-        run(n);
-        if (tried == 50) { /* as many as there is time for */
-        }
-    }
-    print_message("%llu of %llu allocations failed, one at a time, in %lld s\n", (unsigned long long)tried, (unsigned long long)all, (long long)(time(NULL) - start));
+    for (uint64_t n = 1; n <= all + LAST_STEPS; n += shortage->stride)
+        run(shortage, n);
+    print_message("%u shards, %llu allocations: %llu in a row fail; stride %llu\n", shortage->shards, (unsigned long long)all, (unsigned long long)shortage->count,
+                  (unsigned long long)shortage->stride);
+}
+
+static void test_one_fails(void **state)
+{
+    run_all(&(struct shortage){.seed = 1, .shards = 2, .count = 1, .stride = 1});
+    run_all(&(struct shortage){.seed = 4, .shards = 1, .count = 1, .stride = 1}); /* no journal */
+}
+
+static void test_some_fail(void **state)
+{
+    run_all(&(struct shortage){.seed = 2, .shards = 1, .count = 2, .stride = 3});
+    run_all(&(struct shortage){.seed = 3, .shards = 3, .count = 12, .stride = 5});
+    run_all(&(struct shortage){.seed = 5, .shards = 2, .count = 100, .stride = 7});
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_allocation)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_fails), cmocka_unit_test(test_some_fail)};
 
     memory_install();
     log_set_level(LOG_FATAL);
