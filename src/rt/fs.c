@@ -80,11 +80,16 @@ enum status fs_remove_tree(struct fs *fs, const char *path, struct err *err)
 {
     char child[FS_PATH_MAX], **names;
     size_t count;
-    struct err ignored;
+    struct err list_err;
     enum status status = fs_remove(fs, path, err);
 
-    if (status == STATUS_OK || status == STATUS_NOT_FOUND || fs_list(fs, path, &names, &count, &ignored) != STATUS_OK)
+    if (status == STATUS_OK || status == STATUS_NOT_FOUND)
         return status;
+    if (fs_list(fs, path, &names, &count, &list_err)) {
+        if (list_err.status == STATUS_NO_MEMORY)
+            *err = list_err;
+        return err->status;
+    }
     status = STATUS_OK;
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         int n = snprintf(child, sizeof child, "%s/%s", path, names[i]);
