@@ -5,7 +5,7 @@
  *   producers   plain (each acks), and idempotent: several batches under way, sent again over new connections until their fate is known
  *   readers     any offset, any version, sessions or none, long polls, small limits
  *   members     of classic groups: join, sync, heartbeat, read, commit, leave
- *   admins      create, delete and recreate topics, add partitions, delete records, change and describe what there is
+ *   admins      create, delete and recreate topics, add partitions, delete records, commit offsets and delete them and their groups, change and describe what there is
  *
  * A client is a small machine: it sleeps, wakes, sends requests, and is called with each answer, or with NULL when the connection was lost
  * and nobody knows. A topic that was deleted and made again is another topic: everything is counted by topic id.

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Administrators. The first one makes the lasting topics before anything else; then all of them make, grow, empty, delete and make again, and look at
- * what there is: what was acknowledged must be told.
+ * Administrators. The first one makes the lasting topics before anything else; then all of them make, grow, empty, delete and make again, commit offsets
+ * of groups without members and delete them, and look at what there is: what was acknowledged must be told.
  */
 #include "sim/load_int.h"
 #include "wire/api/create_partitions.h"
 #include "wire/api/create_topics.h"
+#include "wire/api/delete_groups.h"
 #include "wire/api/delete_records.h"
 #include "wire/api/delete_topics.h"
 #include "wire/api/describe_cluster.h"
@@ -13,6 +14,9 @@
 #include "wire/api/incremental_alter_configs.h"
 #include "wire/api/list_groups.h"
 #include "wire/api/metadata.h"
+#include "wire/api/offset_commit.h"
+#include "wire/api/offset_delete.h"
+#include "wire/api/offset_fetch.h"
 
 enum { VOLATILE_NAMES = 6 };
 
@@ -326,10 +330,191 @@ static void change(struct admin *a, uint64_t what)
         reconfigure(a, topic);
 }
 
+/* --- groups without members --- */
+
+/* One partition of a lasting topic, and a group: one without members, now and then one that has some. */
+struct target {
+    uint32_t partition, group;
+    int32_t index;
+    char name[16];
+    const struct topic *topic;
+};
+
+static struct target choose_group(struct load *load)
+{
+    struct target t = {.index = (int32_t)load_random(load, LASTING_PARTITIONS), .topic = &load->topics[load_random(load, LASTING_TOPICS)]};
+
+    t.partition = partition_number(load, t.topic, t.index);
+    t.group = load_chance(load, 10) ? (uint32_t)load_random(load, load->options.groups) : load->options.groups + (uint32_t)load_random(load, SIMPLE_GROUPS);
+    snprintf(t.name, sizeof t.name, "g%u", t.group);
+    return t;
+}
+
+/* The fate of what a call has begun: done, not done, or nobody knows. */
+static void settle(struct client *c, const struct call *call, int16_t error)
+{
+    if (!error) {
+        for (size_t i = call->op; i < call->op + call->ops; i++)
+            history_end(&c->load->history, i, OP_OK);
+    } else if (error == STATUS_GROUP_ID_NOT_FOUND || error == STATUS_NON_EMPTY_GROUP || error == STATUS_GROUP_SUBSCRIBED_TO_TOPIC || error == STATUS_NOT_COORDINATOR ||
+               error == STATUS_COORDINATOR_LOAD_IN_PROGRESS || error == STATUS_UNKNOWN_MEMBER_ID || error == STATUS_ILLEGAL_GENERATION ||
+               error == STATUS_REBALANCE_IN_PROGRESS) {
+        ops_refused(c->load, call);
+    }
+    rest(c);
+}
+
+static void on_offset_committed(struct client *c, const struct call *call, const void *response)
+{
+    const struct offset_commit_response *out = response;
+
+    if (out)
+        settle(c, call, out->topics[0].partitions[0].error_code);
+}
+
+static void commit_offset(struct admin *a)
+{
+    struct load *load = a->c.load;
+    struct target t = choose_group(load);
+    struct offset_commit_request_partition partition;
+    struct offset_commit_request_topic topic;
+    struct offset_commit_request in;
+    struct call *call;
+
+    offset_commit_request_init(&in);
+    offset_commit_request_topic_init(&topic);
+    offset_commit_request_partition_init(&partition);
+    partition.partition_index = t.index;
+    partition.committed_offset = (int64_t)load_random(load, 1000);
+    partition.committed_metadata = STR_LIT("");
+    topic.name = str_from(t.topic->name);
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    in.group_id = str_from(t.name);
+    in.generation_id_or_member_epoch = -1;
+    in.topics = &topic;
+    in.topics_count = 1;
+    load_tell(&a->c, "commits %lld of %s-%d for %s, without a generation", (long long)partition.committed_offset, t.topic->name, t.index, t.name);
+    call = client_call(&a->c, API_OFFSET_COMMIT, (int16_t)(2 + load_random(load, 8)), &in, on_offset_committed);
+    call->ops = 1;
+    call->op = history_begin(&load->history, (struct op){.kind = OP_COMMIT, .process = a->c.id, .partition = t.partition, .group = t.group, .generation = -1,
+                                                         .offset = partition.committed_offset});
+}
+
+static void on_offset_told(struct client *c, const struct call *call, const void *response)
+{
+    const struct offset_fetch_response *out = response;
+    const struct offset_fetch_response_topic_partition *p = out && !out->error_code && out->topics_count ? &out->topics[0].partitions[0] : NULL;
+
+    if (p)
+        c->load->history.ops[call->op].offset = p->committed_offset;
+    if (p && !p->error_code)
+        history_end(&c->load->history, call->op, OP_OK);
+    ops_refused(c->load, call);
+    if (out)
+        rest(c);
+}
+
+static void ask_offset(struct admin *a)
+{
+    struct load *load = a->c.load;
+    struct target t = choose_group(load);
+    struct offset_fetch_request_topic topic;
+    struct offset_fetch_request in;
+    struct call *call;
+
+    offset_fetch_request_init(&in);
+    offset_fetch_request_topic_init(&topic);
+    topic.name = str_from(t.topic->name);
+    topic.partition_indexes = &t.index;
+    topic.partition_indexes_count = 1;
+    in.group_id = str_from(t.name);
+    in.topics = &topic;
+    in.topics_count = 1;
+    call = client_call(&a->c, API_OFFSET_FETCH, (int16_t)(1 + load_random(load, 7)), &in, on_offset_told);
+    call->ops = 1;
+    call->op = history_begin(&load->history, (struct op){.kind = OP_COMMITTED, .process = a->c.id, .partition = t.partition, .group = t.group});
+}
+
+static void on_offset_deleted(struct client *c, const struct call *call, const void *response)
+{
+    const struct offset_delete_response *out = response;
+
+    if (out)
+        settle(c, call, out->error_code ? out->error_code : out->topics[0].partitions[0].error_code);
+}
+
+static void delete_offset(struct admin *a)
+{
+    struct load *load = a->c.load;
+    struct target t = choose_group(load);
+    struct offset_delete_request_partition partition;
+    struct offset_delete_request_topic topic;
+    struct offset_delete_request in;
+    struct call *call;
+
+    offset_delete_request_init(&in);
+    offset_delete_request_topic_init(&topic);
+    offset_delete_request_partition_init(&partition);
+    partition.partition_index = t.index;
+    topic.name = str_from(t.topic->name);
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    in.group_id = str_from(t.name);
+    in.topics = &topic;
+    in.topics_count = 1;
+    load_tell(&a->c, "deletes what %s committed of %s-%d", t.name, t.topic->name, t.index);
+    call = client_call(&a->c, API_OFFSET_DELETE, 0, &in, on_offset_deleted);
+    call->ops = 1;
+    call->op = history_begin(&load->history, (struct op){.kind = OP_FORGET, .process = a->c.id, .partition = t.partition, .group = t.group, .offset = -1});
+}
+
+static void on_group_deleted(struct client *c, const struct call *call, const void *response)
+{
+    const struct delete_groups_response *out = response;
+
+    if (out)
+        settle(c, call, out->results[0].error_code);
+}
+
+static void delete_group(struct admin *a)
+{
+    struct load *load = a->c.load;
+    struct target t = choose_group(load);
+    struct str_view name = str_from(t.name);
+    struct delete_groups_request in;
+    struct call *call;
+
+    delete_groups_request_init(&in);
+    in.groups_names = &name;
+    in.groups_names_count = 1;
+    load_tell(&a->c, "deletes the group %s", t.name);
+    call = client_call(&a->c, API_DELETE_GROUPS, (int16_t)load_random(load, 3), &in, on_group_deleted);
+    call->op = load->history.count;
+    call->ops = LASTING_TOPICS * LASTING_PARTITIONS;
+    for (uint32_t i = 0; i < call->ops; i++)
+        history_begin(&load->history, (struct op){.kind = OP_FORGET, .process = a->c.id, .group = t.group, .offset = -1, .whole = true,
+                                                  .partition = i / LASTING_PARTITIONS * TOPIC_PARTITIONS_MAX + i % LASTING_PARTITIONS});
+}
+
+static void work_on_groups(struct admin *a)
+{
+    uint64_t what = load_random(a->c.load, 10);
+
+    if (what < 4)
+        commit_offset(a);
+    else if (what < 7)
+        ask_offset(a);
+    else if (what < 9)
+        delete_offset(a);
+    else
+        delete_group(a);
+}
+
 static void admin_wake(struct client *c)
 {
     struct admin *a = admin_of(c);
-    uint64_t what = load_random(c->load, 14);
+    uint64_t what = load_random(c->load, 20);
 
     if (c->load->finishing || !client_idle(c) || !client_connected(c))
         return;
@@ -349,8 +534,10 @@ static void admin_wake(struct client *c)
         describe_configs(a);
     } else if (what == 12) {
         describe_groups(a);
-    } else {
+    } else if (what == 13) {
         describe_cluster(a);
+    } else {
+        work_on_groups(a);
     }
 }
 

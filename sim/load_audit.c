@@ -158,7 +158,7 @@ static void audit_wake(struct client *c)
     } else if (a->partition < load->history.partitions) {
         struct fetch_want want = {a->partition, a->next};
         fetch_call(c, 17, &want, 1, 0, 1 << 20, 0, -1, true, on_part);
-    } else if (load->topics_count >= LASTING_TOPICS && a->group < load->options.groups) {
+    } else if (load->topics_count >= LASTING_TOPICS && a->group < load->options.groups + SIMPLE_GROUPS) {
         ask_group(a);
     } else {
         load->audited = true;

@@ -19,6 +19,7 @@ enum {
     TOPICS_MAX = 512,
     LASTING_TOPICS = 3,
     LASTING_PARTITIONS = 4,
+    SIMPLE_GROUPS = 2, /* after those of members: of offsets only, which administrators commit and delete */
     NAME_SIZE = 32,
     CLIENT_ARENA = 64 << 20,
     ANSWER_S_MAX = 40,
