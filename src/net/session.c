@@ -78,7 +78,7 @@ static void session_read(struct session *s);
 
 unsigned session_requests(const struct session *s)
 {
-    return s->count;
+    return s->running;
 }
 
 bool session_in_frame(const struct session *s)

@@ -34,7 +34,7 @@ struct session *session_new(struct shard *here, struct io_socket *socket, const 
 /* Ends it: requests under way are cancelled, their answers dropped. Harmless twice. */
 void session_close(struct session *s);
 struct session *session_of(struct list *node);
-/* What it holds at the moment: requests under way, and whether bytes that are no whole frame yet. */
+/* What it holds at the moment: requests that are not answered yet (an answer may wait long for a peer that is gone), and whether bytes that are no whole frame. */
 unsigned session_requests(const struct session *s);
 bool session_in_frame(const struct session *s);
 
