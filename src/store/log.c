@@ -334,15 +334,20 @@ enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offs
     return status;
 }
 
-/* The greatest timestamp of the batches from `from` on: when the one that the segment knows was deleted. */
-static enum status segment_greatest(const struct segment *seg, int64_t from, uint64_t end, int64_t *greatest, struct err *err)
+/* The greatest timestamp of the readable batches from `from` on: when the one that the segment knows was deleted, or is not yet durable. The
+ * last index entry of a durable batch tells that of all before it. */
+static enum status segment_greatest(const struct segment *seg, int64_t from, int64_t durable, uint64_t end, int64_t *greatest, struct err *err)
 {
     uint8_t buffer[8192];
     struct scan scan = {.file = seg->file, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+    int64_t last = durable - 1 - seg->base < INT32_MAX ? durable - 1 - seg->base : INT32_MAX;
+    struct index_entry entry;
     struct batch_head head;
     enum status status;
     uint64_t at;
 
+    if (index_floor_value(&seg->times, (int32_t)last, &entry) && seg->base + entry.value > from)
+        from = seg->base + entry.value;
     for (status = segment_find(seg, from, end, &at, &head, err); !status && at < end; at += batch_size(&head)) {
         status = scan_head(&scan, at, &head, err);
         if (!status && head.max_timestamp > *greatest)
@@ -364,10 +369,11 @@ enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timesta
             continue;
         if (log__know_times(log, seg, err))
             return err->status;
-        if (seg->max_timestamp_offset >= log->start && seg->max_timestamp > greatest)
+        if (seg->max_timestamp <= greatest)
+            continue;
+        if (seg->max_timestamp_offset >= log->start && seg->max_timestamp_offset < log->durable)
             greatest = seg->max_timestamp;
-        if (seg->max_timestamp_offset < log->start && seg->max_timestamp > greatest &&
-            (log__open_segment(log, seg, err) || segment_greatest(seg, log->start, end, &greatest, err)))
+        else if (log__open_segment(log, seg, err) || segment_greatest(seg, log->start, log->durable, end, &greatest, err))
             return err->status;
     }
     return greatest < 0 ? STATUS_OK : log_find_timestamp(log, greatest, offset, timestamp, epoch, err);
