@@ -28,6 +28,7 @@ const struct history_rule history_rules[] = {
     {"beyond-high-watermark", "14", "a record was read that is not below the high watermark", NULL},
     {"high-watermark", "14, 15", "it went back, or is behind what was acknowledged", NULL},
     {"start-offset", "13", "the log begins further on than anybody deleted", NULL},
+    {"time-lookup", "20", "a lookup by time told another record than the first one of that time, or of the greatest", NULL},
     {"commit-lost", "19", "a committed offset is told that a later accepted commit or deletion replaced", NULL},
     {"commit-phantom", "19", "a committed offset is told that nobody committed", NULL},
     {"two-owners", "19", "two members own a partition in one generation", NULL},
@@ -521,6 +522,38 @@ static void check_watermarks(struct check *c)
     mem_free(moments);
 }
 
+static void check_find(struct check *c, const struct op *find, int64_t deleted)
+{
+    const struct op *send = NULL;
+    size_t at = run_at(c->log, c->log_count, find->offset);
+    uint64_t value = 0;
+
+    if (find->offset >= 0 && at < c->log_count && c->log[at].offset <= find->offset)
+        send = send_of(c, value = c->log[at].value + (uint64_t)(find->offset - c->log[at].offset));
+    if (send && find->found != op_timestamp(send, (uint32_t)(value - send->value)))
+        broken(c, "time-lookup", "offset %" PRId64 " is told to be of %" PRId64, find->offset, find->found);
+    for (size_t i = 0; i < c->sends_count; i++) {
+        send = c->sends[i];
+        for (uint32_t n = 0; acknowledged(send) && send->ended < find->begun && n < send->count; n++) {
+            int64_t offset = send->offset + n, timestamp = op_timestamp(send, n);
+            if (offset < deleted)
+                continue;
+            if (find->timestamp >= 0 ? timestamp >= find->timestamp && (find->offset < 0 || offset < find->offset) : timestamp > find->found)
+                broken(c, "time-lookup", "asked for %" PRId64 ", told was offset %" PRId64 " of %" PRId64 ", and there is %" PRId64 " of %" PRId64, find->timestamp,
+                       find->offset, find->found, offset, timestamp);
+        }
+    }
+}
+
+static void check_finds(struct check *c)
+{
+    int64_t deleted = deleted_at_most(c);
+
+    for (size_t i = 0; i < c->ops_count; i++)
+        if (c->ops[i]->kind == OP_FIND && c->ops[i]->outcome == OP_OK)
+            check_find(c, c->ops[i], deleted);
+}
+
 /* A register for each group, which a deletion sets to -1: what is told was written, and nothing that was accepted after it ended before the asking began. */
 static bool sets_offset(const struct op *op, uint32_t group)
 {
@@ -606,6 +639,7 @@ size_t history_check(const struct history *h, void (*report)(void *context, cons
             check_last_read(&c);
         check_processes(&c);
         check_watermarks(&c);
+        check_finds(&c);
         check_groups(&c);
         mem_free(c.log);
         mem_free(c.sends);

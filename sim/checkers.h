@@ -16,13 +16,14 @@
 #include <stdint.h>
 
 enum op_kind {
-    OP_SEND,      /* value, count; offset: of the first */
+    OP_SEND,      /* value, count; offset, timestamp: of the first; op_timestamp tells those of the others */
     OP_POLL,      /* offset: asked; high_watermark, start_offset: told; sightings */
     OP_COMMIT,    /* group, generation, offset */
     OP_COMMITTED, /* group; offset: told, -1 none */
     OP_OWN,       /* group, generation: the process was assigned the partition */
     OP_DELETE,    /* offset: records below it are to go */
     OP_FORGET,    /* group; offset -1; whole: of a group that is deleted, else just of the offset that was committed here */
+    OP_FIND,      /* timestamp: asked, -3 for the greatest; offset: told, -1 none; found: its timestamp, as told */
 };
 
 enum op_outcome { OP_OPEN, OP_OK, OP_REFUSED };
@@ -40,8 +41,15 @@ struct op {
     uint64_t begun, ended;
     uint64_t value;
     int64_t offset, high_watermark, start_offset;
+    int64_t timestamp, found;
     size_t sightings, sightings_count; /* in history.sightings */
 };
+
+/* Of the n-th record of a SEND: it goes back now and then, as a producer's clock may. */
+static inline int64_t op_timestamp(const struct op *op, uint32_t n)
+{
+    return op->timestamp + n % 3;
+}
 
 struct sighting { /* of records one behind the other, whose values are, too */
     int64_t offset;

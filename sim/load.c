@@ -112,6 +112,9 @@ static void answered(struct client *c, const uint8_t *bytes, size_t size)
         return;
     }
     api = api_find(call->key);
+    if (c->early)
+        load_broken(c, "early", "a fetch was answered with nothing before its time was up");
+    c->early = false;
     arena_init(&arena, CLIENT_ARENA);
     response = arena_alloc(&arena, 1, api->response->size);
     ASSERT(response);
@@ -170,7 +173,7 @@ bool client_connected(struct client *c)
     if (c->wire)
         return true;
     c->in_size = 0;
-    c->mute = false;
+    c->mute = c->early = false;
     c->wire = sim_connect(c->load->sim, LIFE_PORT);
     if (!c->wire) {
         client_sleep(c, 500000);
@@ -332,6 +335,7 @@ struct call *fetch_call(struct client *c, int16_t version, const struct fetch_wa
         partitions[i].partition_max_bytes = bytes;
     }
     call = client_call(c, API_FETCH, version, &in, then);
+    call->note = (uint64_t)wait_ms;
     call->op = load->history.count;
     call->ops = (unsigned)count;
     for (size_t i = 0; i < count; i++)
@@ -415,6 +419,63 @@ int64_t fetch_learn(struct client *c, size_t op, const struct fetch_response_par
     }
     history_end(&load->history, op, OP_OK);
     return next;
+}
+
+/* --- when to answer --- */
+
+enum { LATE_US = 5000000 }; /* more than any disk or network here needs */
+
+/* What had been acknowledged that long ago. */
+static int64_t acked_long_ago(struct load *load, uint32_t partition)
+{
+    struct acked *a = &load->acked[partition];
+
+    if (load->sim->now_us >= a->mid_us + LATE_US) {
+        a->old = a->mid;
+        a->mid = a->end;
+        a->mid_us = load->sim->now_us;
+    }
+    return a->old;
+}
+
+void load_acked(struct load *load, uint32_t partition, int64_t end)
+{
+    struct acked *a = &load->acked[partition];
+
+    (void)acked_long_ago(load, partition);
+    if (end > a->end)
+        a->end = end;
+}
+
+void fetch_judge(struct client *c, const struct call *call, const struct fetch_response *out, bool full)
+{
+    const struct history *h = &c->load->history;
+    uint64_t waited_us = c->load->sim->now_us - call->begun_us;
+    const struct op *ready = NULL; /* one that has something to read */
+    unsigned answered = 0, failed = 0;
+    size_t sightings = 0;
+
+    for (size_t i = call->op; i < call->op + call->ops; i++) {
+        const struct op *op = &h->ops[i];
+        answered += op->outcome == OP_OK;
+        sightings += op->sightings_count;
+        if (op->outcome != OP_OK)
+            continue;
+        if (op->high_watermark > op->offset)
+            ready = op;
+        if (op->high_watermark < acked_long_ago(c->load, op->partition))
+            load_broken(c, "late", "%s-%d has its high watermark at %lld, and long ago %lld was acknowledged", topic_of(c->load, op->partition)->name,
+                        index_of(op->partition), (long long)op->high_watermark, (long long)acked_long_ago(c->load, op->partition));
+    }
+    for (int32_t i = 0; i < out->responses_count; i++)
+        for (int32_t k = 0; k < out->responses[i].partitions_count; k++)
+            failed += out->responses[i].partitions[k].error_code != 0;
+    if (full && answered + failed != call->ops)
+        load_broken(c, "protocol", "%u partitions were asked for, and %u are told", call->ops, answered + failed);
+    if (ready && !sightings && !failed)
+        load_broken(c, "starved", "%s-%d has records from %lld to %lld, and none came", topic_of(c->load, ready->partition)->name, index_of(ready->partition),
+                    (long long)ready->offset, (long long)ready->high_watermark);
+    c->early = full && !ready && !failed && waited_us + 1000 < call->note * 1000;
 }
 
 /* --- the whole --- */

@@ -59,6 +59,7 @@ struct client { /* at the head of each kind's own */
     uint64_t due_us;         /* 0: it does not sleep */
     bool cut;                /* its next request goes in part, then the connection breaks */
     bool mute;               /* until it breaks: nothing more is sent */
+    bool early;              /* an answer did not wait: forgiven, when the connection ends with it */
 };
 
 /* A request under way. response NULL: the connection was lost. */
@@ -75,12 +76,19 @@ struct call {
     uint64_t note;      /* the kind's */
 };
 
+/* The end of what was acknowledged of a partition: all, at `mid_us`, and some time before it. */
+struct acked {
+    int64_t end, mid, old;
+    uint64_t mid_us;
+};
+
 struct load {
     struct load_options options;
     struct sim *sim;
     struct history history;
     struct topic topics[TOPICS_MAX];
     bool dropped[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
+    struct acked acked[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
     size_t topics_count;
     struct client **clients;
     size_t clients_count;
@@ -129,14 +137,18 @@ struct fetch_want {
     uint32_t partition;
     int64_t offset;
 };
+struct fetch_response;
 struct fetch_response_partition;
 /* A fetch with one poll in the history for each want; `last` marks them. Topics go by id from version 13 on. All wants of one topic. */
 struct call *fetch_call(struct client *c, int16_t version, const struct fetch_want *wants, size_t count, int32_t wait_ms, int32_t bytes, int32_t session_id,
                         int32_t session_epoch, bool last, call_fn *then);
 /* Writes an answered partition into its poll; the offset to go on at. */
 int64_t fetch_learn(struct client *c, size_t op, const struct fetch_response_partition *p);
+/* The whole answer, after its partitions: whether it came too early, too late, or with too little (invariant 28). `full`: of no session. */
+void fetch_judge(struct client *c, const struct call *call, const struct fetch_response *out, bool full);
 /* The poll of a call that is about this partition. */
 size_t fetch_op(const struct load *load, const struct call *call, uint32_t partition);
+void load_acked(struct load *load, uint32_t partition, int64_t end);
 void ops_refused(struct load *load, const struct call *call); /* those that are open */
 
 #endif

@@ -282,6 +282,7 @@ static void on_read(struct client *c, const struct call *call, const void *respo
     if (out && !out->error_code && out->responses_count == 1 && out->responses[0].partitions_count == 1) {
         const struct fetch_response_partition *p = &out->responses[0].partitions[0];
         want->offset = fetch_learn(c, call->op, p);
+        fetch_judge(c, call, out, true);
         if (p->error_code == STATUS_OFFSET_OUT_OF_RANGE)
             want->offset = p->log_start_offset > 0 ? p->log_start_offset : 0;
         client_sleep(c, 1000000);

@@ -15,7 +15,6 @@ struct batch {
     uint32_t partition, count;
     uint64_t value;
     int32_t sequence;
-    int64_t timestamp;
     bool sent;    /* and not answered on this connection */
     bool unknown; /* it was sent before, and nobody knows what became of it */
 };
@@ -70,7 +69,7 @@ static struct bytes_view batch_bytes(struct producer *p, const struct batch *bat
         bool added;
         for (unsigned k = 0; k < 8; k++)
             bytes[k] = (uint8_t)(value >> (56 - 8 * k));
-        added = batch_builder_add(&b, (int32_t)i, batch->timestamp + i, (struct bytes_view){NULL, 0}, (struct bytes_view){bytes, 8 + value * 37 % PAD_MAX},
+        added = batch_builder_add(&b, (int32_t)i, op_timestamp(&p->c.load->history.ops[batch->op], i), (struct bytes_view){NULL, 0}, (struct bytes_view){bytes, 8 + value * 37 % PAD_MAX},
                                   (struct bytes_view){NULL, 0});
         ASSERT(added);
     }
@@ -133,11 +132,11 @@ static struct batch *new_batch(struct producer *p)
 
     p->used = true;
     *batch = (struct batch){.partition = p->partition, .count = 1 + (uint32_t)load_random(load, BATCH_RECORDS_MAX), .value = p->next_value, .sequence = p->sequence};
-    batch->timestamp = sim_true_wall_ms(load->sim);
     p->next_value += batch->count;
     p->sequence = sequence_after(p->sequence, batch->count);
     batch->op = history_begin(&load->history, (struct op){.kind = OP_SEND, .once = is_once(&p->c), .process = p->c.id, .partition = batch->partition,
-                                                          .value = batch->value, .count = batch->count, .offset = -1});
+                                                          .value = batch->value, .count = batch->count, .offset = -1,
+                                                          .timestamp = sim_true_wall_ms(load->sim)});
     return batch;
 }
 
@@ -213,6 +212,7 @@ static void on_produced(struct client *c, const struct call *call, const void *r
         struct op *op = &c->load->history.ops[call->op];
         op->offset = answer->error_code ? -1 : answer->base_offset;
         history_end(&c->load->history, call->op, OP_OK);
+        load_acked(c->load, op->partition, op->offset < 0 ? 0 : op->offset + op->count);
         load_tell(c, "hears that %llx is at offset %lld", (unsigned long long)op->value, (long long)op->offset);
         forget_batch(p, at);
     }

@@ -55,7 +55,12 @@ static void on_offsets(struct client *c, const struct call *call, const void *re
             r->topic = NULL;
             break;
         }
-        if (call->note == 1) { /* asked for the end */
+        if (call->note && c->load->history.ops[op].kind == OP_FIND) {
+            c->load->history.ops[op].found = p->timestamp;
+            c->load->history.ops[op].offset = p->offset;
+            history_end(&c->load->history, op, OP_OK);
+            r->wants[p->partition_index].offset = p->offset < 0 ? 0 : p->offset;
+        } else if (call->note) { /* asked for the end */
             struct op *it = &c->load->history.ops[op];
             it->offset = it->high_watermark = p->offset;
             it->start_offset = -1;
@@ -76,8 +81,9 @@ static void ask_offsets(struct wanderer *r)
     struct list_offsets_request_partition partitions[TOPIC_PARTITIONS_MAX];
     struct list_offsets_request_topic topic;
     struct list_offsets_request in;
-    bool ends = load_chance(load, 60);
-    int64_t timestamp = ends ? -1 : load_chance(load, 50) ? -2 : sim_true_wall_ms(load->sim) - (int64_t)load_random(load, 600000);
+    enum { END, START, TIME, GREATEST } what = load_chance(load, 50) ? END : (int)load_random(load, 4);
+    const int64_t timestamps[] = {-1, -2, sim_true_wall_ms(load->sim) - (int64_t)load_random(load, 600000), -3};
+    int16_t version_min = what == GREATEST ? 7 : 1;
     struct call *call;
 
     list_offsets_request_init(&in);
@@ -91,14 +97,15 @@ static void ask_offsets(struct wanderer *r)
     for (size_t i = 0; i < r->count; i++) {
         list_offsets_request_partition_init(&partitions[i]);
         partitions[i].partition_index = (int32_t)i;
-        partitions[i].timestamp = timestamp;
+        partitions[i].timestamp = timestamps[what];
     }
-    call = client_call(&r->c, API_LIST_OFFSETS, (int16_t)(1 + load_random(load, 9)), &in, on_offsets);
-    call->note = ends && r->topic->lasting;
+    call = client_call(&r->c, API_LIST_OFFSETS, (int16_t)(version_min + load_random(load, 10 - (uint64_t)version_min)), &in, on_offsets);
+    call->note = what != START && r->topic->lasting;
     call->op = load->history.count;
     call->ops = (unsigned)r->count;
     for (size_t i = 0; i < r->count; i++)
-        history_begin(&load->history, (struct op){.kind = OP_POLL, .process = r->c.id, .partition = r->wants[i].partition});
+        history_begin(&load->history, (struct op){.kind = what == TIME || what == GREATEST ? OP_FIND : OP_POLL, .process = r->c.id,
+                                                  .partition = r->wants[i].partition, .timestamp = timestamps[what]});
 }
 
 /* --- reading --- */
@@ -145,6 +152,7 @@ static void on_fetched(struct client *c, const struct call *call, const void *re
             else
                 load_broken(c, "protocol", "a partition that was not asked for");
         }
+    fetch_judge(c, call, out, r->session_epoch <= 0);
     ops_refused(c->load, call);
     if (r->session) {
         r->session = out->session_id;

@@ -173,6 +173,8 @@ static void attend(struct run *r)
     }
     if (r->seen == LIFE_DEAD || r->seen == LIFE_STOPPED)
         bury(r, 1 + sim__random_below(r->sim, 3000000));
+    if (r->seen == LIFE_DEAD && sim__random_below(r->sim, 3) == 0)
+        lose_unsynced(r); /* the whole machine died */
     if (r->seen == LIFE_FAILED && life_failed_well(r->life)) {
         tell_format(r, "THE NODE said why: %s", life_error(r->life));
         bury(r, 1 + sim__random_below(r->sim, 5000000));

@@ -173,6 +173,35 @@ static void test_sends(void **state)
     assert_rules(&h, "int-nonmonotonic-send");
 }
 
+static void test_times(void **state)
+{
+    const struct op send = {.kind = OP_SEND, .value = 100, .count = 3, .offset = 0, .timestamp = 1000}, second = {.kind = OP_FIND, .timestamp = 1001, .offset = 1, .found = 1001},
+                    third = {.kind = OP_FIND, .timestamp = 1001, .offset = 2, .found = 1002}, none = {.kind = OP_FIND, .timestamp = 1001, .offset = -1, .found = -1},
+                    wrong = {.kind = OP_FIND, .timestamp = 1001, .offset = 1, .found = 1002}, last = {.kind = OP_FIND, .timestamp = -3, .offset = 2, .found = 1002},
+                    first = {.kind = OP_FIND, .timestamp = -3, .offset = 0, .found = 1000};
+    const struct op *bad[] = {&third, &wrong};
+    struct history h = {0};
+
+    did(&h, none, OP_OK); /* nothing was there yet */
+    did(&h, send, OP_OK);
+    did(&h, second, OP_OK);
+    did(&h, last, OP_OK);
+    READ_ALL(&h, 3, 100, 101, 102);
+    assert_rules(&h, "");
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        did(&h, send, OP_OK);
+        did(&h, *bad[i], OP_OK);
+        READ_ALL(&h, 3, 100, 101, 102);
+        assert_rules(&h, "time-lookup");
+    }
+    did(&h, send, OP_OK);
+    did(&h, first, OP_OK);
+    did(&h, none, OP_OK);
+    READ_ALL(&h, 3, 100, 101, 102);
+    assert_rules(&h, "time-lookup time-lookup time-lookup time-lookup"); /* each record that is later, or as late */
+}
+
 static void test_groups(void **state)
 {
     const struct op commit = {.kind = OP_COMMIT, .group = 1, .generation = 3, .offset = 5}, later = {.kind = OP_COMMIT, .group = 1, .generation = 3, .offset = 7},
@@ -234,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_faultless), cmocka_unit_test(test_log),   cmocka_unit_test(test_last_read),
         cmocka_unit_test(test_polls),     cmocka_unit_test(test_sends), cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_times),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
