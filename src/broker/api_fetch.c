@@ -13,6 +13,7 @@
  * request's maximum. Order is the request's, and within a session those that were served last come last. Versions 0-3 get message sets
  * of magic 0 and 1, converted here, which have no zstd; before version 10 a topic whose own codec is zstd is refused, as Kafka does.
  */
+#include "base/bug.h"
 #include "base/mem.h"
 #include "broker/api.h"
 #include "broker/broker.h"
@@ -333,7 +334,7 @@ static void fetch_trim(struct fetch_part *part, bool first, size_t limit)
         if (whole <= limit)
             slice->size = limit;
         else
-            slice->size = first && whole <= slice->size ? whole : 0;
+            slice->size = first && whole <= slice->size && !BUG(KAFKA_2063) ? whole : 0;
         return;
     }
     slice->size = 0;
@@ -463,7 +464,7 @@ static void fetch_fill(struct fetch *f, struct fetch_response *out, struct fetch
         size = part->read.slice.size;
         first = first && size == 0;
         left -= size < left ? size : left;
-        if (!f->plan.full && !fetch_changed(part))
+        if ((!f->plan.full && !fetch_changed(part)) || (BUG(KAFKA_4172) && !size))
             continue;
         if (!topic || !fetch_same_topic(topic, part)) {
             topic = &out->responses[out->responses_count++];
@@ -590,7 +591,7 @@ void api_fetch(struct request *r)
     f->request = r;
     f->count = f->plan.count;
     f->bytes_min = in->min_bytes < 0 ? 0 : (size_t)in->min_bytes;
-    f->expired = in->max_wait_ms <= 0 || f->count == 0;
+    f->expired = in->max_wait_ms <= 0 || BUG(REDPANDA_1115) || f->count == 0;
     for (unsigned i = 0; i < shard_count(r->here); i++)
         f->legs[i] = (struct fetch_leg){.fetch = f, .shard = i};
     for (size_t i = 0; i < f->count; i++)

@@ -9,6 +9,7 @@
  */
 #include "broker/broker.h"
 
+#include "base/bug.h"
 #include "base/mem.h"
 #include "broker/checkpoints.h"
 #include "broker/metadata_int.h"
@@ -204,7 +205,7 @@ enum status broker_open_partition(struct broker_shard *b, const struct image_top
     if (!bp)
         return err_set(err, STATUS_NO_MEMORY, "no memory for partition " STR_FMT "-%d", STR_ARG(topic->name), index);
     partition_describe(b, bp, &how);
-    how.clean = log_dir_clean(b->broker->dir);
+    how.clean = log_dir_clean(b->broker->dir) != BUG(KAFKA_673);
     if (entry) {
         how.recovery_point = entry->recovery_point;
         how.log_start = entry->log_start;

@@ -8,6 +8,7 @@
  */
 #include "broker/metadata.h"
 
+#include "base/bug.h"
 #include "base/mem.h"
 #include "broker/broker.h"
 #include "broker/metadata_int.h"
@@ -520,7 +521,7 @@ static void metadata_snapshot_when_due(struct metadata *m)
         return;
     }
     s->metadata = m;
-    s->id = (struct snapshot_id){image->offset + 1, image->epoch};
+    s->id = (struct snapshot_id){image->offset + !BUG(KAFKA_14618), image->epoch};
     s->before = m->snapshot;
     s->job.work = snapshot_write;
     s->job.done = snapshot_written;

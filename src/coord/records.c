@@ -8,6 +8,7 @@
  * retention): what Kafka 4.3 writes. Read are all versions of these, and of the other kinds of groups that they exist.
  * Kinds that nobody knows yet are passed over: they stay in the log as they are.
  */
+#include "base/bug.h"
 #include "base/reader.h"
 #include "base/writer.h"
 #include "coord/coord_int.h"
@@ -217,6 +218,8 @@ static enum status replay_offset_value(struct replaying *r, const struct offset_
         return STATUS_NO_MEMORY;
     if (r->producer_id != -1)
         return coord__txn_offset_add(g, r->producer_id, key->topic, key->partition, &value);
+    if (BUG(KAFKA_5600) && coord__offset(g, key->topic, key->partition))
+        return STATUS_OK;
     o = coord__offset_make(g, key->topic, key->partition);
     if (!o || !coord__offset_stage(o, &value))
         return STATUS_NO_MEMORY;

@@ -3,6 +3,7 @@
  */
 #include "meta/snapshot.h"
 
+#include "base/bug.h"
 #include "base/mem.h"
 #include "store/dir.h" /* the file system that it stands on */
 #include "wire/record/config_record.h"
@@ -290,7 +291,7 @@ static void put_content(struct snapshot_writer *w, const struct image *image)
         }
     }
     put_configs(w, image);
-    if (image->next_producer_id > 0) {
+    if (image->next_producer_id > 0 && !BUG(KAFKA_13357)) {
         struct producer_ids_record record = {.broker_id = image->producer_ids_broker,
                                              .broker_epoch = image->producer_ids_broker_epoch,
                                              .next_producer_id = image->next_producer_id};

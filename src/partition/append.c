@@ -9,6 +9,8 @@
  */
 #include "partition/partition_int.h"
 
+#include "base/bug.h"
+
 /* --- answers --------------------------------------------------------------------------------------------------------------- */
 
 static void answer_all(struct shard *here, struct mail *mail)
@@ -61,7 +63,8 @@ static void append_durable(struct shard *here, struct log_append *done)
     if (append->status)
         append->base_offset = -1;
     release_held(p, append->status);
-    partition__wake(p);
+    if (!BUG(KAFKA_14334))
+        partition__wake(p);
     append->done(here, append);
 }
 
@@ -149,8 +152,10 @@ static void submit(struct partition *p, struct partition_append *append, const s
         .max_timestamp_offset = head->base_offset + facts->max_timestamp_offset_delta,
         .leader_epoch = head->leader_epoch,
     };
+    if (BUG(KAFKA_6683) && producer)
+        producer_note(producer, head, shard_wall_ms(p->shard));
     log_append(p->log, &append->log); /* a roll takes its snapshot before this batch counts */
-    if (producer)
+    if (!BUG(KAFKA_6683) && producer)
         producer_note(producer, head, shard_wall_ms(p->shard));
 }
 

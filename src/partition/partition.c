@@ -3,6 +3,7 @@
 #include "partition/partition_int.h"
 
 #include "base/assert.h"
+#include "base/bug.h"
 #include "base/mem.h"
 #include "rt/log.h"
 
@@ -60,6 +61,8 @@ static enum status rebuild_producers(struct partition *p, int64_t wall_ms, struc
 
     if (load_snapshot(p, wall_ms, &rebuild.snapshot, err))
         return err->status;
+    if (BUG(KAFKA_5249))
+        rebuild.snapshot = log_end_offset(p->log);
     from = p->producers.map.count ? log_recent_offset(p->log, rebuild.snapshot) : rebuild.snapshot;
     if (log_replay(p->log, from, rebuild_batch, &rebuild, err))
         return err->status;

@@ -3,6 +3,7 @@
 #include "partition/producers.h"
 
 #include "base/assert.h"
+#include "base/bug.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "base/reader.h"
@@ -61,7 +62,7 @@ struct producer *producers_get(struct producers *set, int64_t id)
 
 static int32_t sequence_add(int32_t sequence, int32_t n)
 {
-    return sequence < 0 ? sequence : (int32_t)(((uint32_t)sequence + (uint32_t)n) & INT32_MAX);
+    return sequence < 0 ? sequence : (int32_t)(((uint32_t)sequence + (uint32_t)n) & (BUG(KAFKA_7692) ? UINT32_MAX : INT32_MAX));
 }
 
 int32_t producer_batch_first_sequence(const struct producer_batch *batch)
@@ -80,7 +81,7 @@ static const struct producer_batch *duplicate_of(const struct producer *p, const
 {
     int32_t last = sequence_add(head->base_sequence, head->last_offset_delta);
 
-    for (unsigned i = 0; i < p->count && p->epoch == head->producer_epoch; i++) {
+    for (unsigned i = BUG(KAFKA_5494) && p->count ? p->count - 1 : 0; i < p->count && p->epoch == head->producer_epoch && !BUG(REDPANDA_3039); i++) {
         const struct producer_batch *batch = &p->batches[i];
         if (batch->last_sequence == last && producer_batch_first_sequence(batch) == head->base_sequence)
             return batch;
@@ -123,7 +124,7 @@ enum status producers_check(const struct producers *set, const struct batch_head
 
     *duplicate = NULL;
     if (!p || p->epoch < 0)
-        return check_unknown(set, head, message);
+        return BUG(KAFKA_6003) && head->base_sequence ? STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER : check_unknown(set, head, message);
     *duplicate = duplicate_of(p, head);
     if (*duplicate)
         return STATUS_OK;

@@ -3,6 +3,7 @@
 #include "store/log_int.h"
 
 #include "base/assert.h"
+#include "base/bug.h"
 #include "base/mem.h"
 
 int64_t log_start_offset(const struct log *log)
@@ -101,7 +102,7 @@ size_t log__segment_at(const struct log *log, int64_t offset)
 static uint64_t readable(const struct log *log, const struct segment *seg)
 {
     if (seg == log->writing)
-        return log->written;
+        return BUG(KAFKA_9835) ? seg->size : log->written;
     return seg->base < log->writing->base ? seg->size : 0;
 }
 
@@ -199,7 +200,7 @@ enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size
 
 enum status log_replay(struct log *log, int64_t from, void (*each)(void *context, const struct batch_head *head), void *context, struct err *err)
 {
-    for (size_t i = log__segment_at(log, from); i < log->count; i++) {
+    for (size_t i = log__segment_at(log, from) + BUG(KAFKA_1042); i < log->count; i++) {
         uint8_t buffer[8192];
         struct segment *seg = log->segments[i];
         struct scan scan = {.end = seg->size, .buffer = buffer, .capacity = sizeof buffer};
@@ -264,9 +265,9 @@ static enum status search_batch(struct timestamp_search *search, struct bytes_vi
     if (!cursor)
         status = STATUS_NO_MEMORY;
     while (cursor && search->offset < 0 && !(status = record_next(cursor, &record, &more)) && more) {
-        if (record.timestamp < search->timestamp || record.offset < search->from)
+        if ((record.timestamp < search->timestamp && !BUG(KOP_334)) || record.offset < search->from)
             continue;
-        search->offset = record.offset;
+        search->offset = BUG(KAFKA_16310) ? batch_last_offset(head) : record.offset;
         search->found_timestamp = record.timestamp;
         search->epoch = head->leader_epoch;
     }
@@ -296,7 +297,7 @@ static enum status search_segment(struct timestamp_search *search, const struct 
     for (; !status && search->offset < 0 && at < end; at += batch_size(&head)) {
         struct bytes_view batch;
         status = scan_head(&scan, at, &head, err);
-        if (status || head.max_timestamp < search->timestamp)
+        if (status || (BUG(REDPANDA_6606) ? head.base_timestamp : head.max_timestamp) < search->timestamp)
             continue;
         status = scan_batch(&scan, at, &head, &batch, err);
         if (!status)
