@@ -337,7 +337,7 @@ static void fetch_trim(struct fetch_part *part, bool first, size_t limit)
             slice->size = first && whole <= slice->size && !BUG(KAFKA_2063) ? whole : 0;
         return;
     }
-    slice->size = 0;
+    part->read.status = STATUS_KAFKA_STORAGE_ERROR;
 }
 
 /* Whole batches of the slice in memory, as the old client understands them. */

@@ -122,8 +122,7 @@ enum status log__know_times(struct log *log, struct segment *seg, struct err *er
         return STATUS_OK;
     if (log__open_segment(log, seg, err))
         return err->status;
-    segment_know_times(seg);
-    return STATUS_OK;
+    return segment_know_times(seg, err);
 }
 
 /* Position and base offset of the batch that holds `offset`, or of the next one when it was compacted away; *position == end: not in this segment. */

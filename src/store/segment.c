@@ -124,15 +124,18 @@ void segment_close(struct segment *seg)
         segment_chill(seg);
 }
 
-void segment_know_times(struct segment *seg)
+enum status segment_know_times(struct segment *seg, struct err *err)
 {
     struct index_entry last;
 
-    if (!seg->times_known && index_last(&seg->times, &last)) {
+    if (!seg->times_known && seg->times.count) {
+        if (!index_last(&seg->times, &last))
+            return err_set(err, STATUS_IO, "the time index of segment %lld does not read", (long long)seg->base);
         seg->max_timestamp = last.key;
         seg->max_timestamp_offset = seg->base + last.value;
     }
     seg->times_known = true;
+    return STATUS_OK;
 }
 
 /* Where a walk to `offset` may begin: the index's place if the batch there is the one that the index means, else the file's beginning. */

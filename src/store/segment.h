@@ -48,7 +48,7 @@ void segment_chill(struct segment *seg);
 enum status segment_open(struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
 void segment_close(struct segment *seg); /* gives its files back: they are opened again when needed */
 /* max_timestamp of a cold segment, from the end of its time index. Open. */
-void segment_know_times(struct segment *seg);
+enum status segment_know_times(struct segment *seg, struct err *err) MUST_CHECK;
 
 /* The first batch whose last offset is at least `offset`, before byte `end`: its position and head; *position == end: there is none. Open. */
 enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, struct batch_head *head, struct err *err) MUST_CHECK;
