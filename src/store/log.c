@@ -250,8 +250,9 @@ struct timestamp_search {
     int32_t epoch;
 };
 
-/* Looks through the records of one batch. */
-static enum status search_batch(struct timestamp_search *search, struct bytes_view batch, const struct batch_head *head, struct err *err)
+/* Calls `each` with every record of one batch. */
+static enum status batch_records(struct bytes_view batch, const struct batch_head *head, void (*each)(void *context, const struct batch_head *head, const struct record *record),
+                                 void *context, struct err *err)
 {
     struct arena arena;
     struct record_cursor *cursor;
@@ -263,19 +264,25 @@ static enum status search_batch(struct timestamp_search *search, struct bytes_vi
     cursor = record_cursor_new(&arena, batch, DECOMPRESSED_MAX);
     if (!cursor)
         status = STATUS_NO_MEMORY;
-    while (cursor && search->offset < 0 && !(status = record_next(cursor, &record, &more)) && more) {
-        if ((record.timestamp < search->timestamp && !BUG(KOP_334)) || record.offset < search->from)
-            continue;
-        search->offset = BUG(KAFKA_16310) ? batch_last_offset(head) : record.offset;
-        search->found_timestamp = record.timestamp;
-        search->epoch = head->leader_epoch;
-    }
+    while (cursor && !(status = record_next(cursor, &record, &more)) && more)
+        each(context, head, &record);
     record_cursor_free(cursor);
     arena_free(&arena);
     if (status)
         return err_set(err, status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT, "the records at offset %lld do not read: %s", (long long)head->base_offset,
                        status_name(status));
     return STATUS_OK;
+}
+
+static void search_record(void *context, const struct batch_head *head, const struct record *record)
+{
+    struct timestamp_search *search = context;
+
+    if (search->offset >= 0 || (record->timestamp < search->timestamp && !BUG(KOP_334)) || record->offset < search->from)
+        return;
+    search->offset = BUG(KAFKA_16310) ? batch_last_offset(head) : record->offset;
+    search->found_timestamp = record->timestamp;
+    search->epoch = head->leader_epoch;
 }
 
 static enum status search_segment(struct timestamp_search *search, const struct segment *seg, uint64_t end, struct err *err)
@@ -300,7 +307,7 @@ static enum status search_segment(struct timestamp_search *search, const struct 
             continue;
         status = scan_batch(&scan, at, &head, &batch, err);
         if (!status)
-            status = search_batch(search, batch, &head, err);
+            status = batch_records(batch, &head, search_record, search, err);
     }
     mem_free(scan.buffer);
     return status;
@@ -334,15 +341,44 @@ enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offs
     return status;
 }
 
-/* The greatest timestamp of the readable batches from `from` on: when the one that the segment knows was deleted, or is not yet durable. The
- * last index entry of a durable batch tells that of all before it. */
-static enum status segment_greatest(const struct segment *seg, int64_t from, int64_t durable, uint64_t end, int64_t *greatest, struct err *err)
+struct greatest {
+    int64_t from, timestamp;
+};
+
+static void greatest_record(void *context, const struct batch_head *head, const struct record *record)
+{
+    struct greatest *greatest = context;
+
+    if (record->offset >= greatest->from && record->timestamp > greatest->timestamp)
+        greatest->timestamp = record->timestamp;
+}
+
+/* Of a batch whose first records were deleted: of what is left. */
+static enum status cut_batch_greatest(const struct segment *seg, uint64_t at, uint64_t end, struct greatest *greatest, struct err *err)
+{
+    struct scan scan = {.file = seg->file, .end = end, .buffer = mem_alloc(TIMESTAMP_CHUNK, 1), .capacity = TIMESTAMP_CHUNK, .grows = true};
+    enum status status = scan.buffer ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory to search");
+    struct bytes_view batch;
+    struct batch_head head;
+
+    if (!status)
+        status = scan_batch(&scan, at, &head, &batch, err);
+    if (!status)
+        status = batch_records(batch, &head, greatest_record, greatest, err);
+    mem_free(scan.buffer);
+    return status;
+}
+
+/* That of a segment's records from the log's start on, as far as they are durable: the one that the segment knows may be of others. The
+ * last index entry of a durable batch tells the greatest timestamp of all before it. */
+static enum status segment_greatest(const struct segment *seg, int64_t durable, uint64_t end, struct greatest *greatest, struct err *err)
 {
     uint8_t buffer[8192];
     struct scan scan = {.file = seg->file, .end = end, .buffer = buffer, .capacity = sizeof buffer};
     int64_t last = durable - 1 - seg->base < INT32_MAX ? durable - 1 - seg->base : INT32_MAX;
     struct index_entry entry;
     struct batch_head head;
+    int64_t from = greatest->from;
     enum status status;
     uint64_t at;
 
@@ -350,15 +386,19 @@ static enum status segment_greatest(const struct segment *seg, int64_t from, int
         from = seg->base + entry.value;
     for (status = segment_find(seg, from, end, &at, &head, err); !status && at < end; at += batch_size(&head)) {
         status = scan_head(&scan, at, &head, err);
-        if (!status && head.max_timestamp > *greatest)
-            *greatest = head.max_timestamp;
+        if (status || head.max_timestamp <= greatest->timestamp)
+            continue;
+        if (head.base_offset >= greatest->from)
+            greatest->timestamp = head.max_timestamp;
+        else
+            status = cut_batch_greatest(seg, at, end, greatest, err);
     }
     return status;
 }
 
 enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err)
 {
-    int64_t greatest = -1;
+    struct greatest greatest = {log->start, -1};
 
     *offset = *timestamp = -1;
     *epoch = -1;
@@ -369,12 +409,12 @@ enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timesta
             continue;
         if (log__know_times(log, seg, err))
             return err->status;
-        if (seg->max_timestamp <= greatest)
+        if (seg->max_timestamp <= greatest.timestamp)
             continue;
-        if (seg->max_timestamp_offset >= log->start && seg->max_timestamp_offset < log->durable)
-            greatest = seg->max_timestamp;
-        else if (log__open_segment(log, seg, err) || segment_greatest(seg, log->start, log->durable, end, &greatest, err))
+        if (seg->base >= log->start && seg->max_timestamp_offset < log->durable)
+            greatest.timestamp = seg->max_timestamp;
+        else if (log__open_segment(log, seg, err) || segment_greatest(seg, log->durable, end, &greatest, err))
             return err->status;
     }
-    return greatest < 0 ? STATUS_OK : log_find_timestamp(log, greatest, offset, timestamp, epoch, err);
+    return greatest.timestamp < 0 ? STATUS_OK : log_find_timestamp(log, greatest.timestamp, offset, timestamp, epoch, err);
 }
