@@ -87,10 +87,15 @@ static uint64_t some_allocation(struct sim *sim)
     return 1 + sim__random_below(sim, UINT64_C(1) << sim__random_below(sim, 17));
 }
 
+static uint64_t some_time(struct sim *sim)
+{
+    return 2 + sim__random_below(sim, UINT64_C(1) << sim__random_below(sim, 12));
+}
+
 void faults_starve(struct sim *sim, uint64_t *at, uint64_t *count)
 {
     *at = some_allocation(sim);
-    *count = sim__random_below(sim, 2) ? 1 : 2 + sim__random_below(sim, 40);
+    *count = sim__random_below(sim, 2) ? 1 : some_time(sim);
 }
 
 static void fail_allocation(struct strike *s)
@@ -100,7 +105,7 @@ static void fail_allocation(struct strike *s)
 
 static void starve(struct strike *s)
 {
-    life_starve(s->life, some_allocation(s->sim), 2 + below(s, 40));
+    life_starve(s->life, some_allocation(s->sim), some_time(s->sim));
 }
 
 static void stop_and_starve(struct strike *s)

@@ -73,6 +73,8 @@ static enum status life_open(struct fs *fs, const char *path, unsigned flags, st
     enum status s;
     bool named;
 
+    if (!memory_try(&life->memory)) /* a file that is open takes memory, which is the disk's here */
+        return err_set(err, STATUS_NO_MEMORY, "open %s: no memory", path);
     if (flags & FS_CREATE ? !lives_on(life) : life->state == LIFE_DEAD)
         return dead(err);
     outer = memory_enter(NULL);

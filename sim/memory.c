@@ -18,20 +18,20 @@ _Static_assert(sizeof(struct block) % 16 == 0, "what follows the head is aligned
 
 static struct memory *entered;
 
-static bool refused(struct memory *memory)
+bool memory_try(struct memory *memory)
 {
-    uint64_t call = memory ? ++memory->calls : 0;
+    uint64_t call = ++memory->calls;
 
-    if (!memory || call < memory->fail_from || call >= memory->fail_to)
-        return false;
+    if (call < memory->fail_from || call >= memory->fail_to)
+        return true;
     memory->failed++;
-    return true;
+    return false;
 }
 
 /* The door to libc, as base/mem.c is for the broker: its functions are banned everywhere else. */
 static void *take(size_t size)
 {
-    struct block *block = refused(entered) || size > SIZE_MAX - sizeof *block ? NULL : calloc(1, sizeof *block + size);
+    struct block *block = (entered && !memory_try(entered)) || size > SIZE_MAX - sizeof *block ? NULL : calloc(1, sizeof *block + size);
 
     if (!block)
         return NULL;

@@ -7,6 +7,7 @@
 #ifndef SIM_MEMORY_H
 #define SIM_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -28,6 +29,9 @@ struct memory *memory_enter(struct memory *memory);
 
 /* The n-th allocation from now on fails (1: the next), and the `count` - 1 after it. count 0: none does. */
 void memory_fail(struct memory *memory, uint64_t n, uint64_t count);
+
+/* As an allocation that is given back at once. false: it fails. */
+bool memory_try(struct memory *memory) __attribute__((warn_unused_result));
 
 /* Frees all that it holds. */
 void memory_drop(struct memory *memory);
