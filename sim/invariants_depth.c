@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "broker/groups.h"
 #include "coord/coord_int.h"
+#include "rt/fs_backend.h"
 #include "sim/disk.h"
 #include "sim/invariants_int.h"
 
@@ -15,7 +16,7 @@
 
 static bool idle(const struct log *log)
 {
-    return log->end == log->durable && list_empty(&log->queue) && !log->commit.busy && log->writing == log->last;
+    return log->end == log->durable && list_empty(&log->queue) && !log->commits && !log->spill.busy && log->writing == log->last;
 }
 
 static bool look_at_file(const struct look *look, const struct segment *seg, const char *suffix, struct bytes_view *now, struct bytes_view *kept)
@@ -39,17 +40,26 @@ static void add(struct look *look, const struct scanned *it)
     v->batches[look->batches_count++] = *it;
 }
 
+static struct bytes_view in_tail(const struct segment *seg, uint64_t position)
+{
+    uint64_t left = seg->size - position;
+    struct file *chunk = tail_source(seg->tail, NULL, position, &left);
+
+    return (struct bytes_view){chunk->backend->file_memory(chunk, position, (size_t)left), (size_t)left};
+}
+
 static bool scan_segment(struct look *look, const struct segment *seg)
 {
+    uint64_t filed = seg->tail ? seg->tail->from : seg->size;
     struct scanned it = {.segment = seg};
     struct bytes_view file, kept;
 
-    if (seg->size && (!look_at_file(look, seg, ".log", &file, &kept) || file.size < seg->size)) {
-        invariant_broken(look, "segment %" PRId64 " has %" PRIu64 " bytes, its file not", seg->base, seg->size);
+    if (filed && (!look_at_file(look, seg, ".log", &file, &kept) || file.size < filed)) {
+        invariant_broken(look, "segment %" PRId64 " has %" PRIu64 " bytes, its file not", seg->base, filed);
         return false;
     }
     for (; it.position < seg->size; it.position += it.bytes.size) {
-        it.bytes = (struct bytes_view){file.data + it.position, seg->size - it.position};
+        it.bytes = it.position < filed ? (struct bytes_view){file.data + it.position, filed - it.position} : in_tail(seg, it.position);
         if (!batch_head_read(it.bytes, &it.head) || it.head.length < BATCH_OVERHEAD - BATCH_PREFIX || batch_size(&it.head) > it.bytes.size) {
             invariant_broken(look, "segment %" PRId64 ", byte %" PRIu64 ": no batch", seg->base, it.position);
             return false;

@@ -230,6 +230,12 @@ enum status file_write(struct file *file, uint64_t offset, const struct bytes_vi
     return status == STATUS_OK && file->syncs ? file_sync(file, err) : status;
 }
 
+void file_begin_sync(struct file *file, uint64_t offset, uint64_t size)
+{
+    if (file->backend->file_begin_sync)
+        file->backend->file_begin_sync(file, offset, size);
+}
+
 enum status file_sync(struct file *file, struct err *err)
 {
     enum status status;

@@ -57,6 +57,8 @@ void file_unref(struct file *file); /* closes with the last reference */
 enum status file_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err) MUST_CHECK;
 /* All pieces one behind the other at offset. */
 enum status file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err) MUST_CHECK;
+/* A hint: what was written there will be synced, so that the disk may begin. Promises nothing, hides no error of a later file_sync. */
+void file_begin_sync(struct file *file, uint64_t offset, uint64_t size);
 enum status file_sync(struct file *file, struct err *err) MUST_CHECK; /* data and what is needed to read it back (fdatasync) */
 enum status file_truncate(struct file *file, uint64_t size, struct err *err) MUST_CHECK;
 enum status file_size(struct file *file, uint64_t *size, struct err *err) MUST_CHECK;

@@ -22,9 +22,11 @@ struct fs_backend { /* the functions of fs.h of the same names */
     void (*file_close)(struct file *file); /* the last reference is gone */
     enum status (*file_read)(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err);
     enum status (*file_write)(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err);
+    void (*file_begin_sync)(struct file *file, uint64_t offset, uint64_t size); /* NULL: nothing to begin */
     enum status (*file_sync)(struct file *file, struct err *err);
     enum status (*file_truncate)(struct file *file, uint64_t size, struct err *err);
     enum status (*file_size)(struct file *file, uint64_t *size, struct err *err);
+    const uint8_t *(*file_memory)(const struct file *file, uint64_t offset, size_t size); /* NULL: no file's content stays in memory */
     enum status (*file_lock)(struct file *file, struct err *err);
 };
 

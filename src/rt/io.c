@@ -180,6 +180,11 @@ void io_close(struct io *io, struct io_socket *socket, struct io_op *op)
     }
 }
 
+bool io_job_withdraw(struct io *io, struct io_job *job)
+{
+    return io->backend->job_withdraw(io, job);
+}
+
 void io_job_submit(struct io *io, struct io_job *job)
 {
     io->backend->job_submit(io, job);

@@ -92,10 +92,14 @@ struct io_job {
     const void *lane;
     struct list link;          /* this and below: the backend's while the job is outstanding */
     struct list lane_waiting;  /* the jobs of the same lane that come after this one */
+    bool lane_waits;           /* it is among those of another */
     struct map_node lane_node; /* this job holds its lane */
     struct mail finished;
 };
 
 void io_job_submit(struct io *io, struct io_job *job);
+
+/* Takes back a job that still waits for another one of its lane, so that more can be put into it. false: too late, it will be done. */
+bool io_job_withdraw(struct io *io, struct io_job *job) __attribute__((warn_unused_result));
 
 #endif

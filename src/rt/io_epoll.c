@@ -432,6 +432,14 @@ static size_t copy_range(const struct io_piece *piece, size_t skip, uint8_t *to,
     return file_read(piece->file, piece->offset + skip, to, left < room ? left : room, &got, &ignored) == STATUS_OK ? got : 0;
 }
 
+/* NULL: it has to be read. */
+static const uint8_t *piece_memory(const struct io_piece *piece)
+{
+    if (piece->data)
+        return piece->data;
+    return piece->file->backend->file_memory ? piece->file->backend->file_memory(piece->file, piece->offset, piece->size) : NULL;
+}
+
 /* The head of what is left, up to the first range that has to be sent by send_range, with one call: the pieces in memory as they are. Bytes
  * sent, or -1 and errno; 0: such a range comes first. */
 static ssize_t send_gathered(const struct epoll_socket *s, const struct io_op *op)
@@ -446,11 +454,12 @@ static ssize_t send_gathered(const struct epoll_socket *s, const struct io_op *o
     for (; whole && n < op->pieces_count && n < PIECES_MAX; n++, skip = 0) {
         const struct io_piece *piece = &op->pieces[n];
         size_t left = piece->size - skip;
-        if (piece->data || !left) {
+        const uint8_t *memory = left ? piece_memory(piece) : NULL;
+        if (memory || !left) {
             union {
                 const void *in;
                 void *out;
-            } data = {.in = left ? (const uint8_t *)piece->data + skip : NULL}; /* the kernel only reads it, but iovec has no const */
+            } data = {.in = left ? memory + skip : NULL}; /* the kernel only reads it, but iovec has no const */
             vec[n] = (struct iovec){data.out, left};
         } else {
             size_t size = copy_range(piece, skip, bounce + copied, sizeof bounce - copied);
@@ -574,6 +583,11 @@ static void epoll_job_submit(struct io *io, struct io_job *job)
     jobs_submit(epoll_of(io)->jobs, job);
 }
 
+static bool epoll_job_withdraw(struct io *io, struct io_job *job)
+{
+    return jobs_withdraw(epoll_of(io)->jobs, job);
+}
+
 /* The counter is never read: it is registered edge-triggered, so each write is an event, and 2^64 of them do not come. */
 static void epoll_wake(struct io *io)
 {
@@ -678,6 +692,7 @@ static const struct io_backend epoll_backend = {
     .send = epoll_send,
     .close = epoll_close,
     .job_submit = epoll_job_submit,
+    .job_withdraw = epoll_job_withdraw,
     .wake = epoll_wake,
     .entropy = epoll_entropy,
 };

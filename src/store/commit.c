@@ -13,7 +13,11 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-enum { COMMIT_APPENDS_MAX = 1024 }; /* pieces of one write: as many as the system takes in one call */
+enum {
+    COMMIT_APPENDS_MAX = 1024,     /* pieces of one write: as many as the system takes in one call */
+    SPILL_BYTES = 1 << 20,         /* appended in small pieces, bytes cost four times as much */
+    TAILS_BYTES_MAX = 32 << 20,    /* of a shard */
+};
 
 /* --- planning, on the shard ------------------------------------------------------------------------------------------------ */
 
@@ -153,24 +157,26 @@ static enum status commit_roll(struct commit *c, struct err *err)
     return BUG(KAFKA_3968) ? STATUS_OK : fs_sync_dir(fs, dir, err);
 }
 
-enum status log__commit_files(struct commit *c, struct err *err)
+static enum status commit_files(struct commit *c, struct err *err)
 {
     if (c->make && commit_roll(c, err))
         return err->status;
     if (c->epochs.data && log__save_epochs(c->log->fs, c->log->dir, c->epochs, err))
         return err->status;
-    if (!c->pieces_count && !c->flush)
+    if (!c->pieces_count)
         return STATUS_OK;
     if ((!c->file && open_data(c, c->base, &c->file, err)) || file_write(c->file, c->position, c->pieces, c->pieces_count, err))
         return err->status;
-    return c->sync && !c->journaled && !BUG(NATS_7564) ? file_sync(c->file, err) : STATUS_OK;
+    return c->sync && !BUG(NATS_7564) ? file_sync(c->file, err) : STATUS_OK;
 }
+
+static void commit_done(struct shard *here, struct io_job *job);
 
 static void commit_work(struct io_job *job)
 {
     struct commit *c = LIST_ENTRY(job, struct commit, job);
 
-    c->status = log__commit_files(c, &c->err);
+    c->status = commit_files(c, &c->log->err);
 }
 
 /* --- the group ------------------------------------------------------------------------------------------------------------- */
@@ -205,63 +211,91 @@ static void commit_gather(struct log *log, struct commit *c, const struct segmen
         struct log_append *append = LIST_ENTRY(node, struct log_append, link);
         c->pieces[c->pieces_count] = append->bytes;
         c->size += append->bytes.size;
+        log->taken = append->last_offset + 1;
         list_push_back(&c->appends, node);
     }
 }
 
-static void commit_done(struct shard *here, struct io_job *job);
-
-static void commit_start(struct log *log)
+/* From the segment that is full to the next one, whose files this commit makes. */
+static void commit_turn_page(struct log *log, struct commit *c)
 {
-    struct segment *seg = log->writing;
-    struct commit *c = &log->commit;
+    c->seal = log->writing;
+    c->seal->tail = NULL;
+    log->writing = c->make;
+    log->writing->tail = &log->tail;
+    log->written = 0;
+    tail_move(&log->tail, 0);
+}
 
-    c->job = (struct io_job){.work = commit_work, .done = commit_done, .lane = c};
-    c->busy = true;
-    c->sync = store__durability(log->store) == DURABILITY_SYNC;
-    c->base = seg->base;
+void log__commit_submit(struct log *log)
+{
+    struct commit *c = log->direct;
+
+    log->held = false;
+    if (store__offline(log->home)) {
+        c->status = STATUS_KAFKA_STORAGE_ERROR;
+        log__commit_done(store__shard(log->store), c);
+        return;
+    }
+    if (c->make)
+        commit_turn_page(log, c);
+    c->base = log->writing->base;
     c->position = log->written;
-    c->file = seg->file ? file_ref(seg->file) : NULL;
-    c->epochs = STR_NULL;
+    c->file = log->writing->file ? file_ref(log->writing->file) : NULL;
+    c->job = (struct io_job){.work = commit_work, .done = commit_done};
+    io_job_submit(shard_io(store__shard(log->store)), &c->job);
+}
+
+static void commit_start(struct log *log, struct commit *c)
+{
+    log->commits++;
+    c->sync = store__durability(log->store) == DURABILITY_SYNC;
+    c->base = log->writing->base;
+    c->position = log->tail.taken;
     if (log->epochs.dirty) {
         c->epochs = epochs_format(&log->epochs);
         log->epochs.dirty = !c->epochs.data;
     }
     c->journaled = journal_take(log->home->journal, c);
-    if (!c->journaled)
-        io_job_submit(shard_io(store__shard(log->store)), &c->job);
+    if (c->journaled)
+        return;
+    log->direct = c;
+    log->held = true;
+    log__spill_go_on(log);
 }
 
-/* From the segment that is full to the next one, whose files this commit makes. */
-static void commit_turn_page(struct log *log, struct segment *next)
+/* NULL: no memory; but others are under way then, and when they end it is tried again. */
+static struct commit *commit_new(struct log *log)
 {
-    struct commit *c = &log->commit;
+    struct commit *c = log->commits ? mem_alloc(1, sizeof *c) : &log->commit;
 
-    c->make = next;
-    c->seal = log->writing;
-    log->writing = next;
-    log->written = 0;
+    if (c) {
+        *c = (struct commit){.log = log};
+        list_init(&c->link);
+        list_init(&c->appends);
+    }
+    return c;
 }
 
 void log__commit(struct log *log)
 {
     struct segment *next = segment_after(log, log->writing);
-    struct commit *c = &log->commit;
+    struct commit *c = log->direct ? NULL : commit_new(log);
 
-    if (c->busy)
+    if (!c)
         return;
-    c->make = c->seal = NULL;
-    if (next && log->durable == next->base) {
-        commit_turn_page(log, next);
+    if (next && log->taken == next->base) {
+        c->make = next;
         next = segment_after(log, next);
     }
     commit_gather(log, c, next);
-    c->flush = log->flush;
-    log->flush = false;
-    if (c->make || c->pieces_count || c->flush)
-        commit_start(log);
-    else
-        log__check_idle(log);
+    if (c->make || c->pieces_count) {
+        commit_start(log, c);
+        return;
+    }
+    if (c != &log->commit)
+        mem_free(c);
+    log__check_idle(log);
 }
 
 /* The commit's group completes, in order. The callbacks may append again, but not close the log: that waits for log_when_idle. */
@@ -274,7 +308,20 @@ static void appends_complete(struct shard *here, struct list *appends, enum stat
     }
 }
 
-static void commit_succeeded(struct log *log, struct commit *c)
+/* The tail is to be spilled in pieces that are worth a call, and all tails of the shard are to stay in their bounds. */
+static bool tail_is_large(const struct log *log)
+{
+    return log->tail.end - log->tail.from >= SPILL_BYTES || *log->tail.held > TAILS_BYTES_MAX;
+}
+
+static void journaled_succeeded(struct log *log, const struct commit *c)
+{
+    tail_grow(&log->tail, c->size);
+    if (tail_is_large(log))
+        log__spill(log);
+}
+
+static void direct_succeeded(struct log *log, struct commit *c)
 {
     struct segment *seg = log->writing;
 
@@ -290,15 +337,27 @@ static void commit_succeeded(struct log *log, struct commit *c)
     }
     if (c->file && !seg->file)
         seg->file = file_ref(c->file);
+    tail_move(&log->tail, log->written);
+}
+
+static void commit_succeeded(struct log *log, struct commit *c)
+{
+    uint64_t position = log->written;
+
+    log->written += c->size;
     if (c->pieces_count) {
         const struct log_append *oldest = LIST_ENTRY(c->appends.next, struct log_append, link);
         const struct log_append *newest = LIST_ENTRY(c->appends.prev, struct log_append, link);
-        log->marks[log->marks_next++ % MARKS] = (struct mark){oldest->base_offset, log->written};
-        log->written += c->size;
+        log->marks[log->marks_next++ % MARKS] = (struct mark){oldest->base_offset, position};
         log->durable = newest->last_offset + 1;
     }
+    if (c->journaled)
+        journaled_succeeded(log, c);
+    else
+        direct_succeeded(log, c);
     if (c->sync && !c->journaled)
         log->synced = log->durable;
+    journal_synced(log);
 }
 
 static void commit_done(struct shard *here, struct io_job *job)
@@ -310,10 +369,13 @@ void log__commit_done(struct shard *here, struct commit *c)
 {
     struct log *log = c->log;
     struct list appends;
+    enum status status;
 
-    c->busy = false;
+    log->commits--;
+    if (log->direct == c)
+        log->direct = NULL;
     if (c->status)
-        store__failed(log, &c->err);
+        store__failed(log, &log->err);
     else if (!store__offline(log->home))
         commit_succeeded(log, c);
     if (c->file)
@@ -323,10 +385,14 @@ void log__commit_done(struct shard *here, struct commit *c)
     mem_free((void *)(uintptr_t)c->epochs.data);
     list_init(&appends);
     list_move_all(&appends, &c->appends);
+    status = c->status;
+    if (c != &log->commit)
+        mem_free(c);
     if (!list_empty(&log->queue) || log->writing != log->last || store__offline(log->home))
         store__wants_commit(log);
+    log__spill_go_on(log);
     appends_complete(here, &appends, !store__offline(log->home) ? STATUS_OK
-                     : c->status == STATUS_NO_SPACE             ? STATUS_NO_SPACE
+                     : status == STATUS_NO_SPACE                ? STATUS_NO_SPACE
                                                                 : STATUS_KAFKA_STORAGE_ERROR);
     log__check_idle(log);
 }
@@ -345,7 +411,7 @@ void log__fail_queue(struct log *log)
 
 bool log__idle(const struct log *log)
 {
-    return list_empty(&log->queue) && !log->commit.busy && !log->jobs &&
+    return list_empty(&log->queue) && !log->commits && !log->jobs &&
            (log->writing == log->last || !log->store || store__offline(log->home));
 }
 
@@ -356,12 +422,10 @@ void log__check_idle(struct log *log)
     if (!mail || !log__idle(log))
         return;
     if (journal_owes(log) && !store__offline(log->home)) { /* else the journal might sync it at any time, until it is closed */
-        log->flush = true;
-        store__wants_commit(log);
+        log__sync(log);
         return;
     }
     log->idle = NULL;
-    log->flush = false; /* one that was asked for is no longer owed: it must not start now */
     shard_post(store__shard(log->store), store__shard(log->store), mail);
 }
 

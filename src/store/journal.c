@@ -17,7 +17,8 @@
 enum {
     COMMITS_FIRST = 64,            /* that go the slow way before a journal is made: a broker that only starts and stops makes none */
     GROUP_BYTES = 1 << 20,         /* a group that has as many takes no more */
-    SHARE_BYTES_MAX = 1 << 20,    /* of one log: more is not written twice */
+    GROUPS = 2,                    /* one is written; the next gathers, and begins when it is done, without the shard: so the disk does not wait */
+    SHARE_BYTES_MAX = 1 << 20,     /* of one log: more is not written twice */
     HEAD_ROOM = FS_BLOCK,
     BUFFER_BYTES = GROUP_BYTES + SHARE_BYTES_MAX + FS_BLOCK,
 };
@@ -25,6 +26,16 @@ enum {
 struct half {
     uint64_t first;   /* sequence of the first group in it */
     struct list logs; /* that it owes: log.journal_halves[.] */
+};
+
+struct group {
+    struct io_job job;
+    struct journal *journal;
+    struct list commits;
+    uint8_t *buffer;
+    size_t filled;
+    uint64_t at, sequence, oldest; /* at: in the file */
+    enum status status;
 };
 
 struct journal {
@@ -40,25 +51,18 @@ struct journal {
     struct half halves[2];
     unsigned current;
     uint64_t used;            /* bytes of the current half */
-    uint8_t *block, *buffer;  /* buffer: the aligned part of block */
+    uint8_t *block;           /* the groups' buffers are its aligned part */
 
-    struct io_job job;        /* the making; later the group that is under way */
+    struct io_job job;        /* the making */
     struct log *maker;        /* whose commit was the one too many: not idle until the file is made */
-    bool open, busy;          /* open: takes commits, this turn */
-    struct list group;        /* of commits */
-    size_t filled;
-    uint64_t oldest;
-    enum status status;
+    bool open;                /* takes commits, this turn */
+    struct group groups[GROUPS];
+    unsigned begun, ended;    /* groups, that use these in turn */
+    enum status status;       /* of the making, and then the jobs' of the groups: once one failed, none is written */
     struct err err;
 
-    struct {                  /* of one log of the half that is not filled */
-        struct io_job job;
-        struct log *log;      /* NULL: none under way */
-        struct file *file;
-        int64_t end;          /* what is synced after it */
-        enum status status;
-        struct err err;
-    } flush;
+    struct log *syncing;      /* of the half that is not filled; one at a time */
+    int64_t syncing_end;      /* its offset that has to be synced */
 };
 
 static size_t whole_blocks(size_t size)
@@ -78,7 +82,10 @@ struct journal *journal_new(struct store *store, const char *dir, size_t size)
     j->capacity = j->half_size / 4 / FS_BLOCK * FS_BLOCK < BUFFER_BYTES ? j->half_size / 4 / FS_BLOCK * FS_BLOCK : BUFFER_BYTES;
     list_init(&j->halves[0].logs);
     list_init(&j->halves[1].logs);
-    list_init(&j->group);
+    for (size_t i = 0; i < GROUPS; i++) {
+        list_init(&j->groups[i].commits);
+        j->groups[i].journal = j;
+    }
     if (snprintf(j->path, sizeof j->path, "%s/" JOURNAL_PREFIX "%u", dir, shard_id(store__shard(store))) >= (int)sizeof j->path)
         j->state = REFUSED;
     return j;
@@ -91,7 +98,7 @@ void journal_free(struct journal *j)
 
     if (!j)
         return;
-    ASSERT(!j->busy && !j->flush.log && j->state != MAKING);
+    ASSERT(j->begun == j->ended && !j->syncing && j->state != MAKING);
     fs = shard_fs(store__shard(j->store));
     if (j->file) {
         file_unref(j->file);
@@ -108,20 +115,21 @@ void journal_free(struct journal *j)
 static enum status make_content(struct journal *j, struct file *file, struct err *err)
 {
     uint64_t size = HEAD_ROOM + 2 * (uint64_t)j->half_size;
+    uint8_t *head = j->groups[0].buffer;
     struct writer w;
 
     for (uint64_t at = 0, step; at < size; at += step) {
         step = size - at < j->capacity ? size - at : j->capacity;
-        if (file_write(file, at, &(struct bytes_view){j->buffer, (size_t)step}, 1, err))
+        if (file_write(file, at, &(struct bytes_view){j->groups[0].buffer, (size_t)step}, 1, err))
             return err->status;
     }
-    writer_init(&w, j->buffer, JOURNAL_HEAD);
+    writer_init(&w, head, JOURNAL_HEAD);
     writer_u32(&w, JOURNAL_MAGIC);
     writer_u32(&w, 0);
     writer_i64(&w, (int64_t)j->id);
-    writer_init(&w, j->buffer + 4, 4);
-    writer_u32(&w, crc32c(j->buffer + 8, JOURNAL_HEAD - 8));
-    return file_write(file, 0, &(struct bytes_view){j->buffer, HEAD_ROOM}, 1, err);
+    writer_init(&w, head + 4, 4);
+    writer_u32(&w, crc32c(head + 8, JOURNAL_HEAD - 8));
+    return file_write(file, 0, &(struct bytes_view){head, HEAD_ROOM}, 1, err);
 }
 
 /* Under another name until it is whole, so that who finds a journal finds a whole one. */
@@ -172,12 +180,13 @@ static void make(struct journal *j, struct log *maker)
 {
     struct shard *shard = store__shard(j->store);
 
-    j->block = mem_alloc(j->capacity + FS_BLOCK, 1);
+    j->block = mem_alloc(GROUPS * j->capacity + FS_BLOCK, 1);
     if (!j->block) {
         j->commits = 0;
         return;
     }
-    j->buffer = j->block + (FS_BLOCK - (uintptr_t)j->block % FS_BLOCK) % FS_BLOCK;
+    for (size_t i = 0; i < GROUPS; i++)
+        j->groups[i].buffer = j->block + (FS_BLOCK - (uintptr_t)j->block % FS_BLOCK) % FS_BLOCK + i * j->capacity;
     j->id = shard_random(shard);
     j->state = MAKING;
     j->maker = maker;
@@ -195,44 +204,20 @@ bool journal_owes(const struct log *log)
 
 void journal_forget(struct log *log)
 {
+    struct journal *j = log->home->journal;
+
     if (journal_owes(log))
-        log->home->journal->kept = true;
+        j->kept = true;
+    if (j && j->syncing == log)
+        j->syncing = NULL;
     list_remove(&log->journal_halves[0]);
     list_remove(&log->journal_halves[1]);
 }
 
-static void flush_next(struct journal *j);
-
-static void flush_work(struct io_job *job)
-{
-    struct journal *j = LIST_ENTRY(job, struct journal, flush.job);
-
-    j->flush.status = file_sync(j->flush.file, &j->flush.err);
-}
-
-static void flush_done(struct shard *here, struct io_job *job)
-{
-    struct journal *j = LIST_ENTRY(job, struct journal, flush.job);
-    struct log *log = j->flush.log;
-
-    j->flush.log = NULL;
-    file_unref(j->flush.file);
-    if (j->flush.status)
-        store__failed(log, &j->flush.err);
-    else if (log->synced < j->flush.end)
-        log->synced = j->flush.end;
-    log->jobs--;
-    log__check_idle(log);
-    if (!store__offline(log->home))
-        flush_next(j);
-}
-
-/* One at a time: commits that go the slow way are not to wait behind many. What is owed lies in the segment of the last durable offset,
- * whose file stays open for as long as it is. */
-static void flush_next(struct journal *j)
+/* One at a time: commits that go the slow way are not to wait behind many. */
+static void sync_next(struct journal *j)
 {
     struct half *half = &j->halves[!j->current];
-    struct segment *seg;
     struct list *node;
     struct log *log;
 
@@ -242,40 +227,81 @@ static void flush_next(struct journal *j)
             return;
         log = LIST_ENTRY(node, struct log, journal_halves[!j->current]);
     } while (log->synced == log->durable);
-    seg = log->segments[log__segment_at(log, log->durable - 1)];
-    ASSERT(seg->file);
-    j->flush.log = log;
-    j->flush.file = file_ref(seg->file);
-    j->flush.end = log->durable;
-    j->flush.job = (struct io_job){.work = flush_work, .done = flush_done};
-    log->jobs++;
-    io_job_submit(shard_io(store__shard(j->store)), &j->flush.job);
+    j->syncing = log;
+    j->syncing_end = log->durable;
+    log__sync(log);
+}
+
+void journal_synced(struct log *log)
+{
+    struct journal *j = log->home->journal;
+
+    if (!j || j->syncing != log || log->synced < j->syncing_end)
+        return;
+    j->syncing = NULL;
+    sync_next(j);
 }
 
 static bool other_half_free(const struct journal *j)
 {
-    return list_empty(&j->halves[!j->current].logs) && !j->flush.log;
+    return list_empty(&j->halves[!j->current].logs) && !j->syncing;
 }
 
 /* --- a group --------------------------------------------------------------------------------------------------------------- */
 
-void journal_begin(struct journal *j)
+static bool half_is_full(const struct journal *j)
 {
-    if (!j || j->state != READY || j->busy)
-        return;
-    if (j->half_size - j->used < j->capacity && other_half_free(j)) {
-        j->current = !j->current;
-        j->used = 0;
-        j->halves[j->current].first = j->sequence + 1;
-        flush_next(j);
-    }
-    j->open = j->half_size - j->used >= j->capacity;
-    j->filled = JOURNAL_GROUP_HEAD;
+    return j->half_size - j->used < j->capacity;
 }
 
-bool journal_busy(const struct journal *j)
+/* Not while groups are under way: what they bring belongs to the half that they are written to. */
+static void half_change(struct journal *j)
 {
-    return j && (j->busy || (j->open && j->filled >= GROUP_BYTES));
+    j->current = !j->current;
+    j->used = 0;
+    j->halves[j->current].first = j->sequence + 1;
+    sync_next(j);
+}
+
+static struct group *next_group(struct journal *j)
+{
+    return &j->groups[j->begun % GROUPS];
+}
+
+/* The group that waits for the one that is written takes more, until it is its turn. */
+static bool reopen(struct journal *j)
+{
+    struct group *last = &j->groups[(j->begun - 1) % GROUPS];
+
+    if (!io_job_withdraw(shard_io(store__shard(j->store)), &last->job))
+        return false;
+    j->begun--;
+    j->sequence--;
+    j->used -= whole_blocks(last->filled);
+    return true;
+}
+
+void journal_begin(struct journal *j)
+{
+    if (!j || j->state != READY)
+        return;
+    if (j->begun - j->ended == GROUPS) {
+        j->open = reopen(j);
+        return;
+    }
+    if (half_is_full(j) && j->begun == j->ended && other_half_free(j))
+        half_change(j);
+    j->open = !half_is_full(j);
+    next_group(j)->filled = JOURNAL_GROUP_HEAD;
+}
+
+bool journal_busy(struct journal *j)
+{
+    if (!j || j->state != READY)
+        return false;
+    if (j->open)
+        return next_group(j)->filled >= GROUP_BYTES;
+    return j->begun - j->ended == GROUPS || (j->begun != j->ended && other_half_free(j));
 }
 
 static struct str_view log_name(const struct log *log)
@@ -287,28 +313,36 @@ bool journal_take(struct journal *j, struct commit *c)
 {
     struct log *log = c->log;
     size_t size = JOURNAL_FRAME_HEAD + c->size;
+    struct group *group;
 
     if (!j || !c->sync)
         return false;
     if (j->state == NONE && ++j->commits == COMMITS_FIRST)
         make(j, log);
-    if (!j->open || c->flush || c->make || c->epochs.data || !c->pieces_count || c->size > SHARE_BYTES_MAX)
+    if (!j->open || c->make || c->epochs.data || !c->pieces_count || c->size > SHARE_BYTES_MAX)
         return false;
+    group = next_group(j);
     size += log_name(log).size;
-    if (size > j->capacity - j->filled || log_name(log).size > JOURNAL_NAME_MAX)
+    if (size > j->capacity - group->filled || log_name(log).size > JOURNAL_NAME_MAX)
         return false;
-    j->filled += size;
-    list_push_back(&j->group, &c->link);
+    c->room = tail_room(&log->tail, c->size);
+    if (!c->room)
+        return false;
+    group->filled += size;
+    list_push_back(&group->commits, &c->link);
     if (list_empty(&log->journal_halves[j->current]))
         list_push_back(&j->halves[j->current].logs, &log->journal_halves[j->current]);
     return true;
 }
 
+/* The batches go to the tail and from there to the group. */
 static void frame_write(struct writer *w, const struct commit *c)
 {
     struct str_view name = log_name(c->log);
-    size_t left = c->size;
+    uint8_t *to = c->room;
 
+    for (unsigned i = 0; i < c->pieces_count; to += c->pieces[i++].size)
+        memcpy(to, c->pieces[i].data, c->pieces[i].size);
     writer_uuid(w, c->log->topic_id);
     writer_i64(w, c->base);
     writer_i64(w, (int64_t)c->position);
@@ -316,83 +350,79 @@ static void frame_write(struct writer *w, const struct commit *c)
     writer_u16(w, (uint16_t)name.size);
     writer_u16(w, 0);
     writer_raw(w, name.data, name.size);
-    for (unsigned i = 0; left; i++) {
-        writer_raw(w, c->pieces[i].data, c->pieces[i].size);
-        left -= c->pieces[i].size;
-    }
+    writer_raw(w, c->room, c->size);
 }
 
 /* Fills the buffer: the group and zeros to the end of its last block. */
-static size_t group_build(struct journal *j)
+static size_t group_build(const struct group *group)
 {
-    size_t whole = whole_blocks(j->filled);
+    size_t whole = whole_blocks(group->filled);
+    uint8_t *buffer = group->buffer;
     uint32_t frames = 0;
     struct writer w;
 
-    writer_init(&w, j->buffer + JOURNAL_GROUP_HEAD, j->filled - JOURNAL_GROUP_HEAD);
-    LIST_EACH(node, &j->group) {
+    writer_init(&w, buffer + JOURNAL_GROUP_HEAD, group->filled - JOURNAL_GROUP_HEAD);
+    LIST_EACH(node, &group->commits) {
         frame_write(&w, LIST_ENTRY(node, struct commit, link));
         frames++;
     }
-    ASSERT(writer_size(&w) == j->filled - JOURNAL_GROUP_HEAD);
-    memset(j->buffer + j->filled, 0, whole - j->filled);
-    writer_init(&w, j->buffer + 8, JOURNAL_GROUP_HEAD - 8);
-    writer_i64(&w, (int64_t)j->id);
-    writer_i64(&w, (int64_t)j->sequence);
-    writer_i64(&w, (int64_t)j->oldest);
-    writer_u32(&w, (uint32_t)j->filled);
+    ASSERT(writer_size(&w) == group->filled - JOURNAL_GROUP_HEAD);
+    memset(buffer + group->filled, 0, whole - group->filled);
+    writer_init(&w, buffer + 8, JOURNAL_GROUP_HEAD - 8);
+    writer_i64(&w, (int64_t)group->journal->id);
+    writer_i64(&w, (int64_t)group->sequence);
+    writer_i64(&w, (int64_t)group->oldest);
+    writer_u32(&w, (uint32_t)group->filled);
     writer_u32(&w, frames);
-    writer_init(&w, j->buffer, 8);
+    writer_init(&w, buffer, 8);
     writer_u32(&w, JOURNAL_MAGIC);
-    writer_u32(&w, crc32c(j->buffer + 8, j->filled - 8));
+    writer_u32(&w, crc32c(buffer + 8, group->filled - 8));
     return whole;
 }
 
-/* First the journal, then the segments (invariant 1). */
 static void group_work(struct io_job *job)
 {
-    struct journal *j = LIST_ENTRY(job, struct journal, job);
-    uint64_t at = HEAD_ROOM + (uint64_t)j->current * j->half_size + j->used;
-    struct bytes_view whole = {j->buffer, group_build(j)};
+    struct group *group = LIST_ENTRY(job, struct group, job);
+    struct journal *j = group->journal;
+    struct bytes_view whole = {group->buffer, group_build(group)};
 
-    j->status = BUG(ETCD_14370) ? STATUS_OK : file_write(j->file, at, &whole, 1, &j->err);
-    LIST_EACH(node, &j->group) {
-        struct commit *c = LIST_ENTRY(node, struct commit, link);
-        if (j->status) {
-            c->status = j->status;
-            c->err = j->err;
-        } else {
-            c->status = log__commit_files(c, &c->err);
-        }
-    }
+    if (!j->status && !BUG(ETCD_14370))
+        j->status = file_write(j->file, group->at, &whole, 1, &j->err);
+    group->status = j->status;
 }
 
 static void group_done(struct shard *here, struct io_job *job)
 {
-    struct journal *j = LIST_ENTRY(job, struct journal, job);
+    struct group *group = LIST_ENTRY(job, struct group, job);
+    struct journal *j = group->journal;
 
-    j->used += whole_blocks(j->filled);
-    j->busy = false;
-    for (struct list *node = list_pop_front(&j->group); node; node = list_pop_front(&j->group))
-        log__commit_done(here, LIST_ENTRY(node, struct commit, link));
+    j->ended++;
+    for (struct list *node = list_pop_front(&group->commits); node; node = list_pop_front(&group->commits)) {
+        struct commit *c = LIST_ENTRY(node, struct commit, link);
+        c->status = group->status;
+        if (c->status)
+            store__failed(c->log, &j->err);
+        log__commit_done(here, c);
+    }
     store__commit_waiting(j->store);
 }
 
 void journal_submit(struct journal *j)
 {
-    const struct half *oldest;
+    struct group *group = j ? next_group(j) : NULL;
 
     if (!j || !j->open)
         return;
     j->open = false;
-    if (list_empty(&j->group))
+    if (list_empty(&group->commits))
         return;
-    oldest = &j->halves[other_half_free(j) ? j->current : !j->current];
     if (!j->sequence)
         j->halves[0].first = 1;
-    j->oldest = oldest->first;
-    j->sequence++;
-    j->busy = true;
-    j->job = (struct io_job){.work = group_work, .done = group_done, .lane = j};
-    io_job_submit(shard_io(store__shard(j->store)), &j->job);
+    group->oldest = j->halves[other_half_free(j) ? j->current : !j->current].first;
+    group->sequence = ++j->sequence;
+    group->at = HEAD_ROOM + (uint64_t)j->current * j->half_size + j->used;
+    group->job = (struct io_job){.work = group_work, .done = group_done, .lane = j};
+    j->used += whole_blocks(group->filled);
+    j->begun++;
+    io_job_submit(shard_io(store__shard(j->store)), &group->job);
 }

@@ -38,11 +38,12 @@ void journal_free(struct journal *journal);
 
 /* The end of a turn: begin; each commit is offered (false: it is to go on its own); submit. */
 void journal_begin(struct journal *journal);
-bool journal_busy(const struct journal *journal); /* a group is under way, or this one is full: what wants a commit waits */
+bool journal_busy(struct journal *journal); /* its groups are under way, or this one is full: what wants a commit waits */
 bool journal_take(struct journal *journal, struct commit *c);
 void journal_submit(struct journal *journal);
 
 bool journal_owes(const struct log *log);               /* not all that is durable of it is synced in its segment */
+void journal_synced(struct log *log);                   /* more of it may be: the journal may have waited for that */
 void journal_forget(struct log *log);                   /* the log is closed; when the journal still owes it something, the file stays */
 
 /* At the opening of a log directory that was not stopped cleanly: everything that journals of any shards hold is put into the segments and

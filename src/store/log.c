@@ -157,7 +157,7 @@ static enum status slice_measure(struct log *log, struct segment *seg, int64_t l
         return STATUS_OK;
     if (at_least_one) {
         uint8_t buffer[BATCH_OVERHEAD];
-        struct scan scan = {.file = seg->file, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+        struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
         if (scan_head(&scan, slice->position, &head, err))
             return err->status;
         if (size_max < batch_size(&head))
@@ -166,6 +166,16 @@ static enum status slice_measure(struct log *log, struct segment *seg, int64_t l
     if (size_max < slice->size)
         slice->size = size_max;
     return STATUS_OK;
+}
+
+/* From one file: where the tail begins, or a chunk of it ends, the slice does. */
+static void slice_source(const struct segment *seg, struct log_slice *slice)
+{
+    uint64_t left = slice->size;
+    struct file *file = seg->tail ? tail_source(seg->tail, seg->file, slice->position, &left) : seg->file;
+
+    slice->size = (size_t)left;
+    slice->file = slice->size ? file_ref(file) : NULL;
 }
 
 enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct err *err)
@@ -190,7 +200,7 @@ enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size
             break;
         if (slice_measure(log, seg, limit, end, size_max, at_least_one, slice, err))
             return err->status;
-        slice->file = slice->size ? file_ref(seg->file) : NULL;
+        slice_source(seg, slice);
         slice->more = slice->position + slice->size < end || (i + 1 < log->count && log->segments[i + 1]->base < limit);
         return STATUS_OK;
     }
@@ -287,7 +297,7 @@ static void search_record(void *context, const struct batch_head *head, const st
 
 static enum status search_segment(struct timestamp_search *search, const struct segment *seg, uint64_t end, struct err *err)
 {
-    struct scan scan = {.file = seg->file, .end = end, .capacity = TIMESTAMP_CHUNK, .grows = true};
+    struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .capacity = TIMESTAMP_CHUNK, .grows = true};
     struct index_entry entry;
     struct batch_head head;
     int64_t from = search->from;
@@ -356,7 +366,7 @@ static void greatest_record(void *context, const struct batch_head *head, const 
 /* Of a batch whose first records were deleted: of what is left. */
 static enum status cut_batch_greatest(const struct segment *seg, uint64_t at, uint64_t end, struct greatest *greatest, struct err *err)
 {
-    struct scan scan = {.file = seg->file, .end = end, .buffer = mem_alloc(TIMESTAMP_CHUNK, 1), .capacity = TIMESTAMP_CHUNK, .grows = true};
+    struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = mem_alloc(TIMESTAMP_CHUNK, 1), .capacity = TIMESTAMP_CHUNK, .grows = true};
     enum status status = scan.buffer ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory to search");
     struct bytes_view batch;
     struct batch_head head;
@@ -374,7 +384,7 @@ static enum status cut_batch_greatest(const struct segment *seg, uint64_t at, ui
 static enum status segment_greatest(const struct segment *seg, int64_t durable, uint64_t end, struct greatest *greatest, struct err *err)
 {
     uint8_t buffer[8192];
-    struct scan scan = {.file = seg->file, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+    struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
     int64_t last = durable - 1 - seg->base < INT32_MAX ? durable - 1 - seg->base : INT32_MAX;
     struct index_entry entry;
     struct batch_head head;

@@ -6,6 +6,9 @@
  *   segments   [cold][cold][writing      ][planned]
  *              ^start            ^durable          ^end
  *
+ * Of `writing` the file has the beginning, and the tail (tail.h) what the journal alone made durable. A commit is of one of two kinds: journaled, to the
+ * journal and the tail; several may be under way, which end in order. Or direct, to the file: alone, behind an empty tail, and it syncs for itself.
+ *
  * A roll happens in memory inside log_append, so that every append knows its place at once and the producer snapshot is of the right
  * moment; the files follow in the commit that first needs them.
  */
@@ -17,6 +20,7 @@
 #include "store/log.h"
 #include "store/segment.h"
 #include "store/store.h"
+#include "store/tail.h"
 
 enum { MARKS = 16 };
 
@@ -30,7 +34,6 @@ struct mark {
 struct commit {
     struct io_job job;
     struct log *log;
-    bool busy;
     bool sync;
     struct segment *make;        /* NULL: the segment is there already */
     struct segment *seal;        /* the one before `make`, whose indexes become files; NULL: none */
@@ -43,10 +46,23 @@ struct commit {
     size_t size;
     struct list appends;
     enum status status;
-    struct err err;
+    bool journaled;
     struct list link;            /* the journal's group */
-    bool journaled;              /* durable by the journal: the segment's file is not synced */
-    bool flush;                  /* what the journal made durable is synced in the segment; there may be no batches */
+    uint8_t *room;               /* in the tail */
+};
+
+/* What is in the tail on its way to the file. What it points at is lent to the job. */
+struct spill {
+    struct io_job job;
+    struct log *log;
+    bool busy;
+    bool sync;
+    int64_t base;                /* of the segment */
+    struct file *file;           /* NULL: the job opens it */
+    uint64_t from, to;
+    unsigned chunks;             /* of the tail, that hold it */
+    int64_t end;                 /* what a sync is good for: the offset behind */
+    enum status status;
 };
 
 /* The files of removed segments: renamed at once, removed when file.delete.delay.ms has passed. */
@@ -70,9 +86,11 @@ struct log {
     struct segment **segments;
     size_t count, capacity;
     int64_t start, durable, synced, end;
+    int64_t taken;               /* by commits: the rest is queued */
     uint64_t size;               /* bytes of all segments */
     struct segment *writing, *last;
-    uint64_t written;            /* bytes of `writing` that are durable */
+    uint64_t written;            /* bytes of `writing` that are durable: in the file, and behind them in the tail */
+    struct tail tail;
     struct mark marks[MARKS];
     unsigned marks_next, marks_seen; /* seen: at the last housekeeping */
     struct epochs epochs;
@@ -82,11 +100,16 @@ struct log {
     struct store_dir *home;
     struct list queue;           /* appends that no commit has taken */
     struct list store_link;      /* in the store's list while it has work */
-    struct commit commit;
+    struct commit commit;        /* the first of those that are under way; the others are allocated */
+    unsigned commits;            /* how many */
+    struct commit *direct;       /* the direct one, the last that was begun; NULL: none */
+    bool held;                   /* it waits for the journaled ones before it and for the tail */
+    struct spill spill;
+    struct err err;              /* of the direct commit's job, or the spill's: never both */
+    bool spill_syncs;            /* once more, with a sync, when it can be */
     struct list graves;
-    unsigned jobs;               /* under way beside the commit: of graves and of the journal */
+    unsigned jobs;               /* under way beside the commit: graves, spills and the journal's making */
     struct list journal_halves[2]; /* the journal's: what it holds of this log is not yet synced in the segment */
-    bool flush;                  /* the next commit is to be one that syncs */
     struct mail *idle;
 
     void (*snapshot)(void *context, int64_t offset, struct bytes_view *content);
@@ -96,13 +119,18 @@ struct log {
 /* commit.c */
 void log__commit(struct log *log);                                 /* takes what is queued to the disk; the store calls it at the end of a turn */
 bool log__roll(struct log *log, int64_t base, int64_t now_ms);     /* a new last segment; false: no memory, or the last one is empty */
-enum status log__commit_files(struct commit *c, struct err *err) MUST_CHECK;   /* blocking */
+void log__commit_submit(struct log *log);                          /* a held one, once the tail is empty or its directory offline */
 void log__commit_done(struct shard *here, struct commit *c);
 void log__fail_queue(struct log *log);                             /* its directory is offline */
 void log__check_idle(struct log *log);
 bool log__idle(const struct log *log);
 enum status log__make_segment(struct fs *fs, const char *dir, struct segment *seg, struct file **file, struct err *err) MUST_CHECK; /* blocking; not yet durable */
 enum status log__save_epochs(struct fs *fs, const char *dir, struct str_view text, struct err *err) MUST_CHECK;                     /* blocking */
+
+/* spill.c */
+void log__spill(struct log *log);       /* now, unless the file is busy */
+void log__sync(struct log *log);        /* all that is durable now is spilled and synced, when it can be; then journal_synced and log__check_idle */
+void log__spill_go_on(struct log *log); /* what wanted the file may have it now */
 
 /* log.c */
 size_t log__segment_at(const struct log *log, int64_t offset); /* the index of the last segment whose base is not above */
@@ -127,5 +155,6 @@ void store__commit_waiting(struct store *store); /* a journal's group is back: w
 void store__failed(struct log *log, const struct err *why);
 struct shard *store__shard(const struct store *store);
 enum durability store__durability(const struct store *store);
+size_t *store__tails(struct store *store); /* bytes that the tails of its logs hold */
 
 #endif

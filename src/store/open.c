@@ -56,11 +56,8 @@ static struct log *log_new(const struct log_open *how)
     list_init(&log->graves);
     list_init(&log->journal_halves[0]);
     list_init(&log->journal_halves[1]);
-    list_init(&log->commit.link);
-    list_init(&log->commit.appends);
     for (size_t i = 0; i < MARKS; i++)
         log->marks[i].offset = -1;
-    log->commit.log = log;
     log->dir = mem_copy(how->dir, strlen(how->dir));
     log->home = store__dir_new(how->dir);
     log->segments = mem_alloc(SEGMENTS_FIRST, sizeof *log->segments);
@@ -74,6 +71,7 @@ static void log_free(struct log *log)
         segment_free(log->segments[i]);
     for (struct list *node = list_pop_front(&log->graves); node; node = list_pop_front(&log->graves))
         mem_free(LIST_ENTRY(node, struct grave, link)); /* the files go when the log is opened again */
+    tail_free(&log->tail);
     mem_free(log->segments);
     epochs_free(&log->epochs);
     if (!log->store)
@@ -305,7 +303,7 @@ static void log_settle(struct log *log, const struct log_open *how)
 {
     log->writing = log->last = log->segments[log->count - 1];
     log->written = log->last->size;
-    log->durable = log->synced = log->end;
+    log->durable = log->synced = log->taken = log->end;
     log->start = log->segments[0]->base > how->log_start ? log->segments[0]->base : how->log_start;
     for (size_t i = 0; i < log->count; i++)
         log->size += log->segments[i]->size;
@@ -359,6 +357,8 @@ void log_attach(struct log *log, struct store *store)
     ASSERT(!log->store);
     log->store = store;
     log->home = store__dir_adopt(store, log->home);
+    tail_init(&log->tail, log->written, store__tails(store));
+    log->writing->tail = &log->tail;
 }
 
 /* --- closing --------------------------------------------------------------------------------------------------------------- */
@@ -411,7 +411,7 @@ enum status log_close(struct log *log, bool clean, struct err *err)
 {
     enum status status = STATUS_OK;
 
-    ASSERT(list_empty(&log->queue) && !log->commit.busy && !log->jobs);
+    ASSERT(list_empty(&log->queue) && !log->commits && !log->jobs);
     if (clean && log->store && store__offline(log->home))
         status = err_set(err, STATUS_KAFKA_STORAGE_ERROR, "the log directory is offline");
     else if (clean)

@@ -22,6 +22,7 @@ static enum status scan_room(struct scan *s, size_t size, struct err *err)
 enum status scan_bytes(struct scan *s, uint64_t position, size_t size, const uint8_t **bytes, struct err *err)
 {
     uint64_t left = s->end - position;
+    struct file *file = s->file;
 
     ASSERT(position <= s->end && size <= left);
     if (position < s->at || position + size > s->at + s->filled) {
@@ -29,7 +30,9 @@ enum status scan_bytes(struct scan *s, uint64_t position, size_t size, const uin
             return err->status;
         s->at = position;
         s->filled = 0;
-        if (file_read(s->file, position, s->buffer, left < s->capacity ? (size_t)left : s->capacity, &s->filled, err))
+        if (s->tail)
+            file = tail_source(s->tail, file, position, &left);
+        if (file_read(file, position, s->buffer, left < s->capacity ? (size_t)left : s->capacity, &s->filled, err))
             return err->status;
         if (s->filled < size)
             return err_set(err, STATUS_CORRUPT, "the file ends before byte %llu", (unsigned long long)(position + size));

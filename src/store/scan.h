@@ -8,12 +8,13 @@
 #define STORE_SCAN_H
 
 #include "base/err.h"
-#include "rt/fs.h"
+#include "store/tail.h"
 #include "wire/records.h"
 
 struct scan {
     struct file *file;
-    uint64_t end;     /* bytes of the file that may be read */
+    const struct tail *tail; /* where the file is continued; NULL: nowhere */
+    uint64_t end;     /* bytes that may be read */
     uint8_t *buffer;
     size_t capacity;
     bool grows;       /* the buffer is mem_alloc'd and may be made larger for a large batch */

@@ -155,7 +155,7 @@ static uint64_t segment_walk_start(const struct segment *seg, struct scan *scan,
 enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, struct batch_head *head, struct err *err)
 {
     uint8_t buffer[FIND_CHUNK];
-    struct scan scan = {.file = seg->file, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+    struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
 
     for (*position = segment_walk_start(seg, &scan, offset); *position < end; *position += batch_size(head)) {
         if (scan_head(&scan, *position, head, err))

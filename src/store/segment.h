@@ -19,6 +19,7 @@ struct segment {
     uint64_t size;
     struct index offsets, times;
     struct file *file;                            /* NULL: not open */
+    const struct tail *tail;                      /* where the file is continued: of the segment that its log writes. Else NULL */
     int64_t first_timestamp;                      /* max timestamp of the first batch; -1: none yet */
     int64_t max_timestamp, max_timestamp_offset;  /* last offset of the batch that has it; -1: none */
     uint64_t unindexed;                           /* bytes since the last index entry */

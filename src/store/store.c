@@ -12,6 +12,7 @@ struct store {
     bool turn_end_asked;
     struct list dirs;
     size_t journal_size; /* 0: no journals */
+    size_t tails;        /* bytes of all logs' */
     void (*offline)(struct shard *here, const char *log_dir, const struct err *why);
 };
 
@@ -46,6 +47,11 @@ struct shard *store__shard(const struct store *store)
 enum durability store__durability(const struct store *store)
 {
     return store->durability;
+}
+
+size_t *store__tails(struct store *store)
+{
+    return &store->tails;
 }
 
 void store_use_journal(struct store *store, size_t size)

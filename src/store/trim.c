@@ -172,9 +172,8 @@ static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
 static void close_idle(struct log *log)
 {
     if (log->marks_next == log->marks_seen && journal_owes(log)) {
-        log->flush = true;
-        store__wants_commit(log);
-    } else if (log->marks_next == log->marks_seen && !log->commit.busy) {
+        log__sync(log);
+    } else if (log->marks_next == log->marks_seen && !log->commits) {
         segment_close(log->last);
         if (log->reading)
             segment_close(log->reading);

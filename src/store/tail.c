@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See tail.h. A chunk's place and room never change, and its bytes only once, before anybody is told of them: so other shards may send from it, and
+ * a job may write it, while the log's shard adds to it.
+ */
+#include "store/tail.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "rt/fs_backend.h"
+
+enum { CHUNK_MIN = 1024, CHUNK_MAX = 1 << 20, CHUNK_GROWTH = 4 };
+
+struct tail_chunk {
+    struct file file; /* first */
+    uint64_t position;
+    size_t room, used; /* used: with what is not of the tail yet */
+    uint8_t data[];
+};
+
+/* --- chunks as files --- */
+
+static const struct tail_chunk *chunk_of(const struct file *file)
+{
+    return (const struct tail_chunk *)(const void *)file;
+}
+
+static void chunk_close(struct file *file)
+{
+    mem_free(file);
+}
+
+static const uint8_t *chunk_memory(const struct file *file, uint64_t offset, size_t size)
+{
+    const struct tail_chunk *chunk = chunk_of(file);
+
+    ASSERT(offset >= chunk->position && offset + size <= chunk->position + chunk->room);
+    return chunk->data + (offset - chunk->position);
+}
+
+static enum status chunk_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
+{
+    memcpy(to, chunk_memory(file, offset, size), size);
+    *got = size;
+    return STATUS_OK;
+}
+
+/* What else can be done with a file is not done with this one. */
+static const struct fs_backend chunk_backend = {.file_close = chunk_close, .file_read = chunk_read, .file_memory = chunk_memory};
+
+static struct tail_chunk *chunk_new(uint64_t position, size_t room)
+{
+    struct tail_chunk *chunk = mem_alloc(1, sizeof *chunk + room);
+
+    if (!chunk)
+        return NULL;
+    if (!file__init(&chunk->file, &chunk_backend, -1, "the tail")) {
+        mem_free(chunk);
+        return NULL;
+    }
+    chunk->position = position;
+    chunk->room = room;
+    return chunk;
+}
+
+/* --- the tail --- */
+
+void tail_init(struct tail *tail, uint64_t at, size_t *held)
+{
+    *tail = (struct tail){.from = at, .end = at, .taken = at, .held = held};
+}
+
+static void drop_first(struct tail *tail, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        *tail->held -= tail->chunks[i]->room;
+        file_unref(&tail->chunks[i]->file);
+    }
+    tail->count -= count;
+    memmove(tail->chunks, tail->chunks + count, tail->count * sizeof(struct tail_chunk *));
+}
+
+void tail_free(struct tail *tail)
+{
+    drop_first(tail, tail->count);
+}
+
+/* Room for what comes, and for some more when there was something before. */
+static size_t room_for(const struct tail *tail, size_t size)
+{
+    size_t room = tail->count ? tail->chunks[tail->count - 1]->room * CHUNK_GROWTH : CHUNK_MIN;
+
+    if (room > CHUNK_MAX)
+        room = CHUNK_MAX;
+    return room < size ? size : room;
+}
+
+uint8_t *tail_room(struct tail *tail, size_t size)
+{
+    struct tail_chunk *last = tail->count ? tail->chunks[tail->count - 1] : NULL;
+
+    if (!last || last->room - last->used < size) {
+        if (tail->count == TAIL_CHUNKS_MAX)
+            return NULL;
+        last = chunk_new(tail->taken, room_for(tail, size));
+        if (!last)
+            return NULL;
+        *tail->held += last->room;
+        tail->chunks[tail->count++] = last;
+    }
+    last->used += size;
+    tail->taken += size;
+    return last->data + (last->used - size);
+}
+
+void tail_grow(struct tail *tail, size_t size)
+{
+    tail->end += size;
+}
+
+/* Not the last ones when commits have room in them. */
+void tail_cut(struct tail *tail, uint64_t to)
+{
+    unsigned count = 0;
+
+    ASSERT(to >= tail->from && to <= tail->end);
+    tail->from = to;
+    while (count < tail->count && tail->chunks[count]->position + tail->chunks[count]->used <= to)
+        count++;
+    drop_first(tail, count);
+}
+
+void tail_move(struct tail *tail, uint64_t at)
+{
+    ASSERT(tail->from == tail->taken && !tail->count);
+    tail->from = tail->end = tail->taken = at;
+}
+
+struct file *tail_source(const struct tail *tail, struct file *disk, uint64_t position, uint64_t *left)
+{
+    struct file *source = disk;
+    uint64_t end = tail->from;
+
+    for (unsigned i = 0; i < tail->count && position >= end; i++) {
+        source = &tail->chunks[i]->file;
+        end = i + 1 < tail->count && tail->chunks[i + 1]->position < tail->end ? tail->chunks[i + 1]->position : tail->end;
+    }
+    if (position < end && *left > end - position)
+        *left = end - position;
+    return source;
+}
+
+enum status tail_write(struct tail_chunk *const *chunks, unsigned count, struct file *disk, uint64_t from, uint64_t to, struct err *err)
+{
+    for (unsigned i = 0; from < to; i++) {
+        uint64_t end = i + 1 < count && chunks[i + 1]->position < to ? chunks[i + 1]->position : to;
+        struct bytes_view piece = {chunks[i]->data + (from - chunks[i]->position), (size_t)(end - from)};
+
+        if (from < end && file_write(disk, from, &piece, 1, err))
+            return err->status;
+        from = end;
+    }
+    return STATUS_OK;
+}
