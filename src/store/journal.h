@@ -2,21 +2,24 @@
  * A journal: one sync for all the logs that a shard has in one log directory.
  *
  * An append to a file and its sync cost a commit of the file system's own journal, because the file grows. So the batches of a turn, of all logs,
- * are first written one behind the other into a file that does not grow: one write of whole blocks, durable on return, and acknowledged. The
- * segments get the same bytes through the page cache, for readers, and are synced long after.
+ * are first written one behind the other into a file that does not grow: one write of whole blocks, durable on return, and acknowledged. They stay
+ * in memory, for readers, and reach their segments in large pieces (tail.h, spill.c), which are synced long after.
  *
  *   barnabas-journal-<shard>    [head][ half: group group group .. ][ half: group group .. ]      format: docs/formats/journal.md
+ *
+ * While one group is written the next gathers, and it begins when that one is done, on the same thread: the disk does not wait for the shard.
+ * Groups end in order, and when one failed none is written after it.
  *
  * While one half is filled, the logs that have bytes in the other are synced, one after the other; then that half is free to be filled again.
  * Never is a half overwritten before; when it is not free in time, commits go the slow way (log_int.h), which is always right.
  *
  * Invariants
- * 1. A group is durable in the journal before a segment gets a byte of it, and complete in both before any of it is acknowledged.
+ * 1. A group is durable in the journal before any of it is acknowledged, read, or written to a segment.
  * 2. What the journal owes a log lies in one segment, the log's last one: a roll syncs the segment that it ends before it makes the next.
  * 3. The header of each group tells the oldest group that is still needed; those from it on are there, or a disk has lost them.
  *
- * So recovery is to write each frame again where it was: it asks nothing of a log but its folder, its topic id and its last segment. It comes
- * before any log is opened; logs then find in their segments what was acknowledged, and nothing that came after.
+ * So recovery is to write each frame where it belongs: it asks nothing of a log but its folder, its topic id and its last segment. It comes
+ * before any log is opened; logs then find in their segments what was acknowledged, and perhaps a group that was not.
  *
  * The file is made by a job after the first commits, so that an idle shard has none, and is removed at a clean stop. Commits of one log that are
  * large, that roll, or that begin an epoch do not go through it.

@@ -49,6 +49,8 @@ static void remember_anew(struct world *w)
     assert_string_equal(w->rules, "");
 }
 
+static struct log *log_of(struct world *w);
+
 static void world_open(struct world *w)
 {
     struct load_options load = {.producers = 2, .once = 2, .readers = 1, .members = 2, .admins = 1, .groups = 1, .fetch_bytes = 1 << 20, .broken = not_yet};
@@ -61,6 +63,8 @@ static void world_open(struct world *w)
     load_finish(w->load);
     assert_true(sim_run_until(w->sim, load_is_finished, w->load, 60000000));
     sim_run(w->sim, 20000000);
+    log__sync(log_of(w)); /* what is to be broken is in its files */
+    sim_run(w->sim, 1000000);
     remember_anew(w);
 }
 
@@ -155,7 +159,7 @@ static void break_end(struct world *w, int by)
 
 static void break_synced(struct world *w, int by)
 {
-    log_of(w)->synced += by;
+    log_of(w)->synced += by * INT64_C(1000000); /* beyond what is durable */
 }
 
 static void break_leader_epoch(struct world *w, int by)
