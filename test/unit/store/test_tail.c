@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A tail against a plain array: whatever is added, grown and cut, file and tail together hold the bytes of all positions.
+ */
+#include "store/tail.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+
+enum { BYTES = 4 << 20, ROUNDS = 20000, COMMIT_MAX = 3000 };
+
+struct world {
+    struct fs *fs;
+    struct file *disk;
+    struct tail tail;
+    size_t held;
+    uint8_t *model;
+    uint64_t taken;
+    size_t rooms[4], rooms_count; /* taken, and not yet of the tail */
+    uint32_t seed;
+};
+
+static uint32_t draw(struct world *w, uint32_t below)
+{
+    w->seed = w->seed * 1664525 + 1013904223;
+    return (w->seed >> 8) % below;
+}
+
+static void take(struct world *w)
+{
+    size_t size = 1 + draw(w, COMMIT_MAX);
+    uint8_t *room;
+
+    if (w->rooms_count == 4 || w->taken + size > BYTES)
+        return;
+    room = tail_room(&w->tail, size);
+    if (!room) {
+        assert_int_equal(w->tail.count, TAIL_CHUNKS_MAX);
+        return;
+    }
+    for (size_t i = 0; i < size; i++)
+        room[i] = w->model[w->taken + i] = (uint8_t)draw(w, 256);
+    w->taken += size;
+    w->rooms[w->rooms_count++] = size;
+}
+
+static void grow(struct world *w)
+{
+    if (!w->rooms_count)
+        return;
+    tail_grow(&w->tail, w->rooms[0]);
+    memmove(w->rooms, w->rooms + 1, --w->rooms_count * sizeof *w->rooms);
+}
+
+static void spill(struct world *w)
+{
+    uint64_t to = w->tail.end;
+    struct err err;
+
+    assert_int_equal(tail_write(w->tail.chunks, w->tail.count, w->disk, w->tail.from, to, &err), STATUS_OK);
+    tail_cut(&w->tail, to);
+}
+
+/* Some range, read as a log does: source by source. */
+static void check(struct world *w)
+{
+    uint64_t at = w->tail.end ? draw(w, (uint32_t)w->tail.end) : 0, end = at + draw(w, 20000);
+
+    if (end > w->tail.end)
+        end = w->tail.end;
+    while (at < end) {
+        uint64_t left = end - at;
+        struct file *source = tail_source(&w->tail, w->disk, at, &left);
+        uint8_t bytes[20000];
+        struct err err;
+        size_t got;
+
+        assert_true(left > 0);
+        assert_true(source == w->disk ? at + left <= w->tail.from : at >= w->tail.from);
+        assert_int_equal(file_read(source, at, bytes, (size_t)left, &got, &err), STATUS_OK);
+        assert_int_equal(got, left);
+        assert_memory_equal(bytes, w->model + at, (size_t)left);
+        at += left;
+    }
+}
+
+static void test_tail_is_the_bytes(void **state)
+{
+    struct world w = {.fs = fs_mem_new(), .model = mem_alloc(BYTES, 1), .seed = 7};
+    struct err err;
+    void (*const steps[])(struct world *) = {take, take, take, grow, grow, grow, check, spill};
+
+    assert_int_equal(fs_open(w.fs, "/disk", FS_CREATE, &w.disk, &err), STATUS_OK);
+    tail_init(&w.tail, 0, &w.held);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned step = draw(&w, i / 2000 % 2 ? 8 : 7); /* long tails and short ones */
+        steps[step](&w);
+    }
+    while (w.rooms_count)
+        grow(&w);
+    spill(&w);
+    assert_int_equal(w.tail.count, 0);
+    assert_int_equal(w.held, 0);
+    check(&w);
+    tail_move(&w.tail, 0);
+    tail_free(&w.tail);
+    file_unref(w.disk);
+    fs_free(w.fs);
+    mem_free(w.model);
+}
+
+/* What is being sent stays when the tail has gone. */
+static void test_a_range_outlives_the_tail(void **state)
+{
+    struct tail tail;
+    size_t held = 0;
+    uint64_t left = 3;
+    struct file *file;
+    char bytes[3];
+    struct err err;
+    size_t got;
+
+    tail_init(&tail, 100, &held);
+    memcpy(tail_room(&tail, 3), "abc", 3);
+    tail_grow(&tail, 3);
+    file = file_ref(tail_source(&tail, NULL, 100, &left));
+    tail_cut(&tail, 103);
+    assert_int_equal(held, 0);
+    assert_int_equal(file_read(file, 101, bytes, 2, &got, &err), STATUS_OK);
+    assert_memory_equal(bytes, "bc", 2);
+    file_unref(file);
+    tail_free(&tail);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tail_is_the_bytes), cmocka_unit_test(test_a_range_outlives_the_tail)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
