@@ -5,7 +5,7 @@
  * are first written one behind the other into a file that does not grow: one write of whole blocks, durable on return, and acknowledged. They stay
  * in memory, for readers, and reach their segments in large pieces (tail.h, spill.c), which are synced long after.
  *
- *   barnabas-journal-<shard>    [head][ half: group group group .. ][ half: group group .. ]      format: docs/formats/journal.md
+ *   barnabas-journal.<shard>    [head][ half: group group group .. ][ half: group group .. ]      format: docs/formats/journal.md
  *
  * While one group is written the next gathers, and it begins when that one is done, on the same thread: the disk does not wait for the shard.
  * Groups end in order, and when one failed none is written after it.
@@ -63,6 +63,6 @@ enum {
     JOURNAL_FRAME_HEAD = 40,          /* uuid topic id, i64 segment base, u64 position, u32 size, u16 name size, u16 0 */
     JOURNAL_NAME_MAX = 255,
 };
-#define JOURNAL_PREFIX "barnabas-journal-"
+#define JOURNAL_PREFIX "barnabas-journal." /* and a number: no folder of a partition is called so */
 
 #endif

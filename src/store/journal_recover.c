@@ -59,7 +59,9 @@ struct replay {
 
 bool journal_named(const char *name)
 {
-    return strncmp(name, JOURNAL_PREFIX, sizeof JOURNAL_PREFIX - 1) == 0;
+    size_t prefix = sizeof JOURNAL_PREFIX - 1, digits = strncmp(name, JOURNAL_PREFIX, prefix) == 0 ? strspn(name + prefix, "0123456789") : 0;
+
+    return digits && (!name[prefix + digits] || strcmp(name + prefix + digits, ".tmp") == 0);
 }
 
 /* --- groups ---------------------------------------------------------------------------------------------------------------- */

@@ -62,6 +62,33 @@ static void test_entries(void **state)
 }
 
 /* Nothing of a checkpoint that does not read to its end is believed. */
+/* Topics may have names like those of our own files. */
+static void test_nearly_journals(void **state)
+{
+    static const char *const folders[] = {"barnabas-journal-0", "barnabas-journal.-0", "barnabas-journal.0-0", "barnabas-journal.0.tmp-0"};
+    struct fs *fs = fs_mem_new();
+    const struct log_dir_entry *entries;
+    struct log_dir *dir;
+    char path[64];
+    size_t count;
+
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        snprintf(path, sizeof path, "/data/%s", folders[i]);
+        folder(fs, path);
+    }
+    put(fs, "/data/barnabas-journal.0.tmp", "being made");
+    put(fs, "/data/barnabas-journal.12.tmp", "being made");
+    dir = open_dir(fs);
+    entries = log_dir_entries(dir, &count);
+    assert_int_equal(count, sizeof folders / sizeof *folders);
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(entries[i].name, folders[i]);
+    assert_false(fs_exists(fs, "/data/barnabas-journal.0.tmp"));
+    assert_false(fs_exists(fs, "/data/barnabas-journal.12.tmp"));
+    log_dir_close(dir);
+    fs_free(fs);
+}
+
 static void test_broken_checkpoints(void **state)
 {
     static const char *const broken[] = {"", "1\n1\na 0 17\n", "0\n2\na 0 17\n", "0\n1\na 0 17\na 0 18\n", "0\n1\na 0 x\n", "0\n1\na 0 9999999999999999999\n", "0\n-1\n"};
@@ -136,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_nearly_journals),
         cmocka_unit_test(test_broken_checkpoints),
         cmocka_unit_test(test_clean_marker),
         cmocka_unit_test(test_remove_partition),

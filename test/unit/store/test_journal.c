@@ -306,7 +306,7 @@ static void life_work(struct life *life, unsigned steps)
 
 static bool journals_left(struct fs *fs)
 {
-    return fs_exists(fs, "/data/barnabas-journal-0") || fs_exists(fs, "/data/barnabas-journal-1") || fs_exists(fs, "/data/barnabas-journal-2");
+    return fs_exists(fs, "/data/barnabas-journal.0") || fs_exists(fs, "/data/barnabas-journal.1") || fs_exists(fs, "/data/barnabas-journal.2");
 }
 
 static void life_end(struct life *life)
@@ -374,7 +374,7 @@ static void test_lives(void **state)
 
 #define FOLDER "/data/t-0"
 #define SEGMENT FOLDER "/00000000000000000000.log"
-#define JOURNAL_FILE "/data/barnabas-journal-0"
+#define JOURNAL_FILE "/data/barnabas-journal.0"
 
 enum { PUTS = 130, GROUPS_MOST = 64 };
 
