@@ -168,13 +168,6 @@ static enum status log_see_files(struct log *log, int64_t now_ms, struct err *er
     return status;
 }
 
-static enum status log_sync_names(struct log *log, bool itself, struct err *err)
-{
-    if (fs_sync_dir(log->fs, log->dir, err))
-        return err->status;
-    return itself ? fs_sync_dir(log->fs, log->home->path[0] ? log->home->path : "/", err) : STATUS_OK;
-}
-
 /* The directory and its first segment, durable on return. */
 static enum status log_make(struct log *log, int64_t base, int64_t now_ms, struct err *err)
 {
@@ -189,7 +182,9 @@ static enum status log_make(struct log *log, int64_t base, int64_t now_ms, struc
     file_unref(file);
     seg->made = true;
     log->end = base;
-    return log_sync_names(log, true, err);
+    if (fs_sync_dir(log->fs, log->dir, err))
+        return err->status;
+    return fs_sync_dir(log->fs, log->home->path[0] ? log->home->path : "/", err);
 }
 
 /* --- segments -------------------------------------------------------------------------------------------------------------- */
@@ -322,8 +317,6 @@ static enum status log_load(struct log *log, const struct log_open *how, struct 
             return err->status;
     } else if (log_load_epochs(log, err) || log_open_segments(log, how, err)) {
         return err->status;
-    } else if (!how->clean && log_sync_names(log, how->recovery_point < 0, err)) { /* a kill may have come between a file's making and that */
-        return err->status; /* (with a checkpoint of it, the log itself has its name for good) */
     }
     if (log->end < how->log_start && log_restart_at(log, how->log_start, how->now_ms, err))
         return err->status;
