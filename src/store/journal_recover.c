@@ -183,9 +183,10 @@ static struct log_dir_entry *entry_find(const struct replay *replay, struct str_
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const char *at = replay->entries[middle].name;
-        int order = strncmp(at, name.data, name.size);
+        size_t size = strlen(at);
+        int order = memcmp(at, name.data, size < name.size ? size : name.size); /* the frame's may have zeros in it */
         if (!order)
-            order = at[name.size] != 0;
+            order = (size > name.size) - (size < name.size);
         if (!order)
             return &replay->entries[middle];
         if (order < 0)
