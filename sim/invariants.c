@@ -57,9 +57,9 @@ static void check_synced(const struct look *look)
 
 static void check_metadata_watermark(const struct look *look)
 {
-    const struct raft *raft = &look->b->metadata->raft;
+    const struct raft *raft = look->bp ? NULL : &look->b->metadata->raft;
 
-    if (look->bp)
+    if (!raft)
         return;
     if (raft->high_watermark > look->log->durable || raft->end > look->log->end || raft->high_watermark > raft->end)
         invariant_broken(look, "committed %" PRId64 ", end %" PRId64 "; the log: durable %" PRId64 ", end %" PRId64, raft->high_watermark, raft->end, look->log->durable,

@@ -159,6 +159,8 @@ static bool describe_broker(struct description *d)
     const struct broker_shard *b = broker_at(d->request->here);
     struct str_view name = d->asked->resource_name, self = arena_format(&d->request->arena, "%d", b->broker->node_id);
 
+    if (!self.data)
+        return false;
     d->cluster_wide = name.size == 0;
     d->cluster = image_config(b->image, RESOURCE_BROKER, STR_LIT(""));
     if (!d->cluster_wide && !str_equal(name, self))
@@ -184,6 +186,8 @@ static bool describe_logger(struct description *d)
     int32_t self = broker_at(d->request->here)->broker->node_id;
     struct str_view name = d->asked->resource_name, id = arena_format(&d->request->arena, "%d", self);
 
+    if (!id.data)
+        return false;
     if (!name.size)
         return refuse(d, STATUS_INVALID_REQUEST, STR_LIT("Broker id must not be empty"));
     return str_equal(name, id) ||

@@ -353,7 +353,9 @@ static enum status fetch_convert(struct request *r, struct fetch_part *part)
 
     arena_init(&scratch, 4 * FETCH_OLD_BYTES_MAX + slice->size);
     bytes = arena_alloc(&scratch, slice->size, 1);
-    if (bytes && file_read(slice->file, slice->position, bytes, slice->size, &got, &err) == STATUS_OK)
+    if (!bytes)
+        s = STATUS_NO_MEMORY;
+    else if (file_read(slice->file, slice->position, bytes, slice->size, &got, &err) == STATUS_OK)
         s = legacy_from_batches((struct bytes_view){bytes, got}, r->version < 2 ? 0 : 1, part->read.offset, part->read.size_max,
                                 FETCH_OLD_BYTES_MAX, &scratch, &set);
     if (s == STATUS_OK) {
@@ -362,7 +364,8 @@ static enum status fetch_convert(struct request *r, struct fetch_part *part)
         if (copy)
             memcpy(copy, set.data, set.size);
         part->converted = copy;
-        slice->size = copy ? set.size : 0;
+        slice->size = set.size;
+        s = copy ? STATUS_OK : STATUS_NO_MEMORY;
     }
     arena_free(&scratch);
     return s;

@@ -49,6 +49,7 @@ static bool list_type(struct listing *l, int8_t type)
     const struct broker_shard *b = broker_at(l->request->here);
     struct str_view self = arena_format(&l->request->arena, "%d", b->broker->node_id);
 
+    l->full |= !self.data;
     switch ((enum config_resource)type) {
     case RESOURCE_TOPIC:
         for (const struct image_topic *topic = image_topic_first(b->image); topic;
@@ -58,7 +59,7 @@ static bool list_type(struct listing *l, int8_t type)
     case RESOURCE_BROKER:
     case RESOURCE_BROKER_LOGGER:
         list(l, (enum config_resource)type, self);
-        return self.data != NULL;
+        return true;
     case RESOURCE_CLIENT_METRICS:
     case RESOURCE_GROUP:
         list_overridden(l, (enum config_resource)type);

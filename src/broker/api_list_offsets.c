@@ -12,7 +12,7 @@ struct list_offsets_part {
     unsigned shard;
     bool settled;
     bool dropped;  /* it stood in the request before */
-    int64_t start; /* for version 0 */
+    int64_t start, old[2]; /* for version 0 */
 };
 
 struct list_offsets {
@@ -37,12 +37,11 @@ static bool timestamp_known(int64_t timestamp, int16_t version)
 }
 
 /* Version 0 wants a list: where the time is, and where the log begins. */
-static void list_offsets_old(struct request *r, const struct list_offsets_part *part, int32_t max, struct list_offsets_response_partition *out)
+static void list_offsets_old(struct list_offsets_part *part, int32_t max, struct list_offsets_response_partition *out)
 {
-    int64_t *offsets = REQUEST_ALLOC(r, int64_t, 2);
+    int64_t *offsets = out->old_style_offsets = part->old;
 
-    out->old_style_offsets = offsets;
-    if (!offsets || out->error_code || max < 1)
+    if (out->error_code || max < 1)
         return;
     offsets[out->old_style_offsets_count++] = part->ask.offset;
     if (part->ask.offset > part->start && max > 1)
@@ -53,7 +52,7 @@ static void list_offsets_answer(struct request *r)
 {
     const struct list_offsets_request *in = r->in;
     const struct list_offsets *l = r->state;
-    const struct list_offsets_part *part = l->parts;
+    struct list_offsets_part *part = l->parts;
     struct list_offsets_response out;
 
     list_offsets_response_init(&out);
@@ -86,7 +85,7 @@ static void list_offsets_answer(struct request *r)
             p->offset = part->ask.offset;
             p->leader_epoch = part->ask.leader_epoch;
             if (r->version == 0)
-                list_offsets_old(r, part, topic->partitions[i].max_num_offsets, p);
+                list_offsets_old(part, topic->partitions[i].max_num_offsets, p);
         }
     }
     request_reply(r, &out);

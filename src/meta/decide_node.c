@@ -47,15 +47,18 @@ static bool enables_elr(struct decision *d, const struct meta_records *bootstrap
     for (size_t i = 0; i < bootstrap->count; i++) {
         struct feature_level_record record;
         uint32_t type, version;
+        enum status status;
         struct reader r;
 
         reader_init(&r, bootstrap->values[i].data, bootstrap->values[i].size);
         (void)reader_uvarint(&r);
         type = reader_uvarint(&r);
         version = reader_uvarint(&r);
-        if (type == FEATURE_LEVEL_RECORD_API_KEY && version <= FEATURE_LEVEL_RECORD_VERSION_MAX &&
-            feature_level_record_decode(&r, (int16_t)version, d->arena, &record) == STATUS_OK &&
-            str_is(record.name, "eligible.leader.replicas.version"))
+        if (type != FEATURE_LEVEL_RECORD_API_KEY || version > FEATURE_LEVEL_RECORD_VERSION_MAX)
+            continue;
+        status = feature_level_record_decode(&r, (int16_t)version, d->arena, &record);
+        d->records.failed |= status == STATUS_NO_MEMORY;
+        if (status == STATUS_OK && str_is(record.name, "eligible.leader.replicas.version"))
             return record.feature_level > 0;
     }
     return false;
@@ -65,15 +68,17 @@ enum status decide_bootstrap(struct decision *d, const struct meta_records *boot
 {
     struct begin_transaction_record begin = {.name = STR_LIT("Bootstrap records")};
     struct end_transaction_record end = {0};
+    struct str_view min_insync;
 
     if (image_feature_level(d->image, "metadata.version") > 0)
         return STATUS_OK;
+    min_insync = arena_format(d->arena, "%d", d->rules->min_insync_replicas);
+    d->records.failed |= !min_insync.data;
     put(d, &begin_transaction_record_message, 0, &begin);
     for (size_t i = 0; i < bootstrap->count; i++)
         put_raw(d, bootstrap->values[i]);
     if (enables_elr(d, bootstrap)) /* then min.insync.replicas belongs to the cluster and not to a broker (KIP-966) */
-        decide__put_config(d, RESOURCE_BROKER, STR_LIT(""), STR_LIT("min.insync.replicas"),
-                           arena_format(d->arena, "%d", d->rules->min_insync_replicas));
+        decide__put_config(d, RESOURCE_BROKER, STR_LIT(""), STR_LIT("min.insync.replicas"), min_insync);
     put(d, &end_transaction_record_message, 0, &end);
     return decide__done(d);
 }

@@ -27,8 +27,18 @@ struct verdict decide__refuse(struct decision *d, enum status status, const char
 
 /* ---- names ---- */
 
+static bool name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+}
+
 enum status topic_name_check(struct str_view name, struct arena *arena, struct str_view *message)
 {
+    size_t good = 0;
+
+    while (good < name.size && name_char(name.data[good]))
+        good++;
     *message = STR_NULL;
     if (!name.size)
         *message = STR_LIT("Topic name is invalid: the empty string is not allowed");
@@ -38,18 +48,14 @@ enum status topic_name_check(struct str_view name, struct arena *arena, struct s
         *message = arena_format(
             arena, "Topic name is invalid: the length of '" STR_FMT "' is longer than the max allowed length %d",
             STR_ARG(name), TOPIC_NAME_MAX);
-    for (size_t i = 0; i < name.size && !message->data; i++) {
-        char c = name.data[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-              c == '-'))
-            *message =
-                arena_format(arena,
-                             "Topic name is invalid: '" STR_FMT
-                             "' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
-                             STR_ARG(name));
-    }
-    return message->data ? STATUS_INVALID_TOPIC_EXCEPTION : STATUS_OK;
+    else if (good < name.size)
+        *message = arena_format(arena,
+                                "Topic name is invalid: '" STR_FMT
+                                "' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
+                                STR_ARG(name));
+    else
+        return STATUS_OK;
+    return STATUS_INVALID_TOPIC_EXCEPTION;
 }
 
 /* '.' and '_' are the same letter in the names of metrics: two topics may not differ in them alone. */

@@ -4,6 +4,7 @@
  */
 #include "test/unit/meta/fixture.h"
 
+#include "base/mem.h"
 #include "meta/decide.h"
 #include "meta/snapshot.h"
 #include "wire/api/alter_configs.h"
@@ -555,11 +556,63 @@ static void test_without_memory(void **state)
     world_free(&w);
 }
 
+/* Every allocation fails once: a decision is made whole, or not at all. */
+static void test_each_allocation(void **state)
+{
+    struct create_topics_request_config config = {.name = STR_LIT("retention.ms"), .value = STR_LIT("1")};
+    struct create_topics_request_topic topic = ask("t", 100, 1);
+    struct create_topics_request in = {.topics = &topic, .topics_count = 1};
+    struct create_topics_response out;
+    struct meta_records bootstrap;
+    struct str_view message;
+    struct bytes_view bytes;
+    struct image empty;
+    struct arena kept;
+    struct err err = {0};
+    struct world w;
+    enum status s = STATUS_NO_MEMORY;
+
+    (void)state;
+    world_init(&w);
+    arena_init(&kept, 1 << 20);
+    image_init(&empty, 1, NULL, NULL);
+    meta_records_init(&bootstrap, &kept);
+    assert_int_equal(bootstrap_encode(1000, &kept, &bytes), STATUS_OK);
+    assert_int_equal(bootstrap_decode(bytes, &bootstrap, &err), STATUS_OK);
+    for (uint64_t n = 1; s != STATUS_OK; n++) {
+        arena_free(&w.arena);
+        begin(&w);
+        w.d.image = &empty;
+        mem_fail_at(n);
+        s = decide_bootstrap(&w.d, &bootstrap);
+        mem_fail_at(0);
+        assert_true(s == STATUS_NO_MEMORY || (s == STATUS_OK && w.d.records.count == 9));
+    }
+    topic.configs = &config;
+    topic.configs_count = 1;
+    s = STATUS_NO_MEMORY;
+    for (uint64_t n = 1; s != STATUS_OK; n++) {
+        arena_free(&w.arena);
+        begin(&w);
+        mem_fail_at(n);
+        s = decide_create_topics(&w.d, &in, &out);
+        mem_fail_at(0);
+        assert_true(s == STATUS_NO_MEMORY || (s == STATUS_OK && w.d.records.count == 102 && !out.topics[0].error_code));
+    }
+    arena_free(&kept);
+    arena_init(&kept, 0); /* a name stays bad when there is no room to say why */
+    assert_int_equal(topic_name_check(STR_LIT(".."), &kept, &message), STATUS_INVALID_TOPIC_EXCEPTION);
+    assert_int_equal(topic_name_check(STR_LIT("a/b"), &kept, &message), STATUS_INVALID_TOPIC_EXCEPTION);
+    image_free(&empty);
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_create),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_each_allocation),
         cmocka_unit_test(test_manual_assignments),
         cmocka_unit_test(test_create_with_configs),
         cmocka_unit_test(test_request_of_many),

@@ -176,6 +176,14 @@ static struct bytes_view batch_of(struct world *w, int32_t number)
 
 /* --- the script: true when the step is done --- */
 
+/* What is refused is refused for the time being; a coordinator that had to begin anew may have lost its members. */
+static bool good(const struct world *w, int16_t code)
+{
+    if (code && !status_retriable((enum status)code) && code != STATUS_UNKNOWN_MEMBER_ID && code != STATUS_ILLEGAL_GENERATION && code != STATUS_REBALANCE_IN_PROGRESS)
+        fail_msg("n=%llu: refused for good: %s", (unsigned long long)w->n, status_name((enum status)code));
+    return !code;
+}
+
 static bool create(struct world *w)
 {
     struct create_topics_request_config configs[2];
@@ -202,7 +210,7 @@ static bool create(struct world *w)
     if (!ask(w, API_CREATE_TOPICS, 7, &in, &out))
         return false;
     for (int32_t i = 0; i < out.topics_count; i++)
-        if (out.topics[i].error_code && out.topics[i].error_code != STATUS_TOPIC_ALREADY_EXISTS)
+        if (out.topics[i].error_code != STATUS_TOPIC_ALREADY_EXISTS && !good(w, out.topics[i].error_code))
             return false;
     return true;
 }
@@ -215,7 +223,7 @@ static bool identify(struct world *w)
     init_producer_id_request_init(&in);
     in.transactional_id = STR_NULL;
     in.producer_id = in.producer_epoch = -1;
-    if (!ask(w, API_INIT_PRODUCER_ID, 4, &in, &out) || out.error_code)
+    if (!ask(w, API_INIT_PRODUCER_ID, 4, &in, &out) || !good(w, out.error_code))
         return false;
     w->producer = out.producer_id;
     w->producer_epoch = out.producer_epoch;
@@ -253,10 +261,8 @@ static bool produce(struct world *w)
             leave_node(w);
             return false;
         }
-        if (out.responses[0].partition_responses[0].error_code == 0 && i == w->batches)
+        if (i == w->batches && good(w, out.responses[0].partition_responses[0].error_code)) /* not as out of order, for one */
             w->batches++;
-        else if (i == w->batches && out.responses[0].partition_responses[0].error_code == STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER)
-            fail_msg("n=%llu: batch %d is the next one, and was refused as out of order", (unsigned long long)w->n, i);
     }
     return w->batches == BATCHES;
 }
@@ -283,7 +289,7 @@ static bool fetch_from(struct world *w, int16_t version, int64_t offset, struct 
     in.min_bytes = 1;
     in.replica_id = -1;
     in.session_epoch = version >= 7 ? 0 : -1; /* makes one */
-    return ask(w, API_FETCH, version, &in, out) && !out->error_code && !out->responses[0].partitions[0].error_code;
+    return ask(w, API_FETCH, version, &in, out) && good(w, out->error_code) && good(w, out->responses[0].partitions[0].error_code);
 }
 
 static bool fetch_at_end(struct world *w)
@@ -319,7 +325,7 @@ static bool list_offset(struct world *w, int64_t timestamp, int64_t *offset)
     in.replica_id = -1;
     in.topics = &topic;
     in.topics_count = 1;
-    if (!ask(w, API_LIST_OFFSETS, 5, &in, &out) || out.topics[0].partitions[0].error_code)
+    if (!ask(w, API_LIST_OFFSETS, 5, &in, &out) || !good(w, out.topics[0].partitions[0].error_code))
         return false;
     *offset = out.topics[0].partitions[0].offset;
     return true;
@@ -381,7 +387,7 @@ static bool find_coordinator(struct world *w)
 
     find_coordinator_request_init(&in);
     in.key = STR_LIT("g");
-    return ask(w, API_FIND_COORDINATOR, 3, &in, &out) && !out.error_code;
+    return ask(w, API_FIND_COORDINATOR, 3, &in, &out) && good(w, out.error_code);
 }
 
 static bool join(struct world *w)
@@ -405,7 +411,7 @@ static bool join(struct world *w)
         return false;
     if (out.error_code == STATUS_UNKNOWN_MEMBER_ID)
         w->member[0] = 0;
-    if (out.error_code && out.error_code != STATUS_MEMBER_ID_REQUIRED)
+    if (out.error_code != STATUS_MEMBER_ID_REQUIRED && !good(w, out.error_code))
         return false;
     snprintf(w->member, sizeof w->member, STR_FMT, STR_ARG(out.member_id));
     w->generation = out.generation_id;
@@ -428,7 +434,7 @@ static bool sync_member(struct world *w)
     in.protocol_name = STR_LIT("range");
     in.assignments = &assignment;
     in.assignments_count = 1;
-    return ask(w, API_SYNC_GROUP, 5, &in, &out) && !out.error_code;
+    return ask(w, API_SYNC_GROUP, 5, &in, &out) && good(w, out.error_code);
 }
 
 static bool beat(struct world *w)
@@ -440,7 +446,7 @@ static bool beat(struct world *w)
     in.group_id = STR_LIT("g");
     in.member_id = str_from(w->member);
     in.generation_id = w->generation;
-    return ask(w, API_HEARTBEAT, 4, &in, &out) && !out.error_code;
+    return ask(w, API_HEARTBEAT, 4, &in, &out) && good(w, out.error_code);
 }
 
 static bool commit(struct world *w)
@@ -463,7 +469,7 @@ static bool commit(struct world *w)
     in.generation_id_or_member_epoch = w->generation;
     in.topics = &topic;
     in.topics_count = 1;
-    return ask(w, API_OFFSET_COMMIT, 8, &in, &out) && !out.topics[0].partitions[0].error_code;
+    return ask(w, API_OFFSET_COMMIT, 8, &in, &out) && good(w, out.topics[0].partitions[0].error_code);
 }
 
 /* A group that a failed append has cost its members is joined again. */
@@ -484,7 +490,8 @@ static bool leave_group(struct world *w)
     in.group_id = STR_LIT("g");
     in.members = &member;
     in.members_count = 1;
-    return ask(w, API_LEAVE_GROUP, 4, &in, &out) && !out.error_code && (!out.members[0].error_code || out.members[0].error_code == STATUS_UNKNOWN_MEMBER_ID);
+    return ask(w, API_LEAVE_GROUP, 4, &in, &out) && good(w, out.error_code) &&
+           (out.members[0].error_code == STATUS_UNKNOWN_MEMBER_ID || good(w, out.members[0].error_code));
 }
 
 static bool read_commit(struct world *w)
@@ -502,7 +509,7 @@ static bool read_commit(struct world *w)
     in.group_id = STR_LIT("g");
     in.topics = &topic;
     in.topics_count = 1;
-    if (!ask(w, API_OFFSET_FETCH, 7, &in, &out) || out.error_code || out.topics[0].partitions[0].error_code)
+    if (!ask(w, API_OFFSET_FETCH, 7, &in, &out) || !good(w, out.error_code) || !good(w, out.topics[0].partitions[0].error_code))
         return false;
     assert_int_equal(out.topics[0].partitions[0].committed_offset, COMMITTED);
     return true;
@@ -522,7 +529,7 @@ static bool describe_configs(struct world *w)
     in.resources = &resource;
     in.resources_count = 1;
     in.include_synonyms = true;
-    return ask(w, API_DESCRIBE_CONFIGS, 4, &in, &out) && !out.results[0].error_code;
+    return ask(w, API_DESCRIBE_CONFIGS, 4, &in, &out) && good(w, out.results[0].error_code);
 }
 
 static bool configure(struct world *w)
@@ -543,7 +550,7 @@ static bool configure(struct world *w)
     resource.configs_count = 1;
     in.resources = &resource;
     in.resources_count = 1;
-    return ask(w, API_INCREMENTAL_ALTER_CONFIGS, 1, &in, &out) && !out.responses[0].error_code;
+    return ask(w, API_INCREMENTAL_ALTER_CONFIGS, 1, &in, &out) && good(w, out.responses[0].error_code);
 }
 
 static bool grow(struct world *w)
@@ -559,7 +566,7 @@ static bool grow(struct world *w)
     topic.assignments_count = -1;
     in.topics = &topic;
     in.topics_count = 1;
-    return ask(w, API_CREATE_PARTITIONS, 3, &in, &out) && (!out.results[0].error_code || out.results[0].error_code == STATUS_INVALID_PARTITIONS); /* are there */
+    return ask(w, API_CREATE_PARTITIONS, 3, &in, &out) && (out.results[0].error_code == STATUS_INVALID_PARTITIONS || good(w, out.results[0].error_code)); /* are there */
 }
 
 static bool trim(struct world *w)
@@ -578,7 +585,7 @@ static bool trim(struct world *w)
     topic.partitions_count = 1;
     in.topics = &topic;
     in.topics_count = 1;
-    return ask(w, API_DELETE_RECORDS, 2, &in, &out) && !out.topics[0].partitions[0].error_code;
+    return ask(w, API_DELETE_RECORDS, 2, &in, &out) && good(w, out.topics[0].partitions[0].error_code);
 }
 
 static bool describe(struct world *w)
@@ -608,9 +615,9 @@ static bool describe(struct world *w)
     topic.partition_indexes_count = 1;
     producers.topics = &topic;
     producers.topics_count = 1;
-    return ask(w, API_DESCRIBE_GROUPS, 5, &groups, &groups_out) && !groups_out.groups[0].error_code && ask(w, API_LIST_GROUPS, 4, &list, &list_out) &&
-           !list_out.error_code && ask(w, API_DESCRIBE_LOG_DIRS, 4, &dirs, &dirs_out) && ask(w, API_DESCRIBE_PRODUCERS, 0, &producers, &producers_out) &&
-           !producers_out.topics[0].partitions[0].error_code;
+    return ask(w, API_DESCRIBE_GROUPS, 5, &groups, &groups_out) && good(w, groups_out.groups[0].error_code) && ask(w, API_LIST_GROUPS, 4, &list, &list_out) &&
+           good(w, list_out.error_code) && ask(w, API_DESCRIBE_LOG_DIRS, 4, &dirs, &dirs_out) && ask(w, API_DESCRIBE_PRODUCERS, 0, &producers, &producers_out) &&
+           good(w, producers_out.topics[0].partitions[0].error_code);
 }
 
 static bool delete_topic(struct world *w)
@@ -622,7 +629,7 @@ static bool delete_topic(struct world *w)
     delete_topics_request_init(&in);
     in.topic_names = &name;
     in.topic_names_count = 1;
-    return ask(w, API_DELETE_TOPICS, 5, &in, &out) && (!out.responses[0].error_code || out.responses[0].error_code == STATUS_UNKNOWN_TOPIC_OR_PARTITION);
+    return ask(w, API_DELETE_TOPICS, 5, &in, &out) && (out.responses[0].error_code == STATUS_UNKNOWN_TOPIC_OR_PARTITION || good(w, out.responses[0].error_code));
 }
 
 static bool look(struct world *w)
