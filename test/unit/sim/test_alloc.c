@@ -18,12 +18,15 @@
 #include "sim/sim_node.h"
 #include "wire/api/create_partitions.h"
 #include "wire/api/create_topics.h"
+#include "wire/api/delete_groups.h"
 #include "wire/api/delete_records.h"
 #include "wire/api/delete_topics.h"
+#include "wire/api/describe_cluster.h"
 #include "wire/api/describe_configs.h"
 #include "wire/api/describe_groups.h"
 #include "wire/api/describe_log_dirs.h"
 #include "wire/api/describe_producers.h"
+#include "wire/api/describe_topic_partitions.h"
 #include "wire/api/fetch.h"
 #include "wire/api/find_coordinator.h"
 #include "wire/api/heartbeat.h"
@@ -31,14 +34,18 @@
 #include "wire/api/init_producer_id.h"
 #include "wire/api/join_group.h"
 #include "wire/api/leave_group.h"
+#include "wire/api/list_config_resources.h"
 #include "wire/api/list_groups.h"
 #include "wire/api/list_offsets.h"
 #include "wire/api/metadata.h"
 #include "wire/api/offset_commit.h"
+#include "wire/api/offset_delete.h"
 #include "wire/api/offset_fetch.h"
+#include "wire/api/offset_for_leader_epoch.h"
 #include "wire/api/produce.h"
 #include "wire/api/sync_group.h"
 #include "wire/apis.h"
+#include "wire/legacy.h"
 #include "wire/records.h"
 
 enum {
@@ -267,6 +274,30 @@ static bool produce(struct world *w)
     return w->batches == BATCHES;
 }
 
+/* In an old format; a record may be there twice. */
+static bool produce_old(struct world *w)
+{
+    struct produce_request_partition_data data;
+    struct produce_request_topic_data to;
+    struct produce_request in;
+    struct produce_response out;
+    struct bytes_view set;
+
+    produce_request_init(&in);
+    produce_request_topic_data_init(&to);
+    produce_request_partition_data_init(&data);
+    assert_int_equal(legacy_from_batches(batch_of(w, 0), 1, 0, 1 << 20, 1 << 20, &w->arena, &set), STATUS_OK);
+    data.index = 1;
+    data.records = (struct wire_records){.data = set.data, .size = set.size};
+    to.name = STR_LIT("t");
+    to.partition_data = &data;
+    to.partition_data_count = 1;
+    in.acks = 1;
+    in.topic_data = &to;
+    in.topic_data_count = 1;
+    return ask(w, API_PRODUCE, 2, &in, &out) && good(w, out.responses[0].partition_responses[0].error_code);
+}
+
 static bool fetch_from(struct world *w, int16_t version, int64_t offset, struct fetch_response *out)
 {
     struct fetch_request_partition partition;
@@ -449,7 +480,7 @@ static bool beat(struct world *w)
     return ask(w, API_HEARTBEAT, 4, &in, &out) && good(w, out.error_code);
 }
 
-static bool commit(struct world *w)
+static bool commit_for(struct world *w, struct str_view group, const char *member, int32_t generation)
 {
     struct offset_commit_request_partition partition;
     struct offset_commit_request_topic topic;
@@ -464,9 +495,9 @@ static bool commit(struct world *w)
     topic.name = STR_LIT("t");
     topic.partitions = &partition;
     topic.partitions_count = 1;
-    in.group_id = STR_LIT("g");
-    in.member_id = str_from(w->member);
-    in.generation_id_or_member_epoch = w->generation;
+    in.group_id = group;
+    in.member_id = str_from(member);
+    in.generation_id_or_member_epoch = generation;
     in.topics = &topic;
     in.topics_count = 1;
     return ask(w, API_OFFSET_COMMIT, 8, &in, &out) && good(w, out.topics[0].partitions[0].error_code);
@@ -475,7 +506,34 @@ static bool commit(struct world *w)
 /* A group that a failed append has cost its members is joined again. */
 static bool group_commits(struct world *w)
 {
-    return join(w) && sync_member(w) && beat(w) && commit(w);
+    return join(w) && sync_member(w) && beat(w) && commit_for(w, STR_LIT("g"), w->member, w->generation);
+}
+
+/* A group of offsets alone, which then goes: also when an earlier try has done it. */
+static bool group_goes(struct world *w)
+{
+    struct str_view group = STR_LIT("h");
+    struct offset_delete_request_partition partition = {0};
+    struct offset_delete_request_topic topic;
+    struct offset_delete_request in;
+    struct offset_delete_response out;
+    struct delete_groups_request delete;
+    struct delete_groups_response deleted;
+
+    offset_delete_request_init(&in);
+    offset_delete_request_topic_init(&topic);
+    delete_groups_request_init(&delete);
+    topic.name = STR_LIT("t");
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    in.group_id = group;
+    in.topics = &topic;
+    in.topics_count = 1;
+    delete.groups_names = &group;
+    delete.groups_names_count = 1;
+    return commit_for(w, group, "", -1) && ask(w, API_OFFSET_DELETE, 0, &in, &out) &&
+           (out.error_code == STATUS_GROUP_ID_NOT_FOUND || good(w, out.error_code)) && ask(w, API_DELETE_GROUPS, 2, &delete, &deleted) &&
+           (deleted.results[0].error_code == STATUS_GROUP_ID_NOT_FOUND || good(w, deleted.results[0].error_code));
 }
 
 static bool leave_group(struct world *w)
@@ -620,6 +678,41 @@ static bool describe(struct world *w)
            good(w, producers_out.topics[0].partitions[0].error_code);
 }
 
+static bool describe_more(struct world *w)
+{
+    struct offset_for_leader_epoch_request_partition partition;
+    struct offset_for_leader_epoch_request_topic topic;
+    struct offset_for_leader_epoch_request epochs;
+    struct offset_for_leader_epoch_response epochs_out;
+    struct describe_topic_partitions_request partitions;
+    struct describe_topic_partitions_response partitions_out;
+    struct list_config_resources_request resources;
+    struct list_config_resources_response resources_out;
+    struct describe_cluster_request cluster;
+    struct describe_cluster_response cluster_out;
+
+    offset_for_leader_epoch_request_partition_init(&partition);
+    offset_for_leader_epoch_request_topic_init(&topic);
+    offset_for_leader_epoch_request_init(&epochs);
+    describe_topic_partitions_request_init(&partitions);
+    list_config_resources_request_init(&resources);
+    describe_cluster_request_init(&cluster);
+    topic.topic = STR_LIT("t");
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    epochs.topics = &topic;
+    epochs.topics_count = 1;
+    epochs.replica_id = -1;
+    partitions.response_partition_limit = 2;
+    if (!ask(w, API_OFFSET_FOR_LEADER_EPOCH, 4, &epochs, &epochs_out) || !good(w, epochs_out.topics[0].partitions[0].error_code) ||
+        !ask(w, API_DESCRIBE_TOPIC_PARTITIONS, 0, &partitions, &partitions_out) || !ask(w, API_LIST_CONFIG_RESOURCES, 1, &resources, &resources_out) ||
+        !good(w, resources_out.error_code) || !ask(w, API_DESCRIBE_CLUSTER, 1, &cluster, &cluster_out) || !good(w, cluster_out.error_code))
+        return false;
+    assert_int_equal(epochs_out.topics[0].partitions[0].end_offset >= 0, epochs_out.topics[0].partitions[0].leader_epoch >= 0);
+    assert_non_null(partitions_out.next_cursor);
+    return true;
+}
+
 static bool delete_topic(struct world *w)
 {
     struct str_view name = STR_LIT("gone");
@@ -655,9 +748,11 @@ struct step {
 
 static const struct step script[] = {
     {"create topics", create},           {"a producer id", identify},          {"produce", produce},
-    {"fetch", fetch},                    {"fetch at the end", fetch_at_end},   {"fetch for an old client", fetch_old},
+    {"produce for an old client", produce_old},                                {"fetch", fetch},
+    {"fetch at the end", fetch_at_end},  {"fetch for an old client", fetch_old},
     {"find times", find_times},          {"find the coordinator", find_coordinator},
-    {"a group commits", group_commits},  {"describe", describe},               {"leave", leave_group},
+    {"a group commits", group_commits},  {"describe", describe},               {"describe more", describe_more},
+    {"leave", leave_group},              {"a group goes", group_goes},
     {"describe configurations", describe_configs},                             {"configure", configure},
     {"grow", grow},                      {"delete records", trim},             {"delete a topic", delete_topic},
     {"look", look},                      {NULL, NULL},
