@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See arena.h. A chain of blocks, each at least ARENA_BLOCK bytes; a large object gets a block of its own.
+ * See arena.h. A chain of blocks of block_bytes at least; a large object gets a block of its own.
  */
 #include "base/arena.h"
 
@@ -7,13 +7,18 @@
 
 #include "base/mem.h"
 
-enum { ARENA_BLOCK = 4096 };
+static size_t block_bytes = 4096;
 
 struct arena_block {
     struct arena_block *next;
     size_t used, size; /* of bytes[] */
     alignas(16) uint8_t bytes[];
 };
+
+void arena_set_block(size_t bytes)
+{
+    block_bytes = bytes;
+}
 
 void arena_init(struct arena *arena, size_t limit)
 {
@@ -32,7 +37,7 @@ void arena_free(struct arena *arena)
 
 static struct arena_block *arena_grow(struct arena *arena, size_t need)
 {
-    size_t room = ARENA_BLOCK - sizeof(struct arena_block);
+    size_t room = block_bytes > sizeof(struct arena_block) ? block_bytes - sizeof(struct arena_block) : 0;
     size_t size = need > room ? need : room;
     struct arena_block *block = mem_alloc(1, sizeof *block + size);
 

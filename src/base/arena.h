@@ -18,6 +18,9 @@ struct arena {
     size_t used, limit;         /* bytes handed out and the most that may be */
 };
 
+/* Of all arenas, before any is used. For the simulator: with blocks of 0 bytes each object is an allocation, and so may be the one that fails. */
+void arena_set_block(size_t bytes);
+
 void arena_init(struct arena *arena, size_t limit);
 void arena_free(struct arena *arena); /* leaves it empty and usable again */
 

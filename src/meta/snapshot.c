@@ -461,7 +461,9 @@ static enum status keep_records(void *context, struct bytes_view batch, bool con
     }
     if (cursor)
         record_cursor_free(cursor);
-    return status == STATUS_OK ? status : err_set(err, status, "a batch does not decode");
+    if (status == STATUS_OK)
+        return status;
+    return err_set(err, status, status == STATUS_NO_MEMORY ? "no memory for a batch" : "a batch does not decode");
 }
 
 enum status bootstrap_decode(struct bytes_view bytes, struct meta_records *records, struct err *err)

@@ -823,6 +823,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_fails), cmocka_unit_test(test_some_fail)};
 
     memory_install();
+    arena_set_block(0);
     log_set_level(LOG_FATAL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
