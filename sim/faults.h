@@ -15,6 +15,7 @@ struct profile {
     unsigned shards;
     bool near_wrap;
     int32_t fetch_bytes;
+    size_t arena_block;
     const char *settings[24]; /* key=value, up to a NULL */
     char text[24][80];
 };

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
+#include "base/arena.h"
 #include "base/assert.h"
 #include "base/mem.h"
 #include "sim/disk.h"
@@ -314,6 +315,7 @@ struct run_result run_seed(const struct run_options *options)
     r.sim = sim = sim_new(options->seed, &(struct sim_options){.fs = r.disk, .shards = 1 + (unsigned)(options->seed % 3)});
     sim_kill(sim);
     profile_choose(&r.profile, sim);
+    arena_set_block(r.profile.arena_block);
     r.profile.shards = 1 + (unsigned)(options->seed % 3);
     load.sim = sim;
     load.near_wrap = r.profile.near_wrap;

@@ -53,7 +53,7 @@ enum {
     SETTLE_US_MAX = 60000000,
     PAUSE_US = 300000,
     TRIES_MAX = 40,
-    BATCHES = 20, /* a few segments */
+    BATCHES = 12, /* two segments */
     IN_FLIGHT = 5,
     RECORDS = 3,
     TRIMMED = 2,
@@ -813,9 +813,9 @@ static void test_one_fails(void **state)
 
 static void test_some_fail(void **state)
 {
-    run_all(&(struct shortage){.seed = 2, .shards = 1, .count = 2, .stride = 2});
-    run_all(&(struct shortage){.seed = 3, .shards = 3, .count = 12, .stride = 3});
-    run_all(&(struct shortage){.seed = 5, .shards = 2, .count = 100, .stride = 5});
+    run_all(&(struct shortage){.seed = 2, .shards = 1, .count = 2, .stride = 3});
+    run_all(&(struct shortage){.seed = 3, .shards = 3, .count = 12, .stride = 5});
+    run_all(&(struct shortage){.seed = 5, .shards = 2, .count = 100, .stride = 7});
 }
 
 int main(void)
