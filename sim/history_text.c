@@ -8,7 +8,7 @@
 enum { WORD_MAX = 80 };
 
 /* What a line has said. */
-enum said { BEGUN = 1, ENDED = 2, PROCESS = 4, PARTITION = 8, VALUE = 16, COUNT = 32, OFFSET = 64, HIGH = 128, START = 256, GROUP = 512, GENERATION = 1024, OUTCOME = 2048 };
+enum said { BEGUN = 1, ENDED = 2, PROCESS = 4, PARTITION = 8, VALUE = 16, COUNT = 32, OFFSET = 64, HIGH = 128, START = 256, GROUP = 512, GENERATION = 1024, OUTCOME = 2048, TIMESTAMP = 4096, FOUND = 8192 };
 
 static const struct {
     const char *name;
@@ -21,6 +21,7 @@ static const struct {
     [OP_OWN] = {"own", GROUP | GENERATION, 0},
     [OP_DELETE] = {"delete", OFFSET, 0},
     [OP_FORGET] = {"forget", GROUP, 0},
+    [OP_FIND] = {"find", TIMESTAMP, OFFSET | FOUND},
 };
 
 static const struct {
@@ -33,7 +34,8 @@ static const struct {
     {"value", VALUE, 0, INT64_MAX >> 1},     {"count", COUNT, 1, UINT32_MAX},
     {"offset", OFFSET, -1, INT64_MAX >> 1},  {"high", HIGH, -1, INT64_MAX >> 1},
     {"start", START, -1, INT64_MAX >> 1},    {"group", GROUP, 0, UINT32_MAX},
-    {"generation", GENERATION, -1, INT32_MAX},
+    {"generation", GENERATION, -1, INT32_MAX}, {"timestamp", TIMESTAMP, -3, INT64_MAX},
+    {"found", FOUND, -1, INT64_MAX},
 };
 enum { NUMBERS = sizeof numbers / sizeof *numbers };
 
@@ -66,6 +68,8 @@ static void set_number(struct op *op, enum said said, int64_t number)
     case START: op->start_offset = number; break;
     case GROUP: op->group = (uint32_t)number; break;
     case GENERATION: op->generation = (int32_t)number; break;
+    case TIMESTAMP: op->timestamp = number; break;
+    case FOUND: op->found = number; break;
     case OUTCOME: break;
     }
 }

@@ -5,7 +5,7 @@
  *     send process=1 partition=0 begun=2011 open value=20 count=5
  *     poll process=2 partition=0 begun=3000 ended=3400 ok offset=0 high=20 start=0 last 0+20:0
  *
- * The first word is the kind: send, poll, commit, committed, own, delete, forget (enum op_kind). Then, in any order:
+ * The first word is the kind: send, poll, commit, committed, own, delete, forget, find (enum op_kind). Then, in any order:
  *
  *     ok, refused, open           the outcome; open: nobody knows, and there is no `ended`
  *     process= partition= begun=  always; a process does one thing at a time, but for sends
@@ -14,6 +14,8 @@
  *     offset= high= start=        poll: what was asked; high watermark and start of the log, as told
  *     group= generation= offset=  commit, committed (offset=-1: none is told), own; forget: group
  *     offset=                     delete: records below it are to go
+ *     timestamp= offset= found=   find: asked (-3: the greatest), told, and that one's timestamp
+ *     timestamp=                  send: of the first record, where finds are to be judged (op_timestamp)
  *     once                        send: of an idempotent producer
  *     follows, last               poll: it goes on where the process's poll before it ended; it is a part of the read of everything, at the end
  *     whole                       forget: the group was deleted

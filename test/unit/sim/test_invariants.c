@@ -97,14 +97,23 @@ static struct metadata *metadata(struct world *w)
     return broker(w)->by_shard[0]->metadata;
 }
 
-/* The partition with the most segments, or the one of groups. */
+/* A partition of a topic that has all that there is to break, or the one of groups. */
+static bool serves(const struct broker_partition *bp, bool groups)
+{
+    const struct partition *p = bp->partition;
+
+    if (groups || str_is(bp->topic, "__consumer_offsets"))
+        return groups && str_is(bp->topic, "__consumer_offsets");
+    return p->producers.map.count && p->log->last->offsets.count && p->log->last->times.count;
+}
+
 static struct broker_partition *partition_of(struct world *w, bool groups)
 {
     struct broker_partition *most = NULL;
 
     for (unsigned i = 0; i < SHARDS; i++)
         for (struct broker_partition *bp = broker_partition_next(broker(w)->by_shard[i], NULL); bp; bp = broker_partition_next(broker(w)->by_shard[i], bp))
-            if (groups == str_is(bp->topic, "__consumer_offsets") && (groups || bp->partition->producers.map.count) && (!most || bp->partition->log->count > most->partition->log->count))
+            if (serves(bp, groups) && (!most || bp->partition->log->count > most->partition->log->count))
                 most = bp;
     assert_non_null(most);
     return most;

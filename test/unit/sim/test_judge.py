@@ -40,6 +40,8 @@ CASES = [
     ("int-nonmonotonic-poll", SEND + "poll process=8 partition=0 begun=30 ended=40 ok offset=0 high=3 start=0 0+2:0 0+3:0\n" + READ),
     ("beyond-high-watermark", SEND.replace("ended=20 ok", "open").replace(" offset=0", "") + "poll process=8 partition=0 begun=30 ended=40 ok offset=0 high=2 start=0 0+3:0\n" + READ),
     ("high-watermark", SEND + "poll process=8 partition=0 begun=30 ended=40 ok offset=0 high=2 start=0\n" + READ),
+    ("", SEND.replace("once", "timestamp=100") + "find process=8 partition=0 begun=30 ended=40 ok timestamp=102 offset=2 found=102\n" + READ),
+    ("time-lookup", SEND.replace("once", "timestamp=100") + "find process=8 partition=0 begun=30 ended=40 ok timestamp=101 offset=2 found=102\n" + READ),
     ("start-offset", SEND + "poll process=8 partition=0 begun=30 ended=40 ok offset=2 high=3 start=2 2:2\n" + READ),
     ("", SEND + "delete process=7 partition=0 begun=25 open offset=2\npoll process=8 partition=0 begun=30 ended=40 ok offset=2 high=3 start=2 2:2\n" + READ),
     ("commit-lost", group("commit", 10, "generation=1 offset=5") + group("commit", 20, "generation=1 offset=6") + group("committed", 30, "offset=5") + AT_END),
