@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Members of classic groups. They read the lasting topics; an assignment is a list of partition numbers, one byte each, that the leader
- * deals out. A member that was told that its time is over begins anew, as clients do.
+ * deals out. A member that was told that its time is over begins anew, as clients do. Every second one is static (KIP-345): now and then it
+ * comes back as after a restart, without its id.
  *
  *   OUT ─ JoinGroup ─→ JOINED ─ SyncGroup ─→ OWNING ─ OffsetFetch ─→ READING: fetch, commit, heartbeat
  */
@@ -14,6 +15,7 @@
 #include "wire/api/offset_fetch.h"
 #include "wire/api/sync_group.h"
 
+enum { LOST_US = 60000000 }; /* so long a request may still be on its way */
 enum { ID_SIZE = 128, MEMBERS_MAX = 32, OWNED_MAX = LASTING_TOPICS * TOPIC_PARTITIONS_MAX };
 
 enum member_state { MEMBER_OUT, MEMBER_JOINED, MEMBER_OWNING, MEMBER_READING };
@@ -22,7 +24,8 @@ struct member {
     struct client c;
     enum member_state state;
     uint32_t group;
-    char group_id[16], id[ID_SIZE];
+    char group_id[16], id[ID_SIZE], instance[16]; /* instance: "" of a dynamic one */
+    uint64_t lost_us; /* when it did not hear what became of a JoinGroup */
     int32_t generation;
     char others[MEMBERS_MAX][ID_SIZE]; /* of a leader */
     size_t others_count;
@@ -43,6 +46,13 @@ static void member_init(struct client *c)
 
     m->group = (uint32_t)load_random(c->load, c->load->options.groups);
     snprintf(m->group_id, sizeof m->group_id, "g%u", m->group);
+    if (c->id % 2)
+        snprintf(m->instance, sizeof m->instance, "s%u", c->id);
+}
+
+static struct str_view instance_of(const struct member *m)
+{
+    return m->instance[0] ? str_from(m->instance) : STR_NULL;
 }
 
 static void keep_id(char to[ID_SIZE], struct str_view id)
@@ -56,7 +66,9 @@ static void keep_id(char to[ID_SIZE], struct str_view id)
 static void on_error(struct member *m, int16_t error)
 {
     load_tell(&m->c, "of %s, generation %d, hears status %d", m->group_id, m->generation, error);
-    if (error == STATUS_UNKNOWN_MEMBER_ID)
+    if (error == STATUS_FENCED_INSTANCE_ID && m->state >= MEMBER_OWNING && m->c.load->sim->now_us > m->lost_us + LOST_US)
+        load_broken(&m->c, "fenced", "%s of %s, generation %d, is the only one of its instance, and was told that another has come", m->id, m->group_id, m->generation);
+    if (error == STATUS_UNKNOWN_MEMBER_ID || error == STATUS_FENCED_INSTANCE_ID)
         m->id[0] = 0;
     if (error != STATUS_COORDINATOR_LOAD_IN_PROGRESS && error != STATUS_COORDINATOR_NOT_AVAILABLE && error != STATUS_NOT_COORDINATOR)
         m->state = MEMBER_OUT;
@@ -70,8 +82,10 @@ static void on_joined(struct client *c, const struct call *call, const void *res
     const struct join_group_response *out = response;
     struct member *m = member_of(c);
 
-    if (!out)
+    if (!out) {
+        m->lost_us = c->load->sim->now_us;
         return;
+    }
     if (out->error_code == STATUS_MEMBER_ID_REQUIRED)
         keep_id(m->id, out->member_id);
     if (out->error_code) {
@@ -105,7 +119,8 @@ static void join(struct member *m)
     in.protocol_type = STR_LIT("consumer");
     in.protocols = &protocol;
     in.protocols_count = 1;
-    client_call(&m->c, API_JOIN_GROUP, (int16_t)load_random(m->c.load, 10), &in, on_joined);
+    in.group_instance_id = instance_of(m);
+    client_call(&m->c, API_JOIN_GROUP, (int16_t)(m->instance[0] ? 5 + load_random(m->c.load, 5) : load_random(m->c.load, 10)), &in, on_joined);
 }
 
 static void on_synced(struct client *c, const struct call *call, const void *response)
@@ -120,6 +135,8 @@ static void on_synced(struct client *c, const struct call *call, const void *res
         on_error(m, out->error_code);
         return;
     }
+    if (!out->assignment.size)
+        load_broken(c, "unassigned", "%s of %s, generation %d, was dealt nothing, though there is more than enough for all", m->id, m->group_id, m->generation);
     m->owned_count = 0;
     for (size_t i = 0; i < out->assignment.size && i < OWNED_MAX; i++) {
         uint32_t partition = out->assignment.data[i];
@@ -144,6 +161,7 @@ static void sync_group(struct member *m)
     in.group_id = str_from(m->group_id);
     in.member_id = str_from(m->id);
     in.generation_id = m->generation;
+    in.group_instance_id = instance_of(m);
     in.protocol_type = STR_LIT("consumer");
     in.protocol_name = STR_LIT("range");
     in.assignments = assignments;
@@ -263,6 +281,7 @@ static void commit(struct member *m)
     in.group_id = str_from(m->group_id);
     in.member_id = str_from(m->id);
     in.generation_id_or_member_epoch = generation;
+    in.group_instance_id = instance_of(m);
     in.topics = &topic;
     in.topics_count = 1;
     load_tell(&m->c, "commits %lld of %s-%d for %s, generation %d", (long long)want->offset, topic_of(load, want->partition)->name, partition.partition_index, m->group_id,
@@ -311,6 +330,7 @@ static void beat(struct member *m)
     in.group_id = str_from(m->group_id);
     in.member_id = str_from(m->id);
     in.generation_id = m->generation;
+    in.group_instance_id = instance_of(m);
     m->beat_us = m->c.load->sim->now_us;
     client_call(&m->c, API_HEARTBEAT, (int16_t)load_random(m->c.load, 5), &in, on_beat);
 }
@@ -365,8 +385,13 @@ static void read_on(struct member *m)
         beat(m);
     } else if (load_chance(load, 40)) {
         commit(m);
-    } else if (load_chance(load, 1)) {
+    } else if (load_chance(load, 1) && !m->instance[0]) {
         leave(m);
+    } else if (load_chance(load, 2) && m->instance[0]) {
+        load_tell(&m->c, "of %s comes back as after a restart", m->group_id);
+        m->id[0] = 0;
+        m->state = MEMBER_OUT;
+        client_sleep(&m->c, 2000000);
     } else if (load_chance(load, 10)) {
         ask_committed(m);
     } else {

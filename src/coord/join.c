@@ -6,6 +6,7 @@
  * rebalance timeout of its members. Otherwise the phase lasts at most that timeout; dynamic members who did not come
  * back in it are removed, static ones stay.
  */
+#include "base/bug.h"
 #include "coord/coord_int.h"
 #include "wire/api/join_group.h"
 
@@ -444,7 +445,7 @@ static void replace_in_stable(struct joining *j, struct member *m, struct str_vi
         coord__rebalance(g, j->step);
         return;
     }
-    if (!coord__record_group(j->step, g)) {
+    if (!BUG(KAFKA_10284) && !coord__record_group(j->step, g)) {
         refuse(j, STATUS_COORDINATOR_NOT_AVAILABLE, STR_LIT(""));
         return;
     }
@@ -471,6 +472,10 @@ static void replace_static(struct joining *j, struct member *m, struct str_view 
         replace_in_stable(j, m, old_leader);
         return;
     case GROUP_COMPLETING: /* the leader may be assigning to the old id at this moment */
+        if (BUG(KAFKA_9801)) {
+            replace_in_stable(j, m, old_leader);
+            return;
+        }
         park(m, j->call, j->step);
         coord__rebalance_start(g, j->step);
         return;

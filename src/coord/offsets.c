@@ -4,6 +4,7 @@
  * A commit is made in two phases: whatever needs memory is staged in the offsets (and the records are written), then
  * all of them take their new value, which cannot fail. So a request is committed as a whole or not at all.
  */
+#include "base/bug.h"
 #include "coord/coord_int.h"
 #include "wire/api/offset_commit.h"
 #include "wire/api/offset_delete.h"
@@ -155,7 +156,7 @@ static enum status check_commit(const struct group *g, const struct offset_commi
     status = coord__member_check(g, in->member_id, in->group_instance_id);
     if (status)
         return status;
-    return generation != g->generation ? STATUS_ILLEGAL_GENERATION : coord__rules[g->state].commit;
+    return generation != g->generation && !BUG(KAFKA_9365) ? STATUS_ILLEGAL_GENERATION : coord__rules[g->state].commit;
 }
 
 /* The answer has an element for each of the request's; each is 0 when the partition exists. */

@@ -135,7 +135,8 @@ void partition_configure(struct partition *p, const struct partition_config *con
 void partition_set_leader_epoch(struct partition *p, int32_t leader_epoch)
 {
     p->leader_epoch = leader_epoch;
-    log_assign_epoch(p->log, leader_epoch);
+    if (!BUG(KAFKA_7415))
+        log_assign_epoch(p->log, leader_epoch);
 }
 
 /* --- closing --------------------------------------------------------------------------------------------------------------- */
@@ -251,6 +252,8 @@ enum status partition_delete_records(struct partition *p, int64_t offset, int64_
         return STATUS_OFFSET_OUT_OF_RANGE;
     if (offset > log_start_offset(p->log)) {
         log_set_start(p->log, offset);
+        if (BUG(KAFKA_7190))
+            producers_expire(&p->producers, INT64_MAX, 0);
         partition__wake(p);
     }
     *low_watermark = log_start_offset(p->log);

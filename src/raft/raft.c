@@ -4,6 +4,7 @@
 #include "raft/raft.h"
 
 #include "base/assert.h"
+#include "base/bug.h"
 #include "base/writer.h"
 
 enum { CONTROL_LEADER_CHANGE = 2 };
@@ -16,7 +17,7 @@ void raft_start(struct raft *raft, int32_t node_id, int16_t kraft_version, const
     ASSERT(before < INT32_MAX);
     *raft = (struct raft){.node_id = node_id,
                           .kraft_version = kraft_version,
-                          .epoch = before + 1,
+                          .epoch = before + !BUG(KAFKA_10527),
                           .epoch_start = log_end,
                           .end = log_end,
                           .high_watermark = 0};

@@ -374,7 +374,7 @@ void log__commit_done(struct shard *here, struct commit *c)
     log->commits--;
     if (log->direct == c)
         log->direct = NULL;
-    if (c->status)
+    if (c->status && !BUG(KAFKA_10778))
         store__failed(log, &log->err);
     else if (!store__offline(log->home))
         commit_succeeded(log, c);

@@ -216,9 +216,9 @@ static enum status dir_take_marker(struct log_dir *dir, struct err *err)
     if (!status)
         status = fs_remove(dir->fs, path, err);
     dir->clean = status == STATUS_OK;
-    if (status && status != STATUS_NOT_FOUND)
-        return status;
-    return BUG(KAFKA_10471) ? STATUS_OK : fs_sync_dir(dir->fs, dir->path, err); /* also of what a killed process had not come to sync */
+    if (status)
+        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    return BUG(KAFKA_10471) ? STATUS_OK : fs_sync_dir(dir->fs, dir->path, err);
 }
 
 /* A directory that is not yet formatted may be new, with its parents: they become durable before anything is put into it. */
