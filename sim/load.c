@@ -425,8 +425,7 @@ int64_t fetch_learn(struct client *c, size_t op, const struct fetch_response_par
 
 enum { LATE_US = 5000000 }; /* more than any disk or network here needs */
 
-/* What had been acknowledged that long ago. */
-static int64_t acked_long_ago(struct load *load, uint32_t partition)
+int64_t load_acked_long_ago(struct load *load, uint32_t partition)
 {
     struct acked *a = &load->acked[partition];
 
@@ -442,7 +441,7 @@ void load_acked(struct load *load, uint32_t partition, int64_t end)
 {
     struct acked *a = &load->acked[partition];
 
-    (void)acked_long_ago(load, partition);
+    (void)load_acked_long_ago(load, partition);
     if (end > a->end)
         a->end = end;
 }
@@ -463,9 +462,9 @@ void fetch_judge(struct client *c, const struct call *call, const struct fetch_r
             continue;
         if (op->high_watermark > op->offset)
             ready = op;
-        if (op->high_watermark < acked_long_ago(c->load, op->partition))
+        if (op->high_watermark < load_acked_long_ago(c->load, op->partition))
             load_broken(c, "late", "%s-%d has its high watermark at %lld, and long ago %lld was acknowledged", topic_of(c->load, op->partition)->name,
-                        index_of(op->partition), (long long)op->high_watermark, (long long)acked_long_ago(c->load, op->partition));
+                        index_of(op->partition), (long long)op->high_watermark, (long long)load_acked_long_ago(c->load, op->partition));
     }
     for (int32_t i = 0; i < out->responses_count; i++)
         for (int32_t k = 0; k < out->responses[i].partitions_count; k++)

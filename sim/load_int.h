@@ -149,6 +149,7 @@ void fetch_judge(struct client *c, const struct call *call, const struct fetch_r
 /* The poll of a call that is about this partition. */
 size_t fetch_op(const struct load *load, const struct call *call, uint32_t partition);
 void load_acked(struct load *load, uint32_t partition, int64_t end);
+int64_t load_acked_long_ago(struct load *load, uint32_t partition); /* the end of what was acknowledged more than a few seconds ago */
 void ops_refused(struct load *load, const struct call *call); /* those that are open */
 
 #endif

@@ -377,6 +377,15 @@ static void find_coordinator(struct member *m)
     client_call(&m->c, API_FIND_COORDINATOR, (int16_t)load_random(m->c.load, 4), &in, on_coordinator);
 }
 
+/* A static member begins anew, as after a restart. */
+static void come_back(struct member *m, uint64_t us_max)
+{
+    load_tell(&m->c, "of %s comes back as after a restart", m->group_id);
+    m->id[0] = 0;
+    m->state = MEMBER_OUT;
+    client_sleep(&m->c, us_max);
+}
+
 static void read_on(struct member *m)
 {
     struct load *load = m->c.load;
@@ -388,10 +397,7 @@ static void read_on(struct member *m)
     } else if (load_chance(load, 1) && !m->instance[0]) {
         leave(m);
     } else if (load_chance(load, 2) && m->instance[0]) {
-        load_tell(&m->c, "of %s comes back as after a restart", m->group_id);
-        m->id[0] = 0;
-        m->state = MEMBER_OUT;
-        client_sleep(&m->c, 2000000);
+        come_back(m, 2000000);
     } else if (load_chance(load, 10)) {
         ask_committed(m);
     } else {
@@ -420,7 +426,10 @@ static void member_wake(struct client *c)
         join(m);
         break;
     case MEMBER_JOINED:
-        sync_group(m);
+        if (m->instance[0] && load_chance(c->load, 10))
+            come_back(m, 20000);
+        else
+            sync_group(m);
         break;
     case MEMBER_OWNING:
         ask_committed(m);

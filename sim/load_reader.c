@@ -4,6 +4,7 @@
 #include "sim/load_int.h"
 #include "wire/api/fetch.h"
 #include "wire/api/list_offsets.h"
+#include "wire/api/offset_for_leader_epoch.h"
 
 struct wanderer {
     struct client c;
@@ -108,6 +109,45 @@ static void ask_offsets(struct wanderer *r)
                                                   .partition = r->wants[i].partition, .timestamp = timestamps[what]});
 }
 
+/* --- where an epoch ends: the only one that there is, so at the log's end, which may be ahead of the high watermark --- */
+
+static void on_epochs(struct client *c, const struct call *call, const void *response)
+{
+    const struct offset_for_leader_epoch_response *out = response;
+    const struct wanderer *r = reader_of(c);
+
+    for (int32_t i = 0; out && out->topics_count == 1 && i < out->topics[0].partitions_count; i++) {
+        const struct offset_for_leader_epoch_response_partition *p = &out->topics[0].partitions[i];
+        int64_t least = load_acked_long_ago(c->load, partition_number(c->load, r->topic, p->partition));
+        if (!p->error_code && (p->end_offset < least || (call->version > 0 && p->leader_epoch)))
+            load_broken(c, "epoch-end", "%s-%d: the epoch %d is told to end at %lld, and the log went to %lld long ago", r->topic->name, p->partition, p->leader_epoch,
+                        (long long)p->end_offset, (long long)least);
+    }
+    if (out)
+        client_sleep(c, 200000);
+}
+
+static void ask_epochs(struct wanderer *r)
+{
+    struct load *load = r->c.load;
+    struct offset_for_leader_epoch_request_partition partitions[TOPIC_PARTITIONS_MAX];
+    struct offset_for_leader_epoch_request_topic topic;
+    struct offset_for_leader_epoch_request in;
+
+    offset_for_leader_epoch_request_init(&in);
+    offset_for_leader_epoch_request_topic_init(&topic);
+    in.topics = &topic;
+    in.topics_count = 1;
+    topic.topic = str_from(r->topic->name);
+    topic.partitions = partitions;
+    topic.partitions_count = (int32_t)r->count;
+    for (size_t i = 0; i < r->count; i++) {
+        offset_for_leader_epoch_request_partition_init(&partitions[i]);
+        partitions[i].partition = (int32_t)i;
+    }
+    client_call(&r->c, API_OFFSET_FOR_LEADER_EPOCH, (int16_t)load_random(load, 5), &in, on_epochs);
+}
+
 /* --- reading --- */
 
 static void learn_partition(struct wanderer *r, const struct call *call, const struct fetch_response_partition *p)
@@ -177,6 +217,10 @@ static void reader_wake(struct client *c)
     }
     if (!r->positioned) {
         ask_offsets(r);
+        return;
+    }
+    if (r->topic->lasting && load_chance(load, 3)) {
+        ask_epochs(r);
         return;
     }
     load_tell(c, "reads %s from %lld on", r->topic->name, (long long)r->wants[0].offset);

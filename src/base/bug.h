@@ -29,7 +29,7 @@ enum bug {
     BUG_KAFKA_16541,    /* rt/fs.c: as KAFKA_1539, for the leader epochs alone */
     BUG_KAFKA_10778,    /* store/commit.c: after a write that failed the log goes on */
     BUG_POSTGRES_FSYNC, /* rt/fs.c: a sync that failed is tried again, and the second answer believed ("PANIC on fsync() failure", 2018) */
-    BUG_KAFKA_10471,    /* store/dir.c: that the stop was clean is still said when the next life has ended in a crash */
+    BUG_KAFKA_15375,    /* broker/lifecycle.c: a stop that could not save everything is said to be clean */
     /* producers */
     BUG_KAFKA_5494,     /* partition/producers.c: only a producer's last batch is known as a duplicate, though five may be under way */
     BUG_REDPANDA_3039,  /* partition/producers.c: a batch that is sent again is refused as out of order */
@@ -53,14 +53,12 @@ enum bug {
     BUG_KAFKA_9065,     /* broker/groups.c: loading goes on for ever at the log's end */
     BUG_KAFKA_2017,     /* broker/groups.c: answers leave before what they tell is durable */
     BUG_KAFKA_9365,     /* coord/offsets.c: commits are not fenced by their generation */
-    BUG_KAFKA_17306,    /* coord/records.c: a tombstone of what is not there ends the loading */
     BUG_REDPANDA_4900,  /* coord/records.c: loading passes over tombstones: what was deleted comes back */
     BUG_KAFKA_10284,    /* coord/join.c: a static member's new id is not written down */
     BUG_KAFKA_9801,     /* coord/join.c: a static member that comes back while the others wait for their assignment gets an empty one */
     /* epochs and metadata */
     BUG_KAFKA_10527,    /* raft/raft.c: a leader that comes back leads in its old epoch */
     BUG_KAFKA_7415,     /* partition/partition.c: a new leader does not write down where its epoch begins */
-    BUG_KAFKA_10432,    /* store/segment.c: recovery does not see the epoch 0 */
     BUG_KAFKA_13357,    /* meta/snapshot.c: a snapshot has no producer ids */
     BUG_KAFKA_14618,    /* broker/metadata.c: a snapshot's name is one offset too low */
 };

@@ -237,8 +237,6 @@ static enum status replay_offset(struct replaying *r)
     if (status || r->value.data)
         return status ? status : replay_offset_value(r, &key);
     g = coord__group(r->coord, key.group);
-    if (BUG(KAFKA_17306) && !g)
-        return STATUS_CORRUPT;
     if (g && !BUG(REDPANDA_4900)) {
         coord__txn_offsets_remove(g, key.topic, key.partition);
         o = coord__offset(g, key.topic, key.partition);

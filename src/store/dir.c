@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#include "base/bug.h"
 #include "base/mem.h"
 #include "rt/log.h"
 #include "store/journal.h"
@@ -218,7 +217,7 @@ static enum status dir_take_marker(struct log_dir *dir, struct err *err)
     dir->clean = status == STATUS_OK;
     if (status)
         return status == STATUS_NOT_FOUND ? STATUS_OK : status;
-    return BUG(KAFKA_10471) ? STATUS_OK : fs_sync_dir(dir->fs, dir->path, err);
+    return fs_sync_dir(dir->fs, dir->path, err);
 }
 
 /* A directory that is not yet formatted may be new, with its parents: they become durable before anything is put into it. */

@@ -3,7 +3,6 @@
 #include "store/segment.h"
 
 #include "base/assert.h"
-#include "base/bug.h"
 #include "base/mem.h"
 #include "base/reader.h"
 #include "rt/log.h"
@@ -312,7 +311,7 @@ static enum status segment_walk(struct segment *seg, const struct segment_recove
         segment_note(seg, &head, how->index_interval);
         if (batch_last_offset(&head) < how->trusted)
             walk->trusted = seg->size;
-        if (head.leader_epoch > epochs_latest(how->epochs) && !(BUG(KAFKA_10432) && head.leader_epoch == 0))
+        if (head.leader_epoch > epochs_latest(how->epochs))
             epochs_assign(how->epochs, head.leader_epoch, head.base_offset);
         *end = batch_last_offset(&head) + 1;
     }
