@@ -64,6 +64,8 @@ struct history {
     uint64_t clock;      /* of history_begin and history_end */
     uint32_t partitions; /* op.partition is below it */
     const bool *dropped; /* by partition: somebody tried to delete its topic, so the last read may miss it */
+    const bool *reported; /* by partition: the broker said that records of it are broken or lost; only what nobody sent is still wrong. NULL: none */
+    bool groups_reported; /* the same for what groups committed */
 };
 
 /* The index of an operation that begins now. */

@@ -930,6 +930,7 @@ struct pick { /* of the files that fit each is equally likely */
     uint64_t fit;
     struct node *parent, *node;
     const char *name;
+    bool cached;
 };
 
 static bool name_ends(const char *name, const char *suffix)
@@ -966,6 +967,7 @@ static void pick_below(struct pick *pick, struct node *directory, const char *pa
                    draw(disk, ++pick->fit) == 0) {
             pick->parent = directory;
             pick->node = entry->node;
+            pick->cached = entry->node->opens && is_last_log(directory, entry->name);
             pick->name = entry->name;
             memcpy(disk->rotten, below, (size_t)n + 1);
         }
@@ -1023,7 +1025,8 @@ const char *disk_rot(struct fs *fs, enum disk_rot how, const char *suffix)
         mem_free(name);
     } else {
         content_rot(&pick.node->kept, how, at, flip);
-        content_rot(&pick.node->now, how, at, flip);
+        if (!pick.cached)
+            content_rot(&pick.node->now, how, at, flip);
     }
     return disk->rotten;
 }

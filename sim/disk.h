@@ -49,7 +49,8 @@ struct disk_faults {
 };
 void disk_set_faults(struct fs *fs, const struct disk_faults *faults);
 
-/* Breaks what is on the disk, durable or not, in a file with content whose name ends in `suffix`. Its path, until the next call; NULL: there is no such file. */
+/* Breaks what is on the disk, durable or not, in a file with content whose name ends in `suffix`. Its path, until the next call; NULL: there is no such file.
+ * The last .log of a directory, while it is open, is in memory: that is what processes see, until the power fails. */
 enum disk_rot {
     DISK_FLIP,  /* a bit */
     DISK_ZERO,  /* a sector becomes zeros */

@@ -13,6 +13,7 @@ struct strike {
     struct sim *sim;
     struct load *load;
     struct life *life;
+    struct fs *disk;
     struct fault fault;
 };
 
@@ -167,6 +168,25 @@ static void refuse_open(struct strike *s)
     s->fault.ill_us = 1 + below(s, 60000000);
 }
 
+/* --- beyond what is promised --- */
+
+/* What rots. Kafka's format for the start of a log has no checksum, and nothing else tells it: a digit that became another one is not to be
+ * found out. So that file is broken in any other way only. */
+static void rot(struct strike *s)
+{
+    static const char *const files[] = {".log",    ".log",     ".log",       ".index",  ".timeindex", ".snapshot", "recovery-point-offset-checkpoint",
+                                        "-epoch-checkpoint", ".checkpoint", "partition.metadata", "meta.properties", "quorum-state", "barnabas-journal.0",
+                                        "barnabas-journal.1", ".kafka_cleanshutdown", "log-start-offset-checkpoint"};
+    const size_t count = sizeof files / sizeof *files;
+    size_t file = (size_t)below(s, count);
+    enum disk_rot how = (enum disk_rot)below(s, DISK_LOSE + 1);
+
+    if (file == count - 1 && how == DISK_FLIP)
+        how = DISK_LOSE;
+    s->fault.rotten = disk_rot(s->disk, how, files[file]);
+    s->fault.how = how;
+}
+
 static const struct {
     const char *name;
     unsigned weight;
@@ -194,21 +214,30 @@ static const struct {
     {"syncs fail now and then", 2, fail_syncs},
     {"the disk will be full", 1, fill_disk},
     {"a file will not open: too many are", 1, refuse_open},
+    {"the disk rots", 12, rot}, /* the last one: beyond what is promised */
 };
 
-struct fault fault_strike(struct sim *sim, struct load *load, struct life *life)
+struct fault fault_strike(struct sim *sim, struct load *load, struct life *life, struct fs *disk, bool beyond)
 {
-    struct strike s = {.sim = sim, .load = load, .life = life};
+    struct strike s = {.sim = sim, .load = load, .life = life, .disk = disk};
+    size_t count = sizeof faults / sizeof *faults - !beyond, i;
     unsigned all = 0, drawn;
-    size_t i;
 
-    for (i = 0; i < sizeof faults / sizeof *faults; i++)
+    for (i = 0; i < count; i++)
         all += faults[i].weight;
     drawn = (unsigned)below(&s, all);
     for (i = 0; drawn >= faults[i].weight; i++)
         drawn -= faults[i].weight;
     faults[i].strike(&s);
     s.fault.name = faults[i].name;
+    return s.fault;
+}
+
+struct fault fault_rot(struct sim *sim, struct fs *disk)
+{
+    struct strike s = {.sim = sim, .disk = disk};
+
+    rot(&s);
     return s.fault;
 }
 

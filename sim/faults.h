@@ -29,10 +29,15 @@ struct fault {
     uint64_t down_us;          /* how long the node is to be gone when it is at an end */
     struct disk_faults disk;   /* of the disk from now on */
     uint64_t ill_us;           /* for so long; 0: the disk stays as it is */
+    enum disk_rot how;
+    const char *rotten;        /* the file that is not what was written any more, until the disk's next call; NULL: none */
 };
 
-/* One fault. `life` is READY. */
-struct fault fault_strike(struct sim *sim, struct load *load, struct life *life);
+/* One fault. `life` is READY. `beyond`: also those that nothing is promised under, on this disk. */
+struct fault fault_strike(struct sim *sim, struct load *load, struct life *life, struct fs *disk, bool beyond);
+
+/* While the node is down: its disk rots, for all that nobody looks. */
+struct fault fault_rot(struct sim *sim, struct fs *disk);
 
 /* Which allocations fail when memory is short: from which one on, how many. */
 void faults_starve(struct sim *sim, uint64_t *at, uint64_t *count);

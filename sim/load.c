@@ -409,6 +409,11 @@ int64_t fetch_learn(struct client *c, size_t op, const struct fetch_response_par
     it->high_watermark = p->high_watermark;
     it->start_offset = p->log_start_offset;
     while (batch_head_read(left, &head) && head.length >= BATCH_OVERHEAD - BATCH_PREFIX && batch_size(&head) <= left.size) {
+        if (batch_check_crc(left, &size) && load->options.beyond) {
+            load_tell(c, "finds a batch at offset %lld whose checksum is wrong", (long long)head.base_offset);
+            load->reported[it->partition] = true;
+            break;
+        }
         if (batch_check_crc(left, &size)) {
             load_broken(c, "corrupt", "a batch at offset %lld whose checksum is wrong was served", (long long)head.base_offset); /* invariant 21 */
             break;
@@ -453,10 +458,12 @@ void fetch_judge(struct client *c, const struct call *call, const struct fetch_r
     const struct op *ready = NULL; /* one that has something to read */
     unsigned answered = 0, failed = 0;
     size_t sightings = 0;
+    bool broken = false; /* what came of one did not read */
 
     for (size_t i = call->op; i < call->op + call->ops; i++) {
         const struct op *op = &h->ops[i];
         answered += op->outcome == OP_OK;
+        broken |= c->load->reported[op->partition];
         sightings += op->sightings_count;
         if (op->outcome != OP_OK)
             continue;
@@ -471,10 +478,34 @@ void fetch_judge(struct client *c, const struct call *call, const struct fetch_r
             failed += out->responses[i].partitions[k].error_code != 0;
     if (full && answered + failed != call->ops)
         load_broken(c, "protocol", "%u partitions were asked for, and %u are told", call->ops, answered + failed);
-    if (ready && !sightings && !failed)
+    if (ready && !sightings && !failed && !broken)
         load_broken(c, "starved", "%s-%d has records from %lld to %lld, and none came", topic_of(c->load, ready->partition)->name, index_of(ready->partition),
                     (long long)ready->offset, (long long)ready->high_watermark);
     c->early = full && !ready && !failed && waited_us + 1000 < call->note * 1000;
+}
+
+/* --- what the broker says --- */
+
+void load_report_all(struct load *load)
+{
+    memset(load->reported, true, sizeof load->reported);
+    load->history.groups_reported = true;
+}
+
+void load_report(struct load *load, const char *line)
+{
+    char folder[NAME_SIZE + 16];
+
+    if (strstr(line, "__cluster_metadata") || strstr(line, "barnabas-journal"))
+        load_report_all(load);
+    if (strstr(line, "__consumer_offsets") || strstr(line, "group coordinator"))
+        load->history.groups_reported = true;
+    for (size_t i = 0; i < load->topics_count; i++)
+        for (int32_t p = 0; p < TOPIC_PARTITIONS_MAX; p++) {
+            snprintf(folder, sizeof folder, "%s-%d", load->topics[i].name, p);
+            if (strstr(line, folder))
+                load->reported[partition_number(load, &load->topics[i], p)] = true;
+        }
 }
 
 /* --- the whole --- */
@@ -506,6 +537,7 @@ struct load *load_new(const struct load_options *options)
     load->options = *options;
     load->sim = options->sim;
     load->history.dropped = load->dropped;
+    load->history.reported = load->reported;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         all += kinds[i].count;
     load->clients = sim__alloc(all, sizeof(struct client *));

@@ -24,6 +24,7 @@ struct load_options {
     unsigned groups;
     bool near_wrap;                                      /* sequences begin just below 2^31 */
     int32_t fetch_bytes;                                 /* of a partition, at most */
+    bool beyond;                                         /* what a checksum tells to be wrong may be served: it is the reader who learns of it */
     void (*tell)(void *context, const char *line);       /* the story; NULL: untold */
     void (*broken)(void *context, const char *rule, const char *what); /* what a client sees at once to be wrong */
     void *context;
@@ -48,6 +49,10 @@ bool load_is_finished(void *load);
 /* Reads every partition from its start to its end, and what each group committed. Then load_is_audited. */
 void load_audit(struct load *load);
 bool load_is_audited(void *load);
+/* The broker said this: partitions that it names are not held to their promises any more (history.reported). */
+void load_report(struct load *load, const char *line);
+void load_report_all(struct load *load);
+
 /* Who has something under way, for a person. */
 void load_describe(const struct load *load, void (*tell)(void *context, const char *line), void *context);
 

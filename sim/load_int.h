@@ -87,7 +87,7 @@ struct load {
     struct sim *sim;
     struct history history;
     struct topic topics[TOPICS_MAX];
-    bool dropped[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
+    bool dropped[TOPICS_MAX * TOPIC_PARTITIONS_MAX], reported[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
     struct acked acked[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
     size_t topics_count;
     struct client **clients;

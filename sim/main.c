@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * simulate: runs seeds, one line each; tells the story of one.
  *
- *   simulate [--minutes M] [--story] [--log] SEED [COUNT]
+ *   simulate [--minutes M] [--beyond] [--story] [--log] SEED [COUNT]
  *
  * Every seed is announced before it runs, so that one which ends the process is known, too. Of every hundred one is run twice and the hashes
  * are compared (invariant 25).
@@ -59,6 +59,8 @@ int main(int argc, char **argv)
             fine = fine && number(argv[++at], &minutes) && minutes <= 10000000;
         else if (!strcmp(argv[at], "--story"))
             options.tell = print_story;
+        else if (!strcmp(argv[at], "--beyond"))
+            options.beyond = true;
         else if (!strcmp(argv[at], "--log"))
             log = true;
         else
@@ -66,7 +68,7 @@ int main(int argc, char **argv)
     }
     fine = fine && at < argc && number(argv[at++], &first) && (at == argc || number(argv[at++], &count)) && at == argc;
     if (!fine) {
-        fprintf(stderr, "usage: simulate [--minutes M] [--story] [--log] SEED [COUNT]\n");
+        fprintf(stderr, "usage: simulate [--minutes M] [--beyond] [--story] [--log] SEED [COUNT]\n");
         return 2;
     }
     memory_install();

@@ -3,12 +3,14 @@
  */
 #include "sim/run.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/mem.h"
+#include "rt/log.h"
 #include "sim/disk.h"
 #include "sim/faults.h"
 #include "sim/invariants.h"
@@ -35,7 +37,9 @@ struct run {
     uint64_t ill_until_us;
     uint64_t up_us, life_us;    /* life_us: since when its state is what it is */
     enum life_state seen;
-    bool over; /* a promise was broken so badly that going on makes no sense */
+    bool over; /* a promise was broken so badly that going on makes no sense, or beyond the promises the node does not start any more */
+    bool calm;
+    bool rotten, reported; /* beyond the promises: something is broken; the broker said that something is */
 };
 
 static void tell(void *context, const char *line)
@@ -59,13 +63,46 @@ static void tell_format(struct run *r, const char *format, ...)
     tell(r, line);
 }
 
+/* Beyond the promise: a consequence of what the broker reported. */
+static bool is_excused(const struct run *r, const char *rule)
+{
+    static const char *const rules[] = {"topic-lost", "out-of-range", "sequence", "start-offset", "unread", "unresolved", "late", "starved"};
+
+    for (size_t i = 0; r->reported && i < sizeof rules / sizeof *rules; i++)
+        if (!strcmp(rule, rules[i]))
+            return true;
+    return false;
+}
+
 static void broken(void *context, const char *rule, const char *what)
 {
     struct run *r = context;
 
+    if (is_excused(r, rule)) {
+        tell_format(r, "EXCUSED %s: %s", rule, what);
+        return;
+    }
     tell_format(r, "BROKEN %s: %s", rule, what);
     if (r->result.broken++ < 20)
         r->options->broken(r->options->seed, rule, what);
+}
+
+/* The node's log from warnings on. That a call failed is no news of lost records, and what a dead one says nobody hears. */
+static void hear(void *context, const char *line)
+{
+    static const int failures[] = {EIO, ENOSPC, EMFILE};
+    struct run *r = context;
+
+    if (r->life && life_state(r->life) == LIFE_DEAD)
+        return;
+    tell_format(r, "THE NODE says: %s", strstr(line, "level="));
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++)
+        if (strstr(line, strerror(failures[i])))
+            return;
+    if (!r->rotten)
+        return;
+    r->reported = true;
+    load_report(r->load, line);
 }
 
 /* After each event. */
@@ -76,7 +113,7 @@ static bool needs_attention(void *context)
 
     if (!r->life)
         return false;
-    if (life_state(r->life) == LIFE_READY && r->seen == LIFE_READY)
+    if (life_state(r->life) == LIFE_READY && r->seen == LIFE_READY && !r->rotten)
         invariants_event(r->invariants, r->disk);
     r->over = r->over || r->result.broken > before;
     return r->over || life_state(r->life) != r->seen;
@@ -84,11 +121,25 @@ static bool needs_attention(void *context)
 
 /* --- lives --- */
 
+static void note_rot(struct run *r, const struct fault *fault)
+{
+    static const char *const names[] = {"a bit flips", "a sector becomes zeros", "the end is lost", "an old version comes back", "the name is lost"};
+
+    if (!fault->rotten)
+        return;
+    tell_format(r, "THE DISK rots: %s: %s", fault->rotten, names[fault->how]);
+    r->rotten = true;
+}
+
 static void boot(struct run *r)
 {
     struct life_options how = {.sim = r->sim, .disk = r->disk, .settings = r->profile.settings, .seed = sim_random(r->sim), .shards = r->profile.shards,
                                .may_fail = r->ill_until_us};
 
+    if (r->options->beyond && !r->calm && sim__random_below(r->sim, 8) == 0) {
+        struct fault fault = fault_rot(r->sim, r->disk);
+        note_rot(r, &fault);
+    }
     if (sim__random_below(r->sim, 8) == 0)
         how.die_at = 1 + sim__random_below(r->sim, 30); /* during recovery */
     if (sim__random_below(r->sim, 8) == 0)
@@ -107,7 +158,7 @@ static void bury(struct run *r, uint64_t down_us)
     size_t forgotten;
     char text[80];
 
-    if (life_state(r->life) == LIFE_READY)
+    if (life_state(r->life) == LIFE_READY && !r->rotten) /* what is inside is compared with the disk */
         invariants_depth(r->invariants, r->disk);
     forgotten = life_end(r->life);
     r->life = NULL;
@@ -169,7 +220,7 @@ static void attend(struct run *r)
         r->seen = life_state(r->life);
         r->life_us = now;
         tell_format(r, "THE NODE %s", names[r->seen]);
-        if (r->seen == LIFE_READY)
+        if (r->seen == LIFE_READY && !r->rotten)
             invariants_ready(r->invariants, r->disk);
     }
     if (r->seen == LIFE_DEAD || r->seen == LIFE_STOPPED)
@@ -181,12 +232,16 @@ static void attend(struct run *r)
         bury(r, 1 + sim__random_below(r->sim, 5000000));
         return;
     }
-    if (r->seen == LIFE_FAILED) {
+    if (r->seen == LIFE_FAILED && r->rotten && life_error(r->life)[0]) {
+        tell_format(r, "THE NODE said why, and nobody can help it: %s", life_error(r->life));
+        load_report_all(r->load);
+        r->over = true;
+    } else if (r->seen == LIFE_FAILED) {
         broken(r, "node", life_error(r->life));
         r->over = true;
     }
     if ((r->seen == LIFE_BOOTING || r->seen == LIFE_STOPPING) && now > r->life_us + BOOT_US_MAX && now > r->sim->paused_us + BOOT_US_MAX) {
-        broken(r, "liveness", r->seen == LIFE_BOOTING ? "the node does not get ready" : "the node does not stop");
+        broken(r, "hang", r->seen == LIFE_BOOTING ? "the node does not get ready" : "the node does not stop");
         r->over = true;
     }
 }
@@ -230,10 +285,11 @@ static bool is_down(void *context)
 
 static void strike(struct run *r)
 {
-    struct fault fault = fault_strike(r->sim, r->load, r->life);
+    struct fault fault = fault_strike(r->sim, r->load, r->life, r->disk, r->options->beyond);
 
     r->result.faults++;
     tell_format(r, "FAULT %s", fault.name);
+    note_rot(r, &fault);
     if (fault.ill_us)
         disk_falls_ill(r, &fault);
     if (fault.end)
@@ -257,6 +313,7 @@ static void under_faults(struct run *r)
 static void in_calm(struct run *r)
 {
     tell(r, "CALM from now on nothing is wrong");
+    r->calm = true;
     faults_heal(r->sim);
     disk_gets_well(r);
     for (int i = 0; i < 8 && !r->over && !live(r, is_ready, r, sim_now_us(r->sim) + BOOT_US_MAX * 2); i++)
@@ -274,10 +331,10 @@ static void in_calm(struct run *r)
     live(r, NULL, NULL, sim_now_us(r->sim) + CALM_US);
     load_finish(r->load);
     if (!live(r, load_is_finished, r->load, sim_now_us(r->sim) + FINISH_US_MAX) && !r->over) {
-        broken(r, "liveness", "not everything resolves:");
+        broken(r, "unresolved", "not everything resolves:");
         load_describe(r->load, tell, r);
     }
-    if (!live(r, is_at_rest, r, sim_now_us(r->sim) + FINISH_US_MAX) && !r->over)
+    if (!r->rotten && !live(r, is_at_rest, r, sim_now_us(r->sim) + FINISH_US_MAX) && !r->over)
         invariants_rest(r->invariants);
 }
 
@@ -321,18 +378,21 @@ struct run_result run_seed(const struct run_options *options)
     load.near_wrap = r.profile.near_wrap;
     load.fetch_bytes = r.profile.fetch_bytes;
     load.tell = options->tell ? tell : NULL;
+    load.beyond = options->beyond;
     r.load = load_new(&load);
     r.invariants = invariants_new(&(struct invariants_options){.sim = sim, .seed = options->seed, .broken = broken, .context = &r});
+    log_set_listener(hear, &r);
     boot(&r);
     under_faults(&r);
     if (!r.over)
         in_calm(&r);
     if (!r.over)
         audit(&r);
-    if (!r.over)
+    if (!r.over || r.rotten)
         history_check(load_history(r.load), broken, &r);
     if (r.life)
         life_end(r.life);
+    log_set_listener(NULL, NULL);
     r.result.hash = sim_hash(sim);
     r.result.simulated_us = sim_now_us(sim);
     r.result.requests = load_requests(r.load);

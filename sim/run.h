@@ -12,6 +12,7 @@
 struct run_options {
     uint64_t seed;
     uint64_t us; /* of load under faults */
+    bool beyond; /* faults that no promise holds under: files rot. What is lost has to be reported, and nothing that is not reported may be wrong */
     void (*tell)(uint64_t now_us, const char *line);            /* the story; NULL: untold */
     void (*broken)(uint64_t seed, const char *rule, const char *what); /* each broken promise, as it is found */
 };

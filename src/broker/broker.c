@@ -209,6 +209,8 @@ enum status broker_open_partition(struct broker_shard *b, const struct image_top
     if (entry) {
         how.recovery_point = entry->recovery_point;
         how.log_start = entry->log_start;
+    } else { /* the node was killed when it was to be made, or it is lost */
+        log_line(LOG_WARN, "partition has no folder: it begins anew", "folder=%.*s-%d", STR_ARG(topic->name), index);
     }
     if (!partition_open(&how, &partition, err)) {
         if (!partition_serve(b, bp, partition))

@@ -81,11 +81,10 @@ static int64_t row_high_watermark(const struct checkpoint_row *row)
 static const struct {
     const char *file;
     int64_t (*offset)(const struct checkpoint_row *row);
-    bool zeros; /* Kafka leaves log starts of 0 out */
 } checkpoint_files[] = {
-    {"recovery-point-offset-checkpoint", row_recovery, true},
-    {"log-start-offset-checkpoint", row_start, false},
-    {"replication-offset-checkpoint", row_high_watermark, true},
+    {"recovery-point-offset-checkpoint", row_recovery},
+    {"log-start-offset-checkpoint", row_start}, /* all of them: one that Kafka would leave out tells whether the first segment is there */
+    {"replication-offset-checkpoint", row_high_watermark},
 };
 
 enum status checkpoint_rows_write(struct log_dir *dir, const struct checkpoint_rows *sets, size_t sets_count, struct err *err)
@@ -105,10 +104,8 @@ enum status checkpoint_rows_write(struct log_dir *dir, const struct checkpoint_r
         for (size_t i = 0; i < sets_count; i++)
             for (size_t j = 0; j < sets[i].count; j++) {
                 const struct checkpoint_row *row = &sets[i].rows[j];
-                int64_t offset = checkpoint_files[f].offset(row);
 
-                if (offset > 0 || checkpoint_files[f].zeros)
-                    entries[count++] = (struct checkpoint_entry){str_from(row->topic), row->index, offset};
+                entries[count++] = (struct checkpoint_entry){str_from(row->topic), row->index, checkpoint_files[f].offset(row)};
             }
         s = log_dir_write_checkpoint(dir, checkpoint_files[f].file, entries, count, err);
     }

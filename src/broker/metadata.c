@@ -80,7 +80,11 @@ static enum status metadata_replay(struct metadata *m, struct image *image, int6
         s = file_read(slice.file, slice.position, buffer, slice.size, &got, err);
         file_unref(slice.file);
         while (s == STATUS_OK && batch_head_read((struct bytes_view){buffer + at, got - at}, &head) && got - at >= batch_size(&head)) {
-            if (batch_last_offset(&head) >= from)
+            size_t whole;
+
+            if (head.base_offset > from || batch_check_crc((struct bytes_view){buffer + at, got - at}, &whole))
+                s = err_set(err, STATUS_CORRUPT, "metadata log: the batch of offset %lld is broken or missing", (long long)from);
+            else if (batch_last_offset(&head) >= from)
                 s = image_apply_batch(image, (struct bytes_view){buffer + at, batch_size(&head)}, err);
             from = batch_last_offset(&head) + 1;
             at += batch_size(&head);

@@ -68,6 +68,8 @@ static enum status read_slice(struct partition *p, struct partition_read *read)
     if (status || read->diverging_epoch >= 0)
         return status;
     status = log_read(p->log, read->offset, limit, read->size_max, read->at_least_one, &read->slice, &err);
+    if (!status && read->slice.base_offset > read->offset && !p->config.compacted)
+        log_line(LOG_WARN, "records are missing", "dir=%s from=%lld to=%lld", log_directory(p->log), (long long)read->offset, (long long)read->slice.base_offset);
     return storage_status(p, status, &err);
 }
 

@@ -91,6 +91,16 @@ struct journal *journal_new(struct store *store, const char *dir, size_t size)
     return j;
 }
 
+/* First, so that a journal is not missed. */
+static enum status remove_needed(const struct journal *j, struct fs *fs, struct err *err)
+{
+    char needed[FS_PATH_MAX];
+
+    if (snprintf(needed, sizeof needed, "%s" JOURNAL_NEEDED, j->path) >= (int)sizeof needed)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", j->path);
+    return fs_remove(fs, needed, err);
+}
+
 void journal_free(struct journal *j)
 {
     struct fs *fs;
@@ -102,7 +112,7 @@ void journal_free(struct journal *j)
     fs = shard_fs(store__shard(j->store));
     if (j->file) {
         file_unref(j->file);
-        if (!j->kept && (fs_remove(fs, j->path, &err) || fs_sync_dir(fs, j->dir, &err)))
+        if (!j->kept && (remove_needed(j, fs, &err) || fs_remove(fs, j->path, &err) || fs_sync_dir(fs, j->dir, &err)))
             log_line(LOG_WARN, "journal not removed", "file=%s reason=%s", j->path, err.text);
     }
     mem_free(j->block);
@@ -135,16 +145,18 @@ static enum status make_content(struct journal *j, struct file *file, struct err
 /* Under another name until it is whole, so that who finds a journal finds a whole one. */
 static enum status make_file(struct journal *j, struct err *err)
 {
+    static const char note[] = "the journal beside this file is needed\n";
     struct fs *fs = shard_fs(store__shard(j->store));
-    char path[FS_PATH_MAX];
+    char path[FS_PATH_MAX], needed[FS_PATH_MAX];
     struct err ignored;
     struct file *file;
 
-    if (snprintf(path, sizeof path, "%s.tmp", j->path) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s.tmp", j->path) >= (int)sizeof path ||
+        snprintf(needed, sizeof needed, "%s" JOURNAL_NEEDED, j->path) >= (int)sizeof needed)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", j->path);
     if (fs_open(fs, path, FS_CREATE | FS_DURABLE, &file, err))
         return err->status;
-    if (make_content(j, file, err) || fs_rename(fs, path, j->path, err) || fs_sync_dir(fs, j->dir, err)) {
+    if (make_content(j, file, err) || fs_rename(fs, path, j->path, err) || fs_write_file(fs, needed, note, sizeof note - 1, err)) {
         file_unref(file);
         if (fs_remove(fs, path, &ignored) && fs_remove(fs, j->path, &ignored))
             (void)err_wrap(err, "%s is left", path);

@@ -5,7 +5,8 @@
  * the highest sequence is the last one that was written; it names the oldest that is needed, and all between must be there. What does not
  * read behind the last one is its successor, torn: it was never acknowledged. (The last group itself, gone bad later, looks the same.)
  *
- * A frame is passed over when its folder is gone or has another topic id (a deleted topic; with none yet: one that was about to be made again), or when its segment is not the folder's last one
+ * A frame is passed over when its folder is gone or has another topic id (a deleted topic; with none yet and no records: one that was about to be made
+ * again; with none, though there are records, the id was lost), or when its segment is not the folder's last one
  * (then it was synced before the next was made). Writing it again does no harm where it is there already; where another whole batch stands, somebody
  * else wrote this log after us, and the directory is refused.
  */
@@ -39,8 +40,9 @@ struct frame {
 
 /* A folder that frames are for. */
 struct target {
-    struct uuid topic_id; /* zero: it names none, so nothing was ever appended */
+    struct uuid topic_id; /* zero: it names none */
     int64_t base;         /* of its last segment; -1: it has none */
+    bool empty;           /* nothing was ever appended */
     bool known, touched;
 };
 
@@ -78,7 +80,8 @@ static bool head_read(const uint8_t *file, size_t size, uint64_t *id)
     return !reader_done(&r) && magic == JOURNAL_MAGIC && crc == crc32c(file + 8, JOURNAL_HEAD - 8);
 }
 
-static bool group_read(const uint8_t *at, size_t left, uint64_t id, struct group *group)
+/* Whether there is a whole one. *torn: the highest sequence of those that are not. */
+static bool group_read(const uint8_t *at, size_t left, uint64_t id, struct group *group, uint64_t *torn)
 {
     struct reader r;
     uint32_t magic, crc;
@@ -93,8 +96,13 @@ static bool group_read(const uint8_t *at, size_t left, uint64_t id, struct group
     group->oldest = (uint64_t)reader_i64(&r);
     group->size = reader_u32(&r);
     group->frames = reader_u32(&r);
-    return !r.bad && magic == JOURNAL_MAGIC && ours && group->size >= JOURNAL_GROUP_HEAD && group->size <= left &&
-           crc32c(at + 8, group->size - 8) == crc;
+    if (r.bad || magic != JOURNAL_MAGIC || !ours)
+        return false;
+    if (group->size >= JOURNAL_GROUP_HEAD && group->size <= left && crc32c(at + 8, group->size - 8) == crc)
+        return true;
+    if (group->sequence > *torn)
+        *torn = group->sequence;
+    return false;
 }
 
 static int group_order(const void *a, const void *b)
@@ -105,13 +113,13 @@ static int group_order(const void *a, const void *b)
 }
 
 /* All whole groups of the file, in order. */
-static size_t groups_find(const uint8_t *file, size_t size, uint64_t id, struct group *groups)
+static size_t groups_find(const uint8_t *file, size_t size, uint64_t id, struct group *groups, uint64_t *torn)
 {
     size_t count = 0;
 
     for (size_t at = FS_BLOCK; at + JOURNAL_GROUP_HEAD <= size;) {
         struct group *group = &groups[count];
-        bool found = group_read(file + at, size - at, id, group);
+        bool found = group_read(file + at, size - at, id, group, torn);
         at += found ? (group->size + (size_t)FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK : FS_BLOCK;
         count += found;
     }
@@ -158,6 +166,24 @@ static enum status target_topic_id(const struct replay *replay, const char *fold
     return status;
 }
 
+static enum status target_is_empty(const struct replay *replay, const char *folder, struct target *target, struct err *err)
+{
+    char path[FS_PATH_MAX];
+    struct file *file;
+    uint64_t size = 0;
+    enum status status;
+
+    target->empty = target->base < 0;
+    if (target->base != 0)
+        return STATUS_OK;
+    if (segment_path(path, folder, 0, ".log", err) || fs_open(replay->fs, path, FS_READ, &file, err))
+        return err->status;
+    status = file_size(file, &size, err);
+    file_unref(file);
+    target->empty = !size;
+    return status;
+}
+
 static enum status target_know(const struct replay *replay, const char *folder, struct target *target, struct err *err)
 {
     char **names;
@@ -173,7 +199,7 @@ static enum status target_know(const struct replay *replay, const char *folder, 
     }
     mem_free(names);
     target->known = true;
-    return STATUS_OK;
+    return target_is_empty(replay, folder, target, err);
 }
 
 static struct log_dir_entry *entry_find(const struct replay *replay, struct str_view name)
@@ -295,7 +321,7 @@ static enum status frame_apply(struct replay *replay, const struct frame *frame,
         return STATUS_OK;
     if (folder_path(replay, entry, folder, err) || (!target->known && target_know(replay, folder, target, err)))
         return err->status;
-    if (!uuid_equal(target->topic_id, frame->topic_id))
+    if (uuid_is_zero(target->topic_id) ? target->empty : !uuid_equal(target->topic_id, frame->topic_id))
         return STATUS_OK;
     if (frame->base < target->base)
         return STATUS_OK;
@@ -328,11 +354,11 @@ static enum status group_apply(struct replay *replay, const struct group *group,
 
 /* --- files ----------------------------------------------------------------------------------------------------------------- */
 
-static enum status content_replay(struct replay *replay, const uint8_t *file, size_t size, struct err *err)
+static enum status content_replay(struct replay *replay, const char *name, const uint8_t *file, size_t size, struct err *err)
 {
     struct group *groups;
     size_t count, needed;
-    uint64_t id;
+    uint64_t id, torn = 0;
     enum status status;
 
     if (!head_read(file, size, &id))
@@ -340,8 +366,10 @@ static enum status content_replay(struct replay *replay, const uint8_t *file, si
     groups = mem_alloc(size / FS_BLOCK + 1, sizeof *groups);
     if (!groups)
         return err_set(err, STATUS_NO_MEMORY, "no memory");
-    count = groups_find(file, size, id, groups);
+    count = groups_find(file, size, id, groups, &torn);
     status = groups_choose(groups, count, &needed, err);
+    if (!status && torn > (count ? groups[count - 1].sequence : 0)) /* it went bad, or more likely it was being written */
+        log_line(LOG_WARN, "journal ends with a torn group: ignored", "dir=%s file=%s group=%llu", replay->dir, name, (unsigned long long)torn);
     for (size_t i = count - (status ? 0 : needed); i < count && !status; i++) {
         status = group_apply(replay, &groups[i], err);
         if (status)
@@ -361,16 +389,25 @@ static enum status file_replay(struct replay *replay, const char *name, struct e
         return err_set(err, STATUS_INVALID, "%s: the path is too long", replay->dir);
     if (fs_read_file(replay->fs, path, JOURNAL_FILE_MAX, &content, &size, err))
         return err->status;
-    status = content_replay(replay, (const uint8_t *)content, size, err);
+    status = content_replay(replay, name, (const uint8_t *)content, size, err);
     mem_free(content);
     return status ? err_wrap(err, "%s", name) : STATUS_OK;
 }
 
-static bool unfinished(const char *name)
+static bool ends(const char *name, const char *suffix)
 {
-    size_t size = strlen(name);
+    size_t size = strlen(name), end = strlen(suffix);
 
-    return size > 4 && strcmp(name + size - 4, ".tmp") == 0;
+    return size > end && strcmp(name + size - end, suffix) == 0;
+}
+
+/* What says that there is a journal, before it in the order of names. */
+static void miss(const struct replay *replay, const char *needed, const char *before)
+{
+    size_t size = strlen(needed) - strlen(JOURNAL_NEEDED);
+
+    if (!before || strlen(before) != size || strncmp(before, needed, size) != 0)
+        log_line(LOG_WARN, "journal is lost, and what it held", "dir=%s file=%.*s", replay->dir, (int)size, needed);
 }
 
 static enum status names_replay(struct replay *replay, struct err *err)
@@ -381,8 +418,14 @@ static enum status names_replay(struct replay *replay, struct err *err)
 
     if (status)
         return status;
-    for (size_t i = 0; i < count && !status; i++)
-        status = journal_named(names[i]) && !unfinished(names[i]) ? file_replay(replay, names[i], err) : STATUS_OK;
+    for (size_t i = 0; i < count && !status; i++) {
+        if (!journal_named(names[i]) || ends(names[i], ".tmp"))
+            continue;
+        if (ends(names[i], JOURNAL_NEEDED))
+            miss(replay, names[i], i ? names[i - 1] : NULL);
+        else
+            status = file_replay(replay, names[i], err);
+    }
     mem_free(names);
     return status;
 }
@@ -425,7 +468,7 @@ enum status journal_remove_all(struct fs *fs, const char *dir, struct err *err)
 
     if (status)
         return status;
-    for (size_t i = 0; i < count && !status; i++) {
+    for (size_t i = count; i-- && !status;) { /* that one is needed goes before it does */
         if (!journal_named(names[i]))
             continue;
         if (snprintf(path, sizeof path, "%s/%s", dir, names[i]) >= (int)sizeof path)

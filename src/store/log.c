@@ -106,6 +106,12 @@ static uint64_t readable(const struct log *log, const struct segment *seg)
     return seg->base < log->writing->base ? seg->size : 0;
 }
 
+/* The offset of that end. */
+static int64_t readable_limit(const struct log *log, const struct segment *seg, size_t i)
+{
+    return seg == log->writing ? log->durable : log->segments[i + 1]->base;
+}
+
 enum status log__open_segment(struct log *log, struct segment *seg, struct err *err)
 {
     if (seg->cold && log->reading != seg) {
@@ -125,17 +131,25 @@ enum status log__know_times(struct log *log, struct segment *seg, struct err *er
     return segment_know_times(seg, err);
 }
 
+/* Where a commit of late began. What follows was checked when it came, and has not been on its way through a disk since. */
+static const struct mark *mark_at(const struct log *log, int64_t offset)
+{
+    for (unsigned i = 0; i < MARKS; i++)
+        if (log->marks[i].offset == offset)
+            return &log->marks[i];
+    return NULL;
+}
+
 /* Position and base offset of the batch that holds `offset`, or of the next one when it was compacted away; *position == end: not in this segment. */
 static enum status log_find(struct log *log, struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, int64_t *base, struct err *err)
 {
+    const struct mark *mark = mark_at(log, offset);
     struct batch_head head = {.base_offset = offset};
 
-    for (unsigned i = 0; i < MARKS; i++) {
-        if (log->marks[i].offset == offset) {
-            *position = log->marks[i].position;
-            *base = offset;
-            return STATUS_OK;
-        }
+    if (mark) {
+        *position = mark->position;
+        *base = offset;
+        return STATUS_OK;
     }
     if (segment_find(seg, offset, end, position, &head, err))
         return err->status;
@@ -199,6 +213,9 @@ enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size
         if (slice->base_offset >= limit)
             break;
         if (slice_measure(log, seg, limit, end, size_max, at_least_one, slice, err))
+            return err->status;
+        if (!mark_at(log, offset) &&
+            segment_check(seg, slice->position, slice->position + slice->size, end, slice->base_offset, readable_limit(log, seg, i), err))
             return err->status;
         slice_source(seg, slice);
         slice->more = slice->position + slice->size < end || (i + 1 < log->count && log->segments[i + 1]->base < limit);

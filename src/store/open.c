@@ -304,18 +304,31 @@ static void log_settle(struct log *log, const struct log_open *how)
     epochs_cut_start(&log->epochs, log->start);
 }
 
+/* What the checkpoints knew and the segments do not have. A kill may have come between a change and its checkpoint, so this is no reason to refuse;
+ * but where it is none, records are lost, and that must not go unsaid. */
+static void log_compare(const struct log *log, const struct log_open *how)
+{
+    if (log->end < how->recovery_point)
+        log_line(LOG_WARN, "log ends before its recovery point", "dir=%s end=%lld recovery_point=%lld", log->dir, (long long)log->end, (long long)how->recovery_point);
+    if (how->log_start >= 0 && log->segments[0]->base > how->log_start)
+        log_line(LOG_WARN, "log begins behind its checkpoint", "dir=%s start=%lld checkpoint=%lld", log->dir, (long long)log->segments[0]->base, (long long)how->log_start);
+}
+
 static enum status log_load(struct log *log, const struct log_open *how, struct err *err)
 {
     bool there = fs_exists(log->fs, log->dir);
 
     if (there && log_see_files(log, how->now_ms, err))
         return err->status;
+    if (there && !log->count)
+        log_line(LOG_WARN, "log has no segment: it begins anew", "dir=%s", log->dir);
     if (!log->count) {
         if (log_make(log, how->log_start > 0 ? how->log_start : 0, how->now_ms, err))
             return err->status;
     } else if (log_load_epochs(log, err) || log_open_segments(log, how, err)) {
         return err->status;
     }
+    log_compare(log, how);
     if (log->end < how->log_start && log_restart_at(log, how->log_start, how->now_ms, err))
         return err->status;
     if (log_metadata(log, err))

@@ -138,6 +138,14 @@ enum status segment_know_times(struct segment *seg, struct err *err)
     return STATUS_OK;
 }
 
+/* Offsets only grow. */
+static enum status in_place(const struct batch_head *head, int64_t next, uint64_t position, struct err *err)
+{
+    if (head->base_offset >= next)
+        return STATUS_OK;
+    return err_set(err, STATUS_CORRUPT, "offset %lld at byte %llu goes back", (long long)head->base_offset, (unsigned long long)position);
+}
+
 /* Where a walk to `offset` may begin: the index's place if the batch there is the one that the index means, else the file's beginning. */
 static uint64_t segment_walk_start(const struct segment *seg, struct scan *scan, int64_t offset)
 {
@@ -156,14 +164,35 @@ enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end
 {
     uint8_t buffer[FIND_CHUNK];
     struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+    int64_t next = seg->base;
 
     for (*position = segment_walk_start(seg, &scan, offset); *position < end; *position += batch_size(head)) {
-        if (scan_head(&scan, *position, head, err))
+        if (scan_head(&scan, *position, head, err) || in_place(head, next, *position, err))
             return err_wrap(err, "segment %lld", (long long)seg->base);
-        if (batch_last_offset(head) >= offset)
+        next = batch_last_offset(head) + 1;
+        if (next > offset)
             break;
     }
     return STATUS_OK;
+}
+
+enum status segment_check(const struct segment *seg, uint64_t from, uint64_t to, uint64_t end, int64_t base, int64_t limit, struct err *err)
+{
+    uint8_t buffer[FIND_CHUNK];
+    struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+    struct batch_head head;
+    int64_t next = base;
+
+    for (uint64_t at = from; at < end; at += batch_size(&head)) {
+        if (scan_head(&scan, at, &head, err) || in_place(&head, next, at, err))
+            return err_wrap(err, "segment %lld", (long long)seg->base);
+        if (at == from && head.base_offset > base)
+            return err_set(err, STATUS_CORRUPT, "segment %lld: offset %lld is not at byte %llu", (long long)seg->base, (long long)base, (unsigned long long)at);
+        if (at >= to)
+            return STATUS_OK;
+        next = batch_last_offset(&head) + 1;
+    }
+    return next <= limit ? STATUS_OK : err_set(err, STATUS_CORRUPT, "segment %lld: batches reach beyond offset %lld", (long long)seg->base, (long long)limit);
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------- */

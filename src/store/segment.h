@@ -53,6 +53,9 @@ enum status segment_know_times(struct segment *seg, struct err *err) MUST_CHECK;
 
 /* The first batch whose last offset is at least `offset`, before byte `end`: its position and head; *position == end: there is none. Open. */
 enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, struct batch_head *head, struct err *err) MUST_CHECK;
+/* Whether the batches from byte `from` to `to` are where they say: a batch's checksum does not cover its offset, so the neighbours' have to fit: the first
+ * is at `base`, none overlaps another, none reaches the offset `limit`, that of byte `end`. Open. */
+enum status segment_check(const struct segment *seg, uint64_t from, uint64_t to, uint64_t end, int64_t base, int64_t limit, struct err *err) MUST_CHECK;
 
 /* Most bytes of one commit, unless it is a single batch: what may be torn at the end of a log, and what a recovery writes again. Large enough that
  * a sync's cost does not show. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Log directories: what is found, what is left alone, checkpoints, the clean marker, removal.
  */
+#include "sim/disk.h"
 #include "world.h"
 
 static void put(struct fs *fs, const char *path, const char *text)
@@ -159,6 +160,24 @@ static void test_remove_partition(void **state)
     fs_free(fs);
 }
 
+/* A folder that a killed process made is used from now on, so it must outlive a power cut. */
+static void test_folders_are_durable(void **state)
+{
+    static const uint32_t as_synced[1000];
+    struct fs *disk = disk_new(1, DISK_SECTOR), *after;
+    struct err err;
+
+    folder(disk, "/data");
+    assert_int_equal(fs_sync_dir(disk, "/", &err), STATUS_OK);
+    put(disk, "/data/meta.properties", "version=1\n");
+    folder(disk, "/data/a-0");
+    log_dir_close(open_dir(disk));
+    after = disk_crash(disk, as_synced);
+    assert_true(fs_exists(after, "/data/a-0"));
+    fs_free(disk);
+    fs_free(after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_broken_checkpoints),
         cmocka_unit_test(test_clean_marker),
         cmocka_unit_test(test_remove_partition),
+        cmocka_unit_test(test_folders_are_durable),
     };
 
     log_set_level(LOG_FATAL);
