@@ -179,10 +179,11 @@ static int run_by_value(const void *a, const void *b)
     return x->value != y->value ? order_u64(x->value, y->value) : by_offset(a, b);
 }
 
-/* The send that a value is of. */
-static const struct op *send_of(const struct check *c, uint64_t value)
+/* The send that a value is of, or NULL; *left: for how many values, from this one on, that is the answer. */
+static const struct op *send_of(const struct check *c, uint64_t value, uint64_t *left)
 {
     size_t low = 0, high = c->sends_count;
+    const struct op *send;
 
     while (low < high) {
         size_t mid = (low + high) / 2;
@@ -191,9 +192,13 @@ static const struct op *send_of(const struct check *c, uint64_t value)
         else
             high = mid;
     }
-    if (!low || value - c->sends[low - 1]->value >= c->sends[low - 1]->count)
+    send = low ? c->sends[low - 1] : NULL;
+    *left = low < c->sends_count ? c->sends[low]->value - value : UINT64_MAX;
+    if (!send || value - send->value >= send->count)
         return NULL;
-    return c->sends[low - 1];
+    if (*left > send->value + send->count - value)
+        *left = send->value + send->count - value;
+    return send;
 }
 
 static bool acknowledged(const struct op *op)
@@ -267,15 +272,15 @@ static void check_offsets(struct check *c)
     }
 }
 
-/* Calls each(c, send, piece) for the parts of a run that are of one send each; `send` NULL: nobody's, for one record. */
+/* Calls each(c, send, piece) for the parts of a run that are of one send each; `send` NULL: of nobody's. */
 static void each_piece(struct check *c, const struct sighting *run, void (*each)(struct check *c, const struct op *send, const struct sighting *piece, void *context),
                        void *context)
 {
     struct sighting left = *run;
 
     while (left.count) {
-        const struct op *send = send_of(c, left.value);
-        uint64_t most = send ? send->value + send->count - left.value : 1;
+        uint64_t most;
+        const struct op *send = send_of(c, left.value, &most);
         struct sighting piece = {left.offset, left.value, left.count < most ? left.count : most};
         each(c, send, &piece, context);
         left = (struct sighting){left.offset + (int64_t)piece.count, left.value + piece.count, left.count - piece.count};
@@ -285,9 +290,9 @@ static void each_piece(struct check *c, const struct sighting *run, void (*each)
 static void check_piece_sent(struct check *c, const struct op *send, const struct sighting *piece, void *context)
 {
     if (!send)
-        broken(c, "phantom", "value %" PRIx64 " at offset %" PRId64 " was never sent", piece->value, piece->offset);
+        broken(c, "phantom", "value %" PRIx64 " at offset %" PRId64 " (%" PRIu64 " records) was never sent", piece->value, piece->offset, piece->count);
     else if (send->outcome == OP_REFUSED)
-        broken(c, "G1a", "value %" PRIx64 " at offset %" PRId64 " was refused", piece->value, piece->offset);
+        broken(c, "G1a", "value %" PRIx64 " at offset %" PRId64 " (%" PRIu64 " records) was refused", piece->value, piece->offset, piece->count);
 }
 
 static bool is_reported(const struct check *c)
@@ -305,7 +310,8 @@ static void check_values(struct check *c)
     qsort(runs, c->log_count, sizeof *runs, run_by_value);
     for (size_t i = 0; i < c->log_count; i++) {
         const struct sighting *it = &runs[i];
-        const struct op *send = send_of(c, it->value);
+        uint64_t ignored;
+        const struct op *send = send_of(c, it->value, &ignored);
         each_piece(c, it, check_piece_sent, NULL);
         if (last && send && send->once && !is_reported(c) && it->value < last->value + last->count && it->value - last->value != (uint64_t)(it->offset - last->offset))
             broken(c, "duplicate", "value %" PRIx64 " is at the offsets %" PRId64 " and %" PRId64, it->value, last->offset + (int64_t)(it->value - last->value), it->offset);
@@ -371,7 +377,7 @@ static void check_acknowledged(struct check *c, const struct sighting *read, siz
 {
     for (size_t i = 0; i < c->ops_count; i++) {
         const struct op *op = c->ops[i];
-        int64_t at = op->offset > start ? op->offset : start;
+        int64_t at = op->offset > start ? op->offset : start, next;
         while (acknowledged(op) && at < op->offset + op->count) {
             uint64_t value = op->value + (uint64_t)(at - op->offset);
             size_t run = run_at(read, count, at);
@@ -381,9 +387,10 @@ static void check_acknowledged(struct check *c, const struct sighting *read, siz
                 at = end_of(&read[run]);
                 continue;
             }
-            broken(c, at < end ? "lost-write" : "unseen", "value %" PRIx64 " was acknowledged at offset %" PRId64 " and is not there (%" PRId64 " to %" PRId64 ")", value, at,
-                   start, end);
-            at++;
+            next = run < count && read[run].offset < op->offset + op->count ? read[run].offset : op->offset + op->count;
+            broken(c, at < end ? "lost-write" : "unseen", "value %" PRIx64 " was acknowledged at offset %" PRId64 " (%" PRId64 " records) and is not there (%" PRId64
+                                                          " to %" PRId64 ")", value, at, next - at, start, end);
+            at = next;
         }
     }
 }
@@ -531,18 +538,17 @@ static void check_find(struct check *c, const struct op *find, int64_t deleted)
 {
     const struct op *send = NULL;
     size_t at = run_at(c->log, c->log_count, find->offset);
-    uint64_t value = 0;
+    uint64_t value = 0, ignored;
 
     if (find->offset >= 0 && at < c->log_count && c->log[at].offset <= find->offset)
-        send = send_of(c, value = c->log[at].value + (uint64_t)(find->offset - c->log[at].offset));
+        send = send_of(c, value = c->log[at].value + (uint64_t)(find->offset - c->log[at].offset), &ignored);
     if (send && find->found != op_timestamp(send, (uint32_t)(value - send->value)))
         broken(c, "time-lookup", "offset %" PRId64 " is told to be of %" PRId64, find->offset, find->found);
     for (size_t i = 0; i < c->sends_count; i++) {
         send = c->sends[i];
-        for (uint32_t n = 0; acknowledged(send) && send->ended < find->begun && n < send->count; n++) {
-            int64_t offset = send->offset + n, timestamp = op_timestamp(send, n);
-            if (offset < deleted)
-                continue;
+        uint64_t first = send->offset < deleted ? (uint64_t)(deleted - send->offset) : 0;
+        for (uint64_t n = first; acknowledged(send) && send->ended < find->begun && n < send->count && n < first + 3; n++) { /* their timestamps come back */
+            int64_t offset = send->offset + (int64_t)n, timestamp = op_timestamp(send, (uint32_t)n);
             if (find->timestamp >= 0 ? timestamp >= find->timestamp && (find->offset < 0 || offset < find->offset) : timestamp > find->found)
                 broken(c, "time-lookup", "asked for %" PRId64 ", told was offset %" PRId64 " of %" PRId64 ", and there is %" PRId64 " of %" PRId64, find->timestamp,
                        find->offset, find->found, offset, timestamp);
