@@ -273,6 +273,7 @@ void profile_choose(struct profile *p, struct sim *sim)
     p->arena_block = sim__random_below(sim, 4) ? 4096 : 0; /* each object an allocation */
     p->fetch_bytes = sim__random_below(sim, 2) ? 1 << 20 : 2000;
     set(p, "offsets.topic.num.partitions=%d", 1 + (int)sim__random_below(sim, 4));
+    set(p, "offsets.topic.compression.codec=%d", (int)sim__random_below(sim, 5));
     set(p, "group.initial.rebalance.delay.ms=%d", (int)sim__random_below(sim, 2) * 3000);
     set(p, "max.incremental.fetch.session.cache.slots=%d", sim__random_below(sim, 2) ? 4 : 1000);
     set(p, "metadata.log.max.record.bytes.between.snapshots=%d", sim__random_below(sim, 2) ? 2000 : 200000);

@@ -334,15 +334,39 @@ static struct append *append_new(const struct coord_step *step)
     return a;
 }
 
+/* As offsets.topic.compression.codec says. */
+static enum status append_compress(struct append *a, enum compression codec)
+{
+    struct bytes_view out;
+    enum status status;
+
+    if (codec == COMPRESSION_NONE)
+        return STATUS_OK;
+    status = batch_recompress((struct bytes_view){a->append.records, a->append.size}, codec, compression_level_default(codec), a->append.size, &a->rewrite, &out);
+    if (status)
+        return status;
+    a->append.records = (uint8_t *)(uintptr_t)out.data; /* in the append's arena: ours to write */
+    a->append.size = out.size;
+    return STATUS_OK;
+}
+
 static void coordinator_append(struct coordinator *c, const struct coord_step *step)
 {
+    enum compression codec = (enum compression)config_i64(c->groups->b->broker->config, CONFIG_OFFSETS_TOPIC_COMPRESSION_CODEC);
     struct append *a = append_new(step);
+    enum status status = STATUS_NO_MEMORY;
 
-    if (!a) {
-        coordinator_break(c, STATUS_NO_MEMORY);
+    if (a) {
+        arena_init(&a->rewrite, RECORDS_ARENA_MAX);
+        status = append_compress(a, codec);
+    }
+    if (status) {
+        if (a)
+            arena_free(&a->rewrite);
+        mem_free(a);
+        coordinator_break(c, status);
         return;
     }
-    arena_init(&a->rewrite, RECORDS_ARENA_MAX);
     a->coordinator = c;
     a->number = ++c->appended;
     a->append.arena = &a->rewrite;
