@@ -215,9 +215,9 @@ static enum status dir_take_marker(struct log_dir *dir, struct err *err)
     if (!status)
         status = fs_remove(dir->fs, path, err);
     dir->clean = status == STATUS_OK;
-    if (status)
-        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
-    return fs_sync_dir(dir->fs, dir->path, err);
+    if (status && status != STATUS_NOT_FOUND)
+        return status;
+    return fs_sync_dir(dir->fs, dir->path, err); /* also of what a killed process had not come to sync */
 }
 
 /* A directory that is not yet formatted may be new, with its parents: they become durable before anything is put into it. */

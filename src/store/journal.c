@@ -145,9 +145,9 @@ static enum status make_content(struct journal *j, struct file *file, struct err
 /* Under another name until it is whole, so that who finds a journal finds a whole one. */
 static enum status make_file(struct journal *j, struct err *err)
 {
-    static const char note[] = "the journal beside this file is needed\n";
     struct fs *fs = shard_fs(store__shard(j->store));
-    char path[FS_PATH_MAX], needed[FS_PATH_MAX];
+    char path[FS_PATH_MAX], needed[FS_PATH_MAX], size[32];
+    int n = snprintf(size, sizeof size, "%zu\n", HEAD_ROOM + 2 * j->half_size);
     struct err ignored;
     struct file *file;
 
@@ -156,7 +156,7 @@ static enum status make_file(struct journal *j, struct err *err)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", j->path);
     if (fs_open(fs, path, FS_CREATE | FS_DURABLE, &file, err))
         return err->status;
-    if (make_content(j, file, err) || fs_rename(fs, path, j->path, err) || fs_write_file(fs, needed, note, sizeof note - 1, err)) {
+    if (make_content(j, file, err) || fs_rename(fs, path, j->path, err) || fs_write_file(fs, needed, size, (size_t)n, err)) {
         file_unref(file);
         if (fs_remove(fs, path, &ignored) && fs_remove(fs, j->path, &ignored))
             (void)err_wrap(err, "%s is left", path);

@@ -64,6 +64,6 @@ enum {
     JOURNAL_NAME_MAX = 255,
 };
 #define JOURNAL_PREFIX "barnabas-journal." /* and a number: no folder of a partition is called so */
-#define JOURNAL_NEEDED ".needed" /* stands beside a journal as long as that is one: so that it is missed when it is lost */
+#define JOURNAL_NEEDED ".needed" /* stands beside a journal, with its size: so that it is missed when it is lost */
 
 #endif

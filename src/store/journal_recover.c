@@ -401,13 +401,39 @@ static bool ends(const char *name, const char *suffix)
     return size > end && strcmp(name + size - end, suffix) == 0;
 }
 
-/* What says that there is a journal, before it in the order of names. */
-static void miss(const struct replay *replay, const char *needed, const char *before)
+/* A journal should be there, of this size; `before` is the name before this one. One that is not there was lost, or was just to be removed. */
+static enum status miss(const struct replay *replay, const char *needed, const char *before, struct err *err)
 {
-    size_t size = strlen(needed) - strlen(JOURNAL_NEEDED);
+    size_t name_size = strlen(needed) - strlen(JOURNAL_NEEDED), text_size;
+    bool there = before && strlen(before) == name_size && strncmp(before, needed, name_size) == 0;
+    char path[FS_PATH_MAX], *text;
+    struct str_view word;
+    struct file *file;
+    int64_t expected = 0;
+    uint64_t size;
+    enum status status;
 
-    if (!before || strlen(before) != size || strncmp(before, needed, size) != 0)
-        log_line(LOG_WARN, "journal is lost, and what it held", "dir=%s file=%.*s", replay->dir, (int)size, needed);
+    if (!there) {
+        log_line(LOG_WARN, "journal is lost, and what it held", "dir=%s file=%.*s", replay->dir, (int)name_size, needed);
+        return STATUS_OK;
+    }
+    if (snprintf(path, sizeof path, "%s/%s", replay->dir, needed) >= (int)sizeof path)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", replay->dir);
+    if (fs_read_file(replay->fs, path, METADATA_MAX, &text, &text_size, err))
+        return err->status;
+    word = (struct str_view){text, text_size};
+    status = text_number(&word, &expected) ? STATUS_OK : err_set(err, STATUS_CORRUPT, "%s tells no size", path);
+    mem_free(text);
+    if (status)
+        return status;
+    (void)snprintf(path, sizeof path, "%s/%s", replay->dir, before);
+    if (fs_open(replay->fs, path, FS_READ, &file, err))
+        return err->status;
+    status = file_size(file, &size, err);
+    file_unref(file);
+    if (!status && size != (uint64_t)expected)
+        status = err_set(err, STATUS_CORRUPT, "%s has %llu bytes of %lld", path, (unsigned long long)size, (long long)expected);
+    return status;
 }
 
 static enum status names_replay(struct replay *replay, struct err *err)
@@ -421,10 +447,7 @@ static enum status names_replay(struct replay *replay, struct err *err)
     for (size_t i = 0; i < count && !status; i++) {
         if (!journal_named(names[i]) || ends(names[i], ".tmp"))
             continue;
-        if (ends(names[i], JOURNAL_NEEDED))
-            miss(replay, names[i], i ? names[i - 1] : NULL);
-        else
-            status = file_replay(replay, names[i], err);
+        status = ends(names[i], JOURNAL_NEEDED) ? miss(replay, names[i], i ? names[i - 1] : NULL, err) : file_replay(replay, names[i], err);
     }
     mem_free(names);
     return status;

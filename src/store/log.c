@@ -316,14 +316,11 @@ static enum status search_segment(struct timestamp_search *search, const struct 
 {
     struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .capacity = TIMESTAMP_CHUNK, .grows = true};
     struct index_entry entry;
+    bool indexed = index_floor(&seg->times, search->timestamp, &entry);
     struct batch_head head;
-    int64_t from = search->from;
-    enum status status;
     uint64_t at;
+    enum status status = segment_find_timed(seg, indexed ? &entry : NULL, search->from, end, &at, &head, err);
 
-    if (index_floor(&seg->times, search->timestamp, &entry) && seg->base + entry.value > from)
-        from = seg->base + entry.value;
-    status = segment_find(seg, from, end, &at, &head, err);
     scan.buffer = mem_alloc(scan.capacity, 1);
     if (!status && !scan.buffer)
         status = err_set(err, STATUS_NO_MEMORY, "no memory to search");
@@ -404,14 +401,12 @@ static enum status segment_greatest(const struct segment *seg, int64_t durable, 
     struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
     int64_t last = durable - 1 - seg->base < INT32_MAX ? durable - 1 - seg->base : INT32_MAX;
     struct index_entry entry;
+    bool indexed = index_floor_value(&seg->times, (int32_t)last, &entry);
     struct batch_head head;
-    int64_t from = greatest->from;
     enum status status;
     uint64_t at;
 
-    if (index_floor_value(&seg->times, (int32_t)last, &entry) && seg->base + entry.value > from)
-        from = seg->base + entry.value;
-    for (status = segment_find(seg, from, end, &at, &head, err); !status && at < end; at += batch_size(&head)) {
+    for (status = segment_find_timed(seg, indexed ? &entry : NULL, greatest->from, end, &at, &head, err); !status && at < end; at += batch_size(&head)) {
         status = scan_head(&scan, at, &head, err);
         if (status || head.max_timestamp <= greatest->timestamp)
             continue;

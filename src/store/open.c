@@ -197,8 +197,10 @@ static enum status log_recover_segment(struct log *log, size_t i, const struct l
         .trusted = how->clean ? INT64_MAX : how->recovery_point, .epochs = &log->epochs, .last = last};
     enum status status = segment_recover(seg, &recovery, &log->end, err);
 
-    if (status || last)
+    if (status)
         return status;
+    if (last) /* whose name may be in memory only, like what it holds: just the process was killed */
+        return fs_sync_dir(log->fs, log->dir, err);
     if (log->end > log->segments[i + 1]->base)
         return err_set(err, STATUS_CORRUPT, "segments %lld and %lld overlap", (long long)seg->base, (long long)log->segments[i + 1]->base);
     if (segment_save(seg, log->fs, log->dir, err) || fs_sync_dir(log->fs, log->dir, err))

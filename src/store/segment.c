@@ -124,20 +124,6 @@ void segment_close(struct segment *seg)
         segment_chill(seg);
 }
 
-enum status segment_know_times(struct segment *seg, struct err *err)
-{
-    struct index_entry last;
-
-    if (!seg->times_known && seg->times.count) {
-        if (!index_last(&seg->times, &last))
-            return err_set(err, STATUS_IO, "the time index of segment %lld does not read", (long long)seg->base);
-        seg->max_timestamp = last.key;
-        seg->max_timestamp_offset = seg->base + last.value;
-    }
-    seg->times_known = true;
-    return STATUS_OK;
-}
-
 /* Offsets only grow. */
 static enum status in_place(const struct batch_head *head, int64_t next, uint64_t position, struct err *err)
 {
@@ -195,6 +181,44 @@ enum status segment_check(const struct segment *seg, uint64_t from, uint64_t to,
     return next <= limit ? STATUS_OK : err_set(err, STATUS_CORRUPT, "segment %lld: batches reach beyond offset %lld", (long long)seg->base, (long long)limit);
 }
 
+enum status segment_find_timed(const struct segment *seg, const struct index_entry *entry, int64_t from, uint64_t end, uint64_t *position, struct batch_head *head,
+                               struct err *err)
+{
+    if (entry && seg->base + entry->value > from) {
+        if (segment_find(seg, seg->base + entry->value, end, position, head, err))
+            return err->status;
+        if (*position < end && head->max_timestamp == entry->key)
+            return STATUS_OK;
+    }
+    return segment_find(seg, from, end, position, head, err);
+}
+
+enum status segment_know_times(struct segment *seg, struct err *err)
+{
+    uint8_t buffer[FIND_CHUNK];
+    struct scan scan = {.file = seg->file, .end = seg->size, .buffer = buffer, .capacity = sizeof buffer};
+    struct index_entry last;
+    struct batch_head head;
+    uint64_t at;
+
+    if (seg->times_known)
+        return STATUS_OK;
+    if (seg->times.count && !index_last(&seg->times, &last))
+        return err_set(err, STATUS_IO, "the time index of segment %lld does not read", (long long)seg->base);
+    if (segment_find_timed(seg, seg->times.count ? &last : NULL, seg->base, seg->size, &at, &head, err))
+        return err->status;
+    for (seg->max_timestamp = seg->max_timestamp_offset = -1; at < seg->size; at += batch_size(&head)) {
+        if (scan_head(&scan, at, &head, err))
+            return err_wrap(err, "segment %lld", (long long)seg->base);
+        if (head.max_timestamp <= seg->max_timestamp)
+            continue;
+        seg->max_timestamp = head.max_timestamp;
+        seg->max_timestamp_offset = batch_last_offset(&head);
+    }
+    seg->times_known = true;
+    return STATUS_OK;
+}
+
 /* --- opening --------------------------------------------------------------------------------------------------------------- */
 
 /* Behind the last indexed batch stand the few that are not: their heads tell the end and the greatest timestamp. */
@@ -222,17 +246,12 @@ static enum status segment_load_end(struct segment *seg, int64_t *end, struct er
 
 static enum status segment_load_indexes(struct segment *seg, struct fs *fs, const char *dir, struct err *err)
 {
-    struct index_entry last;
     char path[FS_PATH_MAX];
 
     if (segment_path(path, dir, seg->base, ".index", err) || index_load(&seg->offsets, fs, path, err) ||
-        segment_path(path, dir, seg->base, ".timeindex", err) || index_load(&seg->times, fs, path, err))
+        segment_path(path, dir, seg->base, ".timeindex", err))
         return err->status;
-    if (index_last(&seg->times, &last)) {
-        seg->max_timestamp = last.key;
-        seg->max_timestamp_offset = seg->base + last.value;
-    }
-    return STATUS_OK;
+    return index_load(&seg->times, fs, path, err);
 }
 
 enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bool active, int64_t *end, struct err *err)
@@ -240,11 +259,11 @@ enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bo
     enum status status;
 
     seg->made = true;
+    seg->times_known = false;
     if (active) {
         status = segment_load_indexes(seg, fs, dir, err);
     } else {
         segment_chill(seg);
-        seg->times_known = false;
         status = STATUS_OK;
     }
     if (!status)
@@ -253,6 +272,8 @@ enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bo
         status = file_size(seg->file, &seg->size, err);
     if (!status && active)
         status = segment_load_end(seg, end, err);
+    if (!status && active)
+        status = segment_know_times(seg, err);
     if (status == STATUS_NOT_FOUND)
         status = STATUS_CORRUPT;
     segment_close(seg);

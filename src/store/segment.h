@@ -48,8 +48,11 @@ void segment_chill(struct segment *seg);
 /* Opens what is not open: the .log (for writing too while it is not cold), and a cold segment's indexes. */
 enum status segment_open(struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
 void segment_close(struct segment *seg); /* gives its files back: they are opened again when needed */
-/* max_timestamp of a cold segment, from the end of its time index. Open. */
+/* max_timestamp of a segment whose indexes are files: from the end of its time index on. Open. */
 enum status segment_know_times(struct segment *seg, struct err *err) MUST_CHECK;
+/* As segment_find, from `from` or from a later batch that the entry of the time index points at: it is believed when that batch has its time. */
+enum status segment_find_timed(const struct segment *seg, const struct index_entry *entry, int64_t from, uint64_t end, uint64_t *position, struct batch_head *head,
+                               struct err *err) MUST_CHECK;
 
 /* The first batch whose last offset is at least `offset`, before byte `end`: its position and head; *position == end: there is none. Open. */
 enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, struct batch_head *head, struct err *err) MUST_CHECK;
