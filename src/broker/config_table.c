@@ -58,7 +58,8 @@ const char *config_row_nearest(const struct config_row *rows, unsigned count, st
         return NULL;
     for (unsigned i = 0; i < count; i++) {
         struct str_view known = str_from(rows[i].name);
-        unsigned d = known.size > NAME_MAX_COMPARED ? best : distance(name, known);
+        size_t apart = known.size > name.size ? known.size - name.size : name.size - known.size; /* the distance is no less */
+        unsigned d = known.size > NAME_MAX_COMPARED || apart >= best ? best : distance(name, known);
 
         if (d < best) {
             best = d;
