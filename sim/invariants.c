@@ -112,7 +112,7 @@ static bool rests(const struct sim *sim, unsigned shard, const char **what)
     struct broker_shard *b = broker_at(sim->shards[shard].shard);
     struct net_load load = node_load(b->node, shard);
 
-    *what = load.requests ? "requests" : sim->shards[shard].io.buffers_used && !load.in_frame ? "buffers that nobody has" : NULL;
+    *what = load.requests ? "requests" : sim->shards[shard].io.buffers_used && !load.holding ? "buffers that nobody has" : NULL;
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp && !*what; bp = broker_partition_next(b, bp)) {
         const struct partition *p = bp->partition;
         if (p && (!list_empty(&p->waiters) || !list_empty(&p->held) || !list_empty(&p->answers)))

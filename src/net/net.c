@@ -140,7 +140,7 @@ struct net_load net_load(const struct net *net)
     struct net_load load = {.sessions = net->count};
 
     LIST_EACH(node, &net->sessions) {
-        load.in_frame += session_in_frame(session_of(node));
+        load.holding += session_holds(session_of(node));
         load.requests += session_requests(session_of(node));
     }
     return load;

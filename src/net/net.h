@@ -18,7 +18,7 @@ void net_stop(struct net *net, struct mail *done);
 
 /* What its connections hold at the moment. */
 struct net_load {
-    size_t sessions, in_frame, requests; /* in_frame: of the sessions, those with bytes that are no whole frame yet */
+    size_t sessions, holding, requests; /* holding: of the sessions, those that hold buffers; requests: not answered yet */
 };
 struct net_load net_load(const struct net *net);
 

@@ -81,9 +81,9 @@ unsigned session_requests(const struct session *s)
     return s->running;
 }
 
-bool session_in_frame(const struct session *s)
+bool session_holds(const struct session *s)
 {
-    return s->buffer;
+    return s->buffer || s->count;
 }
 
 struct session *session_of(struct list *node)

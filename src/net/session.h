@@ -34,8 +34,9 @@ struct session *session_new(struct shard *here, struct io_socket *socket, const 
 /* Ends it: requests under way are cancelled, their answers dropped. Harmless twice. */
 void session_close(struct session *s);
 struct session *session_of(struct list *node);
-/* What it holds at the moment: requests that are not answered yet (an answer may wait long for a peer that is gone), and whether bytes that are no whole frame. */
+/* What it holds at the moment: requests that are not answered yet; and whether buffers, with bytes that are no whole frame, or for answers that a peer does
+ * not take. */
 unsigned session_requests(const struct session *s);
-bool session_in_frame(const struct session *s);
+bool session_holds(const struct session *s);
 
 #endif
