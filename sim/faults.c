@@ -156,6 +156,12 @@ static void fail_syncs(struct strike *s)
     s->fault.ill_us = 1 + below(s, 10000000);
 }
 
+static void stop_and_fail(struct strike *s)
+{
+    fail_syncs(s);
+    life_stop(s->life);
+}
+
 static void fill_disk(struct strike *s)
 {
     s->fault.disk.no_space_at = 1 + below(s, 200);
@@ -212,6 +218,7 @@ static const struct {
     {"reads fail now and then", 1, fail_reads},
     {"writes fail now and then", 1, fail_writes},
     {"syncs fail now and then", 2, fail_syncs},
+    {"the node is stopped while syncs fail", 1, stop_and_fail},
     {"the disk will be full", 1, fill_disk},
     {"a file will not open: too many are", 1, refuse_open},
     {"the disk rots", 12, rot}, /* the last one: beyond what is promised */
@@ -277,6 +284,7 @@ void profile_choose(struct profile *p, struct sim *sim)
     set(p, "group.initial.rebalance.delay.ms=%d", (int)sim__random_below(sim, 2) * 3000);
     set(p, "max.incremental.fetch.session.cache.slots=%d", sim__random_below(sim, 2) ? 4 : 1000);
     set(p, "metadata.log.max.record.bytes.between.snapshots=%d", sim__random_below(sim, 2) ? 2000 : 200000);
+    set(p, "internal.metadata.log.segment.bytes=%d", sim__random_below(sim, 2) ? 2000 : 1000000);
     set(p, "log.flush.offset.checkpoint.interval.ms=%d", sim__random_below(sim, 2) ? 3000 : 60000);
     set(p, "log.segment.delete.delay.ms=%d", sim__random_below(sim, 2) ? 100 : 60000);
     set(p, "log.retention.check.interval.ms=%d", sim__random_below(sim, 2) ? 5000 : 300000);

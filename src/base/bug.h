@@ -29,7 +29,6 @@ enum bug {
     BUG_KAFKA_16541,    /* rt/fs.c: as KAFKA_1539, for the leader epochs alone */
     BUG_KAFKA_10778,    /* store/commit.c: after a write that failed the log goes on */
     BUG_POSTGRES_FSYNC, /* rt/fs.c: a sync that failed is tried again, and the second answer believed ("PANIC on fsync() failure", 2018) */
-    BUG_KAFKA_15375,    /* broker/lifecycle.c: a stop that could not save everything is said to be clean */
     /* producers */
     BUG_KAFKA_5494,     /* partition/producers.c: only a producer's last batch is known as a duplicate, though five may be under way */
     BUG_REDPANDA_3039,  /* partition/producers.c: a batch that is sent again is refused as out of order */
@@ -60,6 +59,7 @@ enum bug {
     BUG_KAFKA_10527,    /* raft/raft.c: a leader that comes back leads in its old epoch */
     BUG_KAFKA_7415,     /* partition/partition.c: a new leader does not write down where its epoch begins */
     BUG_KAFKA_13357,    /* meta/snapshot.c: a snapshot has no producer ids */
+    BUG_KAFKA_14238,    /* broker/metadata.c: the metadata log is deleted past its latest snapshot */
     BUG_KAFKA_14618,    /* broker/metadata.c: a snapshot's name is one offset too low */
 };
 

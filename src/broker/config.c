@@ -277,6 +277,11 @@ bool config_bool(const struct config *config, enum config_key key)
     return config->slots[key].value.i;
 }
 
+bool config_null(const struct config *config, enum config_key key)
+{
+    return config->slots[key].value.null;
+}
+
 int64_t config_i64(const struct config *config, enum config_key key)
 {
     ASSERT(config_broker_rows[key].type == CONFIG_TYPE_INT || config_broker_rows[key].type == CONFIG_TYPE_LONG ||

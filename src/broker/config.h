@@ -46,6 +46,7 @@ const struct config_unknown *config_unknown(const struct config *config, size_t 
 
 /* Static values. The type of the key is the function's (asserted). */
 bool config_bool(const struct config *config, enum config_key key);
+bool config_null(const struct config *config, enum config_key key);
 int64_t config_i64(const struct config *config, enum config_key key); /* INT, SHORT, LONG; null (asserted not to be) */
 double config_f64(const struct config *config, enum config_key key);
 struct str_view

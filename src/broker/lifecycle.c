@@ -6,7 +6,6 @@
  */
 #include "broker/lifecycle.h"
 
-#include "base/bug.h"
 #include "base/mem.h"
 #include "broker/checkpoints.h"
 #include "broker/fetch_sessions.h"
@@ -238,6 +237,8 @@ static void broker_housekeep(struct shard *here, struct timer *timer)
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
         if (bp->partition && !bp->closing)
             partition_housekeep(bp->partition, shard_wall_ms(here));
+    if (b->metadata)
+        metadata_housekeep(b->metadata);
     broker_arm_housekeeping(b);
 }
 
@@ -427,7 +428,7 @@ static enum status broker_mark_clean(struct broker *broker, struct err *err)
 
     for (unsigned i = 0; sets && i < broker->shards; i++) {
         sets[i] = broker->by_shard[i]->rows;
-        if (broker->by_shard[i]->unsaved && !BUG(KAFKA_15375))
+        if (broker->by_shard[i]->unsaved)
             s = err_set(err, STATUS_IO, "not everything could be saved: the next start checks the logs");
     }
     if (!sets)

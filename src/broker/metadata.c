@@ -39,8 +39,11 @@ struct metadata_batch {
 
 static struct log_config metadata_log_config(const struct config *config)
 {
+    enum config_key size = config_null(config, CONFIG_INTERNAL_METADATA_LOG_SEGMENT_BYTES) ? CONFIG_METADATA_LOG_SEGMENT_BYTES
+                                                                                          : CONFIG_INTERNAL_METADATA_LOG_SEGMENT_BYTES;
+
     return (struct log_config){
-        .segment_bytes = config_i64(config, CONFIG_METADATA_LOG_SEGMENT_BYTES),
+        .segment_bytes = config_i64(config, size),
         .segment_ms = config_i64(config, CONFIG_METADATA_LOG_SEGMENT_MS),
         .segment_index_bytes = 10 * 1024 * 1024,
         .index_interval_bytes = 4096,
@@ -501,7 +504,7 @@ static void snapshot_written(struct shard *here, struct io_job *job)
         broker_disk_failed(m->b, &s->err);
     } else {
         m->snapshot = s->id;
-        log_set_start(m->log, s->id.end_offset);
+        log_set_start(m->log, BUG(KAFKA_14238) ? log_durable_offset(m->log) : s->id.end_offset);
     }
     mem_free(s->bytes);
     mem_free(s);
@@ -545,6 +548,12 @@ void metadata_stop(struct metadata *m, struct mail *done)
 struct image *metadata_image(struct metadata *m)
 {
     return &m->image;
+}
+
+void metadata_housekeep(struct metadata *m)
+{
+    if (!m->stopped && !m->failed)
+        log_housekeep(m->log, shard_wall_ms(m->b->shard)); /* what is before the snapshot goes */
 }
 
 struct log *metadata_log(struct metadata *m)

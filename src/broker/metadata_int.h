@@ -43,6 +43,7 @@ enum status metadata_start(struct metadata *m, struct broker_shard *b, const str
 void metadata_stop(struct metadata *m, struct mail *done); /* when nothing is under way any more */
 enum status metadata_close(struct metadata *m, bool clean, struct err *err) MUST_CHECK; /* blocking */
 struct log *metadata_log(struct metadata *m);
+void metadata_housekeep(struct metadata *m); /* now and then: segments before the latest snapshot are removed */
 
 /* A batch that one shard applies; `applied` runs on that shard when its partitions are open or closed accordingly. */
 struct metadata_receipt {
