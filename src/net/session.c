@@ -24,7 +24,7 @@ enum {
     SESSION_BYTES_MAX = 8 * 1024 * 1024,    /* of frames under way */
     SESSION_PIECES_MAX = 64,                /* pieces of one send */
     SESSION_FRAME_STEP = 1024 * 1024,       /* a large frame's buffer starts here and doubles */
-    SESSION_RETRY_MS = 5,                   /* no buffer within the budget: look again */
+    SESSION_RETRY_MS = 5,                   /* no buffer, by the budget or for want of memory: look again */
     FRAME_PREFIX = 4,
     FRAME_HEADER_MIN = 8,                   /* key, version, correlation id */
 };
@@ -359,6 +359,8 @@ static void session_parse(struct session *s)
     session_read(s);
 }
 
+static void session_read_later(struct session *s);
+
 static void session_received(struct shard *here, struct io_op *op)
 {
     struct session *s = LIST_ENTRY(op, struct session, receive);
@@ -374,7 +376,7 @@ static void session_received(struct shard *here, struct io_op *op)
         return;
     }
     if (op->result == -ENOMEM) {
-        session_read(s);
+        session_read_later(s);
         return;
     }
     if (op->result < 0) {
@@ -397,6 +399,11 @@ static void session_arm_idle(struct session *s)
 {
     if (s->limits.idle_ms_max >= 0)
         timer_set(s->here, &s->timer, s->active_ms + (uint64_t)s->limits.idle_ms_max, session_idle);
+}
+
+static void session_read_later(struct session *s)
+{
+    timer_set(s->here, &s->timer, shard_now_ms(s->here) + SESSION_RETRY_MS, session_retry);
 }
 
 /* Makes room for the rest of the frame that starts at s->at. False: no memory now. */
@@ -439,7 +446,7 @@ static void session_read(struct session *s)
         return;
     }
     if (!session_make_room(s)) {
-        timer_set(s->here, &s->timer, shard_now_ms(s->here) + SESSION_RETRY_MS, session_retry);
+        session_read_later(s);
         return;
     }
     s->receiving = true;
