@@ -337,28 +337,34 @@ static bool fetch_old(struct world *w)
     return fetch_from(w, 3, RECORDS, &out);
 }
 
-/* timestamp -1: the end. */
-static bool list_offset(struct world *w, int64_t timestamp, int64_t *offset)
+/* timestamp -1: the end. In version 0 the answer is a list. */
+static bool list_offset(struct world *w, int16_t version, int64_t timestamp, int64_t *offset)
 {
     struct list_offsets_request_partition partition;
     struct list_offsets_request_topic topic;
     struct list_offsets_request in;
     struct list_offsets_response out;
+    const struct list_offsets_response_partition *p;
 
     list_offsets_request_init(&in);
     list_offsets_request_topic_init(&topic);
     list_offsets_request_partition_init(&partition);
     partition.timestamp = timestamp;
     partition.current_leader_epoch = -1;
+    partition.max_num_offsets = 1;
     topic.name = STR_LIT("t");
     topic.partitions = &partition;
     topic.partitions_count = 1;
     in.replica_id = -1;
     in.topics = &topic;
     in.topics_count = 1;
-    if (!ask(w, API_LIST_OFFSETS, 5, &in, &out) || !good(w, out.topics[0].partitions[0].error_code))
+    if (!ask(w, API_LIST_OFFSETS, version, &in, &out))
         return false;
-    *offset = out.topics[0].partitions[0].offset;
+    p = &out.topics[0].partitions[0];
+    if (!good(w, p->error_code))
+        return false;
+    assert_true(version || p->old_style_offsets_count == 1);
+    *offset = version ? p->offset : p->old_style_offsets[0];
     return true;
 }
 
@@ -367,7 +373,7 @@ static bool fetch(struct world *w)
 {
     int64_t offset = -1;
 
-    if (!list_offset(w, -2, &offset))
+    if (!list_offset(w, 5, -2, &offset))
         return false;
     offset -= offset % RECORDS; /* of the batch */
     while (offset < BATCHES * RECORDS) {
@@ -392,11 +398,12 @@ static bool fetch(struct world *w)
 
 static bool find_end(struct world *w)
 {
-    int64_t offset = -1;
+    int64_t offset = -1, old = -1;
 
-    if (!list_offset(w, -1, &offset))
+    if (!list_offset(w, 5, -1, &offset) || !list_offset(w, 0, -1, &old))
         return false;
     assert_int_equal(offset, BATCHES * RECORDS); /* each once */
+    assert_int_equal(old, offset);
     return true;
 }
 
@@ -404,7 +411,7 @@ static bool find_times(struct world *w)
 {
     for (int32_t i = 1; i < BATCHES; i++) {
         int64_t offset = -1;
-        if (!list_offset(w, 1700000000000 + i, &offset))
+        if (!list_offset(w, 5, 1700000000000 + i, &offset))
             return false;
         assert_int_equal(offset, i * RECORDS);
     }
@@ -575,19 +582,21 @@ static bool read_commit(struct world *w)
 
 static bool describe_configs(struct world *w)
 {
-    struct describe_configs_request_resource resource;
+    struct describe_configs_request_resource resources[2];
     struct describe_configs_request in;
     struct describe_configs_response out;
 
     describe_configs_request_init(&in);
-    describe_configs_request_resource_init(&resource);
-    resource.resource_type = 2;
-    resource.resource_name = STR_LIT("t");
-    resource.configuration_keys_count = -1;
-    in.resources = &resource;
-    in.resources_count = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        describe_configs_request_resource_init(&resources[i]);
+        resources[i].resource_type = i ? 4 : 2;
+        resources[i].resource_name = i ? STR_LIT("1") : STR_LIT("t");
+        resources[i].configuration_keys_count = -1;
+    }
+    in.resources = resources;
+    in.resources_count = 2;
     in.include_synonyms = true;
-    return ask(w, API_DESCRIBE_CONFIGS, 4, &in, &out) && good(w, out.results[0].error_code);
+    return ask(w, API_DESCRIBE_CONFIGS, 4, &in, &out) && good(w, out.results[0].error_code) && good(w, out.results[1].error_code);
 }
 
 static bool configure(struct world *w)
@@ -747,15 +756,28 @@ struct step {
 };
 
 static const struct step script[] = {
-    {"create topics", create},           {"a producer id", identify},          {"produce", produce},
-    {"produce for an old client", produce_old},                                {"fetch", fetch},
-    {"fetch at the end", fetch_at_end},  {"fetch for an old client", fetch_old},
-    {"find times", find_times},          {"find the coordinator", find_coordinator},
-    {"a group commits", group_commits},  {"describe", describe},               {"describe more", describe_more},
-    {"leave", leave_group},              {"a group goes", group_goes},
-    {"describe configurations", describe_configs},                             {"configure", configure},
-    {"grow", grow},                      {"delete records", trim},             {"delete a topic", delete_topic},
-    {"look", look},                      {NULL, NULL},
+    {"create topics", create},
+    {"a producer id", identify},
+    {"produce", produce},
+    {"produce for an old client", produce_old},
+    {"fetch", fetch},
+    {"fetch at the end", fetch_at_end},
+    {"fetch for an old client", fetch_old},
+    {"find the end", find_end},
+    {"find times", find_times},
+    {"find the coordinator", find_coordinator},
+    {"a group commits", group_commits},
+    {"describe", describe},
+    {"describe more", describe_more},
+    {"leave", leave_group},
+    {"a group goes", group_goes},
+    {"describe configurations", describe_configs},
+    {"configure", configure},
+    {"grow", grow},
+    {"delete records", trim},
+    {"delete a topic", delete_topic},
+    {"look", look},
+    {NULL, NULL},
 };
 
 /* What has to be so at the end, in another life. */
