@@ -153,6 +153,18 @@ void request_keep(struct request *r, struct wire_range *range)
     r->ranges = range;
 }
 
+static size_t splice_pieces(const struct writer_splice *splice)
+{
+    const struct wire_range *range = splice->source;
+    size_t count = 0;
+
+    for (size_t done = 0, size; done < splice->size; done += size, count++) {
+        size = splice->size - done;
+        (void)file_part(range->file, range->offset + done, &size);
+    }
+    return count;
+}
+
 /* The pieces: memory up to the first splice, its file range, memory up to the next ... */
 static void request_cut(struct request *r, const struct writer *w)
 {
@@ -163,7 +175,12 @@ static void request_cut(struct request *r, const struct writer *w)
 
         if (splice->at > at)
             r->reply[r->reply_count++] = (struct io_piece){.data = w->start + at, .size = splice->at - at};
-        r->reply[r->reply_count++] = (struct io_piece){.file = range->file, .offset = range->offset, .size = splice->size};
+        for (size_t done = 0, size; done < splice->size; done += size) {
+            struct io_piece *piece = &r->reply[r->reply_count++];
+            size = splice->size - done;
+            *piece = (struct io_piece){.file = file_part(range->file, range->offset + done, &size), .offset = range->offset + done};
+            piece->size = size;
+        }
         at = splice->at;
     }
     if (writer_size(w) > at)
@@ -192,7 +209,7 @@ void request_reply(struct request *r, void *out)
     ASSERT(writer_size(&w) == held);
     for (const struct writer_splice *splice = w.splices; splice; splice = splice->next) {
         size += splice->size;
-        pieces += 2;
+        pieces += 1 + splice_pieces(splice);
     }
     r->reply = REQUEST_ALLOC(r, struct io_piece, pieces);
     if (!r->reply || size > INT32_MAX) {

@@ -215,6 +215,11 @@ static bool file_broken(struct file *file, const char *action, enum status *stat
     return true;
 }
 
+struct file *file_part(struct file *file, uint64_t offset, size_t *size)
+{
+    return file->backend->file_part ? file->backend->file_part(file, offset, size) : file;
+}
+
 enum status file_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
 {
     return file->backend->file_read(file, offset, to, size, got, err);

@@ -53,6 +53,10 @@ enum status fs_write_file(struct fs *fs, const char *path, const void *content, 
 struct file *file_ref(struct file *file);
 void file_unref(struct file *file); /* closes with the last reference */
 
+/* A file may be a row of others: the one that has the byte at `offset` (most are their own), and how many of the *size bytes from there on are in it.
+ * Borrowed. */
+struct file *file_part(struct file *file, uint64_t offset, size_t *size);
+
 /* *got < size only at the end of the file. */
 enum status file_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err) MUST_CHECK;
 /* All pieces one behind the other at offset. */

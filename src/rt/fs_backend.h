@@ -20,6 +20,7 @@ struct fs_backend { /* the functions of fs.h of the same names */
     enum status (*list)(struct fs *fs, const char *path, char ***names, size_t *count, struct err *err);
 
     void (*file_close)(struct file *file); /* the last reference is gone */
+    struct file *(*file_part)(struct file *file, uint64_t offset, size_t *size); /* NULL: it is no row of others */
     enum status (*file_read)(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err);
     enum status (*file_write)(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err);
     void (*file_begin_sync)(struct file *file, uint64_t offset, uint64_t size); /* NULL: nothing to begin */

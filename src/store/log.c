@@ -182,14 +182,18 @@ static enum status slice_measure(struct log *log, struct segment *seg, int64_t l
     return STATUS_OK;
 }
 
-/* From one file: where the tail begins, or a chunk of it ends, the slice does. */
+/* Without memory for all of it the slice is what the first of its files has. */
 static void slice_source(const struct segment *seg, struct log_slice *slice)
 {
     uint64_t left = slice->size;
-    struct file *file = seg->tail ? tail_source(seg->tail, seg->file, slice->position, &left) : seg->file;
 
+    if (!slice->size)
+        return;
+    slice->file = seg->tail ? tail_span(seg->tail, seg->file, slice->position, slice->position + slice->size) : file_ref(seg->file);
+    if (slice->file)
+        return;
+    slice->file = file_ref(tail_source(seg->tail, seg->file, slice->position, &left));
     slice->size = (size_t)left;
-    slice->file = slice->size ? file_ref(file) : NULL;
 }
 
 enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct err *err)

@@ -62,6 +62,61 @@ static struct tail_chunk *chunk_new(uint64_t position, size_t room)
     return chunk;
 }
 
+/* --- a row of files --- */
+
+struct span {
+    struct file file; /* first */
+    uint64_t end;
+    unsigned count;
+    struct {
+        struct file *file;
+        uint64_t from;
+    } parts[];
+};
+
+static void span_close(struct file *file)
+{
+    struct span *span = (struct span *)(void *)file;
+
+    for (unsigned i = 0; i < span->count; i++)
+        file_unref(span->parts[i].file);
+    mem_free(span);
+}
+
+static struct file *span_part(struct file *file, uint64_t offset, size_t *size)
+{
+    const struct span *span = (const struct span *)(const void *)file;
+    unsigned i = 0;
+    uint64_t end;
+
+    ASSERT(offset >= span->parts[0].from && offset <= span->end);
+    while (i + 1 < span->count && span->parts[i + 1].from <= offset)
+        i++;
+    end = i + 1 < span->count ? span->parts[i + 1].from : span->end;
+    if (*size > end - offset)
+        *size = (size_t)(end - offset);
+    return span->parts[i].file;
+}
+
+static enum status span_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
+{
+    for (*got = 0; *got < size;) {
+        size_t step = size - *got, done;
+        struct file *part = span_part(file, offset + *got, &step);
+
+        if (!step)
+            break;
+        if (file_read(part, offset + *got, (uint8_t *)to + *got, step, &done, err))
+            return err->status;
+        *got += done;
+        if (done < step)
+            break;
+    }
+    return STATUS_OK;
+}
+
+static const struct fs_backend span_backend = {.file_close = span_close, .file_part = span_part, .file_read = span_read};
+
 /* --- the tail --- */
 
 void tail_init(struct tail *tail, uint64_t at, size_t *held)
@@ -147,6 +202,28 @@ struct file *tail_source(const struct tail *tail, struct file *disk, uint64_t po
     if (position < end && *left > end - position)
         *left = end - position;
     return source;
+}
+
+struct file *tail_span(const struct tail *tail, struct file *disk, uint64_t from, uint64_t to)
+{
+    uint64_t left = to - from;
+    struct file *source = tail_source(tail, disk, from, &left);
+    struct span *span;
+
+    if (left == to - from)
+        return file_ref(source);
+    span = mem_alloc(1, sizeof *span + (TAIL_CHUNKS_MAX + 1) * sizeof *span->parts);
+    if (!span || !file__init(&span->file, &span_backend, -1, "the segment and its tail")) {
+        mem_free(span);
+        return NULL;
+    }
+    span->end = to;
+    for (uint64_t at = from; at < to; at += left) {
+        left = to - at;
+        span->parts[span->count].from = at;
+        span->parts[span->count++].file = file_ref(tail_source(tail, disk, at, &left));
+    }
+    return &span->file;
 }
 
 enum status tail_write(struct tail_chunk *const *chunks, unsigned count, struct file *disk, uint64_t from, uint64_t to, struct err *err)

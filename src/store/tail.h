@@ -5,8 +5,8 @@
  *   tail                                    [ chunk ][ chunk ][ chunk    ]end
  *   being committed                                                      [ room ]taken
  *
- * A chunk is a file that happens to be in memory, and counted as files are: who reads the log or sends from it needs not know which kind it has, and a
- * range that is being sent outlives the tail. Positions are the segment's. Batches, and what one commit brings, never lie in two chunks.
+ * A chunk is a file that happens to be in memory, and counted as files are, and so is a row of chunks behind the segment's own file: who reads the log
+ * or sends from it needs not know which kind it has, and a range that is being sent outlives the tail. Positions are the segment's. Batches, and what one commit brings, never lie in two chunks.
  *
  * Chunks grow with the tail, so that a log which gets a record now and then holds about what it got.
  */
@@ -42,6 +42,9 @@ void tail_move(struct tail *tail, uint64_t at);
 
 /* The file that has the byte at `position` (`disk` before the tail), and how many of the *left bytes from there on are in it. Borrowed. */
 struct file *tail_source(const struct tail *tail, struct file *disk, uint64_t position, uint64_t *left);
+
+/* The file that has all bytes from `from` to `to` (file_part tells where each is), for as long as somebody has it. NULL: no memory. */
+struct file *tail_span(const struct tail *tail, struct file *disk, uint64_t from, uint64_t to) __attribute__((warn_unused_result));
 
 /* Writes [from, to) to the segment's file: the first `count` chunks of a tail hold it, behind which there may be more meanwhile. Blocking. */
 enum status tail_write(struct tail_chunk *const *chunks, unsigned count, struct file *disk, uint64_t from, uint64_t to, struct err *err) MUST_CHECK;

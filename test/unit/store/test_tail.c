@@ -64,6 +64,30 @@ static void spill(struct world *w)
     tail_cut(&w->tail, to);
 }
 
+/* As a reader gets it: one file, which is told part for part and read as a whole. */
+static void check_span(struct world *w, uint64_t from, uint64_t to)
+{
+    struct file *span = tail_span(&w->tail, w->disk, from, to);
+    uint8_t bytes[20000];
+    struct err err;
+    size_t got, size;
+
+    assert_non_null(span);
+    assert_int_equal(file_read(span, from, bytes, (size_t)(to - from), &got, &err), STATUS_OK);
+    assert_int_equal(got, to - from);
+    assert_memory_equal(bytes, w->model + from, got);
+    for (uint64_t at = from; at < to; at += size) {
+        struct file *part;
+        size = (size_t)(to - at);
+        part = file_part(span, at, &size);
+        assert_true(size > 0);
+        assert_int_equal(file_read(part, at, bytes, size, &got, &err), STATUS_OK);
+        assert_int_equal(got, size);
+        assert_memory_equal(bytes, w->model + at, got);
+    }
+    file_unref(span);
+}
+
 /* Some range, read as a log does: source by source. */
 static void check(struct world *w)
 {
@@ -71,6 +95,8 @@ static void check(struct world *w)
 
     if (end > w->tail.end)
         end = w->tail.end;
+    if (at < end)
+        check_span(w, at, end);
     while (at < end) {
         uint64_t left = end - at;
         struct file *source = tail_source(&w->tail, w->disk, at, &left);
