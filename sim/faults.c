@@ -286,6 +286,7 @@ void profile_choose(struct profile *p, struct sim *sim)
     set(p, "metadata.log.max.record.bytes.between.snapshots=%d", sim__random_below(sim, 2) ? 2000 : 200000);
     set(p, "internal.metadata.log.segment.bytes=%d", sim__random_below(sim, 2) ? 2000 : 1000000);
     set(p, "log.flush.offset.checkpoint.interval.ms=%d", sim__random_below(sim, 2) ? 3000 : 60000);
+    set(p, "log.index.interval.bytes=%d", sim__random_below(sim, 2) ? (int)sim__random_below(sim, 500) : 4096);
     set(p, "log.segment.delete.delay.ms=%d", sim__random_below(sim, 2) ? 100 : 60000);
     set(p, "log.retention.check.interval.ms=%d", sim__random_below(sim, 2) ? 5000 : 300000);
     /* the wall clock jumps by days: nothing may go because of its age */

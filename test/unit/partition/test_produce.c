@@ -69,6 +69,31 @@ static void test_refusals(void **state)
     bench_end(&b);
 }
 
+/* A log may begin anywhere, and end: offsets never wrap. */
+static void test_last_offsets(void **state)
+{
+    struct bench b = bench_begin();
+    const int64_t end = INT64_MAX;
+
+    b.how.log_start = end - 8;
+    bench_open(&b);
+    for (int clean = 0; clean < 2; clean++) {
+        assert_int_equal(produce_now(&b, plain(9, WORLD_WALL)).status, STATUS_INVALID_RECORD);
+        assert_int_equal(produce_now(&b, plain(1, WORLD_WALL)).base_offset, end - 8 + 3 * clean);
+        assert_int_equal(produce_now(&b, plain(2, WORLD_WALL)).base_offset, end - 7 + 3 * clean);
+        bench_close(&b, clean);
+        bench_open(&b);
+        assert_int_equal(partition_start_offset(b.p), end - 8);
+        assert_int_equal(partition_high_watermark(b.p), end - 5 + 3 * clean);
+    }
+    assert_int_equal(produce_now(&b, plain(3, WORLD_WALL)).status, STATUS_INVALID_RECORD);
+    assert_int_equal(produce_now(&b, plain(2, WORLD_WALL)).base_offset, end - 2);
+    assert_int_equal(produce_now(&b, plain(1, WORLD_WALL)).status, STATUS_INVALID_RECORD);
+    assert_int_equal(partition_end_offset(b.p), end);
+    assert_int_equal(stored_head(&b, end - 1).base_offset, end - 2);
+    bench_end(&b);
+}
+
 static void test_append_time(void **state)
 {
     struct bench b = bench_begin();
@@ -171,7 +196,8 @@ static void test_stopped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_offsets_and_epoch), cmocka_unit_test(test_refusals),  cmocka_unit_test(test_append_time),
+        cmocka_unit_test(test_offsets_and_epoch), cmocka_unit_test(test_refusals),  cmocka_unit_test(test_last_offsets),
+        cmocka_unit_test(test_append_time),
         cmocka_unit_test(test_topic_compression), cmocka_unit_test(test_pipelined), cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_transactions_are_carried),
     };
