@@ -172,7 +172,7 @@ const struct invariant invariants_table[] = {
     {22, "failed-disk", AFTER_EVENT, NULL, check_offline},
     {23, "full-disk", ELSEWHERE, "faults.c, run.c: a node goes on when there is room again", NULL},
     {24, "parked", AT_REST, NULL, check_parked},
-    {24, "memory", ELSEWHERE, "run.c: memory", NULL},
+    {24, "memory", ELSEWHERE, "run.c: memory, and open files", NULL},
     {24, "once", ELSEWHERE, "load.c: protocol, no-answer", NULL},
     {25, "replay", ELSEWHERE, "main.c: one of a hundred seeds runs twice", NULL},
     {26, "histories", ELSEWHERE, "checkers.c", NULL},

@@ -353,6 +353,15 @@ void life_stop(struct life *life)
     memory_enter(outer);
 }
 
+static size_t files_open(const struct life *life)
+{
+    size_t count = 0;
+
+    LIST_EACH(node, &life->files)
+        count++;
+    return count;
+}
+
 /* A clean stop's last steps; what is not given back is what the node forgot. */
 static size_t close_node(struct life *life)
 {
@@ -363,7 +372,7 @@ static size_t close_node(struct life *life)
     config_free(life->config);
     memory_enter(outer);
     sim_kill(life->sim);
-    return s == STATUS_OK ? life->memory.bytes : 0;
+    return s == STATUS_OK ? life->memory.bytes + files_open(life) * sizeof(struct life_file) : 0;
 }
 
 size_t life_end(struct life *life)

@@ -46,7 +46,8 @@ uint64_t life_allocations(const struct life *life);    /* until now, the failed 
 /* Asks a node that is READY for its clean stop. */
 void life_stop(struct life *life);
 
-/* Ends it as it stands, and frees it. The bytes that a node which had STOPPED did not give back (0 otherwise). */
+/* Ends it as it stands, and frees it. The bytes that a node which had STOPPED did not give back (0 otherwise); a file that
+ * it left open counts, too. */
 size_t life_end(struct life *life);
 
 #endif
