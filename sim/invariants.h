@@ -44,7 +44,7 @@ void invariants_free(struct invariants *v);
 /* All of these while a node is ready; `disk` is its disk (disk.h). */
 void invariants_ready(struct invariants *v, struct fs *disk); /* it just got ready */
 void invariants_event(struct invariants *v, struct fs *disk); /* after each event */
-void invariants_depth(struct invariants *v, struct fs *disk); /* every log in depth */
+void invariants_depth(struct invariants *v, struct fs *disk); /* the logs in depth: all that are not long, and some of those */
 bool invariants_rests(const struct invariants *v); /* nothing is under way in it */
 void invariants_rest(struct invariants *v);        /* nothing should be */
 

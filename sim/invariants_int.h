@@ -60,7 +60,7 @@ struct invariants {
     struct invariants_options options;
     struct map seen; /* by topic id and index */
     struct shard_seen shards[SHARDS_MAX];
-    uint64_t turns, depth_at;
+    uint64_t turns, depth_at, looks;
     size_t depth_left;    /* logs to pass over before the one that is looked at in depth */
     int32_t quorum_epoch; /* of the life before; -1: none */
     int64_t broker_epoch;
