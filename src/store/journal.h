@@ -53,7 +53,7 @@ void journal_forget(struct log *log);                   /* the log is closed; wh
  * synced, and the entries' recovery points are moved behind it. STATUS_CORRUPT: a group is missing, or a segment has other records. */
 enum status journal_replay(struct fs *fs, const char *dir, struct log_dir_entry *entries, size_t count, struct err *err) MUST_CHECK;
 enum status journal_remove_all(struct fs *fs, const char *dir, struct err *err) MUST_CHECK; /* durable on return */
-bool journal_named(const char *name); /* whether it is the name of a journal, or of one that was being made */
+bool journal_named(const char *name); /* whether it is the name of a journal, of one that was being made, or of what says that there is one */
 
 /* The layout (docs/formats/journal.md). */
 enum {

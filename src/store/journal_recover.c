@@ -63,7 +63,7 @@ bool journal_named(const char *name)
 {
     size_t prefix = sizeof JOURNAL_PREFIX - 1, digits = strncmp(name, JOURNAL_PREFIX, prefix) == 0 ? strspn(name + prefix, "0123456789") : 0;
 
-    return digits && (!name[prefix + digits] || strcmp(name + prefix + digits, ".tmp") == 0);
+    return digits && (!name[prefix + digits] || strcmp(name + prefix + digits, ".tmp") == 0 || strcmp(name + prefix + digits, JOURNAL_NEEDED) == 0);
 }
 
 /* --- groups ---------------------------------------------------------------------------------------------------------------- */

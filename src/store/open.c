@@ -259,7 +259,47 @@ static enum status log_load_epochs(struct log *log, struct err *err)
         return status == STATUS_NOT_FOUND ? STATUS_OK : status;
     status = epochs_parse(&log->epochs, (struct str_view){content, size}, err);
     mem_free(content);
-    return status ? err_wrap(err, "leader-epoch-checkpoint") : STATUS_OK;
+    if (status != STATUS_CORRUPT)
+        return status;
+    log_line(LOG_WARN, "leader epochs do not read: the batches tell them", "file=%s reason=%s", path, err->text);
+    epochs_cut_end(&log->epochs, 0);
+    return STATUS_OK;
+}
+
+/* Whether the batch at the offset, when it is there, is of that epoch. */
+static enum status epoch_fits(struct log *log, int64_t offset, int32_t epoch, bool *fits, struct err *err)
+{
+    struct segment *seg = log->segments[log__segment_at(log, offset)];
+    struct batch_head head;
+    enum status status;
+    uint64_t at;
+
+    status = segment_open(seg, log->fs, log->dir, err);
+    if (!status)
+        status = segment_find(seg, offset, seg->size, &at, &head, err);
+    if (!status && at < seg->size && head.base_offset <= offset)
+        *fits = *fits && head.leader_epoch == epoch;
+    segment_close(seg);
+    return status;
+}
+
+/* The file has no checksum: each epoch's first batch and the log's last one tell whether it is this log's, and of now. */
+static enum status log_check_epochs(struct log *log, struct err *err)
+{
+    bool fits = true;
+
+    for (size_t i = 0; i < log->epochs.count; i++) {
+        const struct log_epoch *at = &log->epochs.list[i];
+        if (at->start_offset < log->end && epoch_fits(log, at->start_offset, at->epoch, &fits, err))
+            return err->status;
+    }
+    if (log->epochs.count && log->start < log->end && epoch_fits(log, log->end - 1, epochs_at(&log->epochs, log->end - 1), &fits, err))
+        return err->status;
+    if (fits)
+        return STATUS_OK;
+    log_line(LOG_WARN, "leader epochs are not the batches': those tell them", "dir=%s", log->dir);
+    epochs_cut_end(&log->epochs, 0);
+    return STATUS_OK;
 }
 
 static void learn_epoch(void *context, const struct batch_head *head)
@@ -336,7 +376,7 @@ static enum status log_load(struct log *log, const struct log_open *how, struct 
     if (log_metadata(log, err))
         return err->status;
     log_settle(log, how);
-    return log_complete_epochs(log, err);
+    return log_check_epochs(log, err) ? err->status : log_complete_epochs(log, err);
 }
 
 enum status log_open(const struct log_open *how, struct log **out, struct err *err)

@@ -79,6 +79,7 @@ static void test_nearly_journals(void **state)
     }
     put(fs, "/data/barnabas-journal.0.tmp", "being made");
     put(fs, "/data/barnabas-journal.12.tmp", "being made");
+    put(fs, "/data/barnabas-journal.3.needed", "8192\n"); /* it is lost: a warning, and no more */
     dir = open_dir(fs);
     entries = log_dir_entries(dir, &count);
     assert_int_equal(count, sizeof folders / sizeof *folders);
@@ -86,6 +87,7 @@ static void test_nearly_journals(void **state)
         assert_string_equal(entries[i].name, folders[i]);
     assert_false(fs_exists(fs, "/data/barnabas-journal.0.tmp"));
     assert_false(fs_exists(fs, "/data/barnabas-journal.12.tmp"));
+    assert_false(fs_exists(fs, "/data/barnabas-journal.3.needed"));
     log_dir_close(dir);
     fs_free(fs);
 }

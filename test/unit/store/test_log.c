@@ -355,6 +355,8 @@ static void test_epochs(void **state)
     struct world w = world_begin(fs, DURABILITY_SYNC);
     struct log_open open = how_on(fs, world_config, false);
     struct log *log = world_open_log(&w, &open);
+    static const char *const rotten[] = {"0\n2\n0 0\n3 1\n", "0\n2\n0 0\n7 10\n", "0\n1\n0 0\n", "0\n2\n0 0\n", "0\n2\n1 0\n3 10\n"};
+    struct err err;
     int32_t found;
     int64_t end;
 
@@ -382,6 +384,16 @@ static void test_epochs(void **state)
         world_close_log(&w, log, pass == 0);
         open.clean = pass == 0;
         log = world_open_log(&w, &open);
+    }
+    open.clean = true;
+    for (size_t i = 0; i < sizeof rotten / sizeof *rotten; i++) { /* the batches know better */
+        world_close_log(&w, log, true);
+        assert_int_equal(fs_write_file(fs, "/data/t-0/leader-epoch-checkpoint", rotten[i], strlen(rotten[i]), &err), STATUS_OK);
+        log = world_open_log(&w, &open);
+        log_epoch_end(log, 0, &found, &end);
+        assert_int_equal(end, 10);
+        log_epoch_end(log, 3, &found, &end);
+        assert_int_equal(end, 20);
     }
     world_close_log(&w, log, true);
     world_end(&w);
