@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "base/mem.h"
 #include "sim/history_text.h"
 
 enum { TOLD_MAX = 20 }; /* of what is broken in one file */
@@ -48,8 +47,9 @@ static int read_lines(struct history_text *t, FILE *in, const char *file)
     return ferror(in) ? complain(file, 0, strerror(errno)) : 0;
 }
 
-static int judge(struct history_text *t, const char *file, bool so_far)
+static int judge(const char *file, bool so_far)
 {
+    struct history_text t;
     FILE *in = strcmp(file, "-") ? fopen(file, "r") : stdin;
     struct verdict verdict = {.file = file};
     uint64_t records = 0;
@@ -57,20 +57,20 @@ static int judge(struct history_text *t, const char *file, bool so_far)
 
     if (!in)
         return complain(file, 0, strerror(errno));
-    history_text_init(t);
-    status = read_lines(t, in, file);
+    history_text_init(&t);
+    status = read_lines(&t, in, file);
     if (in != stdin)
         fclose(in);
-    for (size_t i = 0; i < t->history.count; i++) {
-        t->history.ops[i].last |= so_far && t->history.ops[i].kind == OP_POLL;
-        records += t->history.ops[i].kind == OP_SEND && t->history.ops[i].outcome == OP_OK ? t->history.ops[i].count : 0;
+    for (size_t i = 0; i < t.history.count; i++) {
+        t.history.ops[i].last |= so_far && t.history.ops[i].kind == OP_POLL;
+        records += t.history.ops[i].kind == OP_SEND && t.history.ops[i].outcome == OP_OK ? t.history.ops[i].count : 0;
     }
     if (!status) {
-        history_check(&t->history, broken, &verdict);
+        history_check(&t.history, broken, &verdict);
         status = verdict.count ? 1 : 0;
-        printf("%s: %s operations=%zu acknowledged=%" PRIu64 " broken=%zu\n", file, status ? "BROKEN" : "fine", t->history.count, records, verdict.count);
+        printf("%s: %s operations=%zu acknowledged=%" PRIu64 " broken=%zu\n", file, status ? "BROKEN" : "fine", t.history.count, records, verdict.count);
     }
-    history_free(&t->history);
+    history_free(&t.history);
     return status;
 }
 
@@ -86,19 +86,17 @@ static int print_rules(void)
 int main(int argc, char **argv)
 {
     bool so_far = argc > 1 && !strcmp(argv[1], "--so-far");
-    struct history_text *t = mem_alloc(1, sizeof *t);
     int status = 0;
 
     if (argc == 2 && !strcmp(argv[1], "--rules"))
         return print_rules();
-    if (!t || argc < 2 + so_far) {
+    if (argc < 2 + so_far) {
         fprintf(stderr, "usage: judge [--so-far] FILE...\n       judge --rules\n");
         return 2;
     }
     for (int i = 1 + so_far; i < argc; i++) {
-        int one = judge(t, argv[i], so_far);
+        int one = judge(argv[i], so_far);
         status = one > status ? one : status;
     }
-    mem_free(t);
     return status;
 }
