@@ -5,38 +5,27 @@
 #include "base/mem.h"
 #include "store/text.h"
 
-enum {
-    EPOCHS_FIRST = 4,
-    LINE_MAX_BYTES = 40, /* "-2147483648 -9223372036854775808\n" and a zero */
-};
+enum { LINE_MAX_BYTES = 40 }; /* "-2147483648 -9223372036854775808\n" and a zero */
 
-bool epochs_init(struct epochs *e)
+bool epochs_reserve(struct epochs *e, size_t more)
 {
-    *e = (struct epochs){.list = mem_alloc(EPOCHS_FIRST, sizeof *e->list), .capacity = EPOCHS_FIRST};
-    return e->list;
+    size_t capacity = e->capacity * 2 > e->count + more ? e->capacity * 2 : e->count + more;
+    struct log_epoch *list;
+
+    if (e->count + more <= e->capacity)
+        return true;
+    list = mem_resize(e->list, capacity, sizeof *list);
+    if (!list)
+        return false;
+    e->list = list;
+    e->capacity = capacity;
+    return true;
 }
 
 void epochs_free(struct epochs *e)
 {
     mem_free(e->list);
     *e = (struct epochs){0};
-}
-
-/* Room for one more. Without memory the oldest entry gives way: its epoch is then answered as older than the log. */
-static void epochs_make_room(struct epochs *e)
-{
-    struct log_epoch *list;
-
-    if (e->count < e->capacity)
-        return;
-    list = mem_resize(e->list, e->capacity * 2, sizeof *list);
-    if (list) {
-        e->list = list;
-        e->capacity *= 2;
-        return;
-    }
-    memmove(e->list, e->list + 1, (e->count - 1) * sizeof *e->list);
-    e->count--;
 }
 
 void epochs_assign(struct epochs *e, int32_t epoch, int64_t start)
@@ -48,7 +37,8 @@ void epochs_assign(struct epochs *e, int32_t epoch, int64_t start)
     while (e->count && (e->list[e->count - 1].epoch >= epoch || e->list[e->count - 1].start_offset >= start))
         e->count--;
     e->dirty = true;
-    epochs_make_room(e);
+    if (!epochs_reserve(e, 1)) /* the oldest gives way, and is then answered as older than the log */
+        memmove(e->list, e->list + 1, --e->count * sizeof *e->list);
     e->list[e->count++] = (struct log_epoch){epoch, start};
 }
 
@@ -113,6 +103,8 @@ enum status epochs_parse(struct epochs *e, struct str_view text, struct err *err
     for (int64_t i = 0; i < count; i++) {
         if (!text_number(&text, &epoch) || !text_number(&text, &start) || epoch < 0 || epoch > INT32_MAX || start < 0)
             return err_set(err, STATUS_CORRUPT, "line %lld is no epoch and offset", (long long)i + 3);
+        if (!epochs_reserve(e, 1))
+            return err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
         epochs_assign(e, (int32_t)epoch, start);
     }
     e->dirty = false;

@@ -15,8 +15,8 @@ struct epochs {
     bool dirty; /* the file says something else */
 };
 
-/* Makes room for the first ones, so that the latest epoch is always known. false: no memory. */
-bool epochs_init(struct epochs *e) __attribute__((warn_unused_result));
+/* Room for so many more, which are then assigned without asking for memory. false: there is none. */
+bool epochs_reserve(struct epochs *e, size_t more) __attribute__((warn_unused_result));
 void epochs_free(struct epochs *e);
 
 /* `epoch` begins at `start`, unless it is the latest already. Entries at or above either are replaced: they were of a log that is gone. */

@@ -14,7 +14,7 @@
 #include "rt/log.h"
 #include "store/text.h"
 
-enum { SEGMENTS_FIRST = 4, DIGITS = 20, METADATA_MAX = 4096, EPOCHS_MAX = 16 << 20, SNAPSHOT_MAX = 256 << 20 };
+enum { SEGMENTS_FIRST = 4, EPOCHS_SPARE = 4, DIGITS = 20, METADATA_MAX = 4096, EPOCHS_MAX = 16 << 20, SNAPSHOT_MAX = 256 << 20 };
 
 /* --- names ----------------------------------------------------------------------------------------------------------------- */
 
@@ -302,32 +302,43 @@ static enum status log_check_epochs(struct log *log, struct err *err)
     return STATUS_OK;
 }
 
+struct learning {
+    struct epochs epochs;
+    bool no_memory;
+};
+
 static void learn_epoch(void *context, const struct batch_head *head)
 {
-    struct epochs *learnt = context;
+    struct learning *learning = context;
 
-    if (head->leader_epoch > epochs_latest(learnt))
-        epochs_assign(learnt, head->leader_epoch, head->base_offset);
+    if (head->leader_epoch <= epochs_latest(&learning->epochs))
+        return;
+    if (epochs_reserve(&learning->epochs, 1))
+        epochs_assign(&learning->epochs, head->leader_epoch, head->base_offset);
+    else
+        learning->no_memory = true;
 }
 
 /* The file may begin behind the log's start: deleted records come back when the start's checkpoint was not yet written. The batches tell, then. */
 static enum status log_complete_epochs(struct log *log, struct err *err)
 {
     const struct log_epoch *latest = log->epochs.count ? &log->epochs.list[log->epochs.count - 1] : NULL;
-    struct epochs learnt;
+    struct learning learning = {0};
+    enum status status;
 
     if (log->start == log->end || epochs_at(&log->epochs, log->start) >= 0)
         return STATUS_OK;
-    if (!epochs_init(&learnt))
-        return err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
-    if (log_replay(log, log->start, learn_epoch, &learnt, err)) {
-        epochs_free(&learnt);
-        return err->status;
+    status = log_replay(log, log->start, learn_epoch, &learning, err);
+    if (!status && (learning.no_memory || !epochs_reserve(&learning.epochs, 1)))
+        status = err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
+    if (status) {
+        epochs_free(&learning.epochs);
+        return status;
     }
-    if (latest && latest->epoch > epochs_latest(&learnt))
-        epochs_assign(&learnt, latest->epoch, latest->start_offset);
+    if (latest && latest->epoch > epochs_latest(&learning.epochs))
+        epochs_assign(&learning.epochs, latest->epoch, latest->start_offset);
     epochs_free(&log->epochs);
-    log->epochs = learnt;
+    log->epochs = learning.epochs;
     epochs_cut_start(&log->epochs, log->start);
     return STATUS_OK;
 }
@@ -376,7 +387,9 @@ static enum status log_load(struct log *log, const struct log_open *how, struct 
     if (log_metadata(log, err))
         return err->status;
     log_settle(log, how);
-    return log_check_epochs(log, err) ? err->status : log_complete_epochs(log, err);
+    if (log_check_epochs(log, err) || log_complete_epochs(log, err))
+        return err->status;
+    return epochs_reserve(&log->epochs, EPOCHS_SPARE) ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
 }
 
 enum status log_open(const struct log_open *how, struct log **out, struct err *err)
@@ -386,7 +399,7 @@ enum status log_open(const struct log_open *how, struct log **out, struct err *e
 
     if (!log)
         return err_set(err, STATUS_NO_MEMORY, "open log %s: no memory", how->dir);
-    if (!log->dir || !log->home || !log->segments || !epochs_init(&log->epochs))
+    if (!log->dir || !log->home || !log->segments)
         status = err_set(err, STATUS_NO_MEMORY, "no memory");
     else
         status = log_load(log, how, err);

@@ -357,6 +357,8 @@ static enum status segment_walk(struct segment *seg, const struct segment_recove
             status = err_set(err, STATUS_CORRUPT, "offset %lld at byte %llu goes back", (long long)head.base_offset, (unsigned long long)seg->size);
         if (status)
             return status == STATUS_CORRUPT ? segment_judge(seg, how, scan, *end, err) : status;
+        if (head.leader_epoch > epochs_latest(how->epochs) && !epochs_reserve(how->epochs, 1))
+            return err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
         walk->last = seg->size;
         segment_note(seg, &head, how->index_interval);
         if (batch_last_offset(&head) < how->trusted)

@@ -340,6 +340,34 @@ static void test_directory_goes_offline(void **state)
     fs_free(fs);
 }
 
+/* A log of many epochs opens with all of them, or not at all; what is reserved is there without memory. */
+static void test_epochs_without_memory(void **state)
+{
+    enum status status = STATUS_NO_MEMORY;
+    char text[1024] = "0\n40\n";
+    struct epochs epochs = {0};
+
+    for (int i = 0; i < 40; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%d %d\n", i, 10 * i);
+    for (uint64_t n = 1; status; n++) {
+        struct err err;
+        epochs_free(&epochs);
+        mem_fail_at(n);
+        status = epochs_parse(&epochs, str_from(text), &err);
+        mem_fail_at(0);
+        assert_true(status == STATUS_NO_MEMORY || (status == STATUS_OK && n > 1 && epochs.count == 40));
+    }
+    assert_true(epochs_reserve(&epochs, 100));
+    for (int i = 40; i < 140; i++) {
+        mem_fail_at(1);
+        epochs_assign(&epochs, i, 10 * i);
+        mem_fail_at(0);
+    }
+    assert_int_equal(epochs.count, 140);
+    assert_int_equal(epochs_at(&epochs, 5), 0);
+    epochs_free(&epochs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +377,7 @@ int main(void)
             cmocka_unit_test(test_io_error_at_each_call),
         cmocka_unit_test(test_no_space_at_each_call),
         cmocka_unit_test(test_each_allocation),
+        cmocka_unit_test(test_epochs_without_memory),
         cmocka_unit_test(test_directory_goes_offline),
     };
 
