@@ -26,7 +26,6 @@ enum bug {
     BUG_KAFKA_3968,     /* store/commit.c: a new segment's name is not synced */
     BUG_KAFKA_1539,     /* rt/fs.c: a small file (checkpoints, snapshots, states) is renamed into place without a sync of its content */
     BUG_KAFKA_673,      /* broker/broker.c: recovery runs after a clean stop, and not after a crash */
-    BUG_KAFKA_16541,    /* rt/fs.c: as KAFKA_1539, for the leader epochs alone */
     BUG_KAFKA_10778,    /* store/commit.c: after a write that failed the log goes on */
     BUG_POSTGRES_FSYNC, /* rt/fs.c: a sync that failed is tried again, and the second answer believed ("PANIC on fsync() failure", 2018) */
     /* producers */
@@ -59,7 +58,7 @@ enum bug {
     BUG_KAFKA_10527,    /* raft/raft.c: a leader that comes back leads in its old epoch */
     BUG_KAFKA_7415,     /* partition/partition.c: a new leader does not write down where its epoch begins */
     BUG_KAFKA_13357,    /* meta/snapshot.c: a snapshot has no producer ids */
-    BUG_KAFKA_14238,    /* broker/metadata.c: the metadata log is deleted past its latest snapshot */
+    BUG_KAFKA_14238,    /* broker/metadata.c: retention by size deletes the metadata log past its latest snapshot */
     BUG_KAFKA_14618,    /* broker/metadata.c: a snapshot's name is one offset too low */
 };
 

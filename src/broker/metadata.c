@@ -47,7 +47,8 @@ static struct log_config metadata_log_config(const struct config *config)
         .segment_ms = config_i64(config, CONFIG_METADATA_LOG_SEGMENT_MS),
         .segment_index_bytes = 10 * 1024 * 1024,
         .index_interval_bytes = 4096,
-        .retention_bytes = -1,
+        .retention_bytes = BUG(KAFKA_14238) ? 10000 : -1,
+        .deletes = BUG(KAFKA_14238),
         .retention_ms = -1,
         .file_delete_delay_ms = 60000,
     };
@@ -504,7 +505,7 @@ static void snapshot_written(struct shard *here, struct io_job *job)
         broker_disk_failed(m->b, &s->err);
     } else {
         m->snapshot = s->id;
-        log_set_start(m->log, BUG(KAFKA_14238) ? log_durable_offset(m->log) : s->id.end_offset);
+        log_set_start(m->log, s->id.end_offset);
     }
     mem_free(s->bytes);
     mem_free(s);

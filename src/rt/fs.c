@@ -170,7 +170,7 @@ enum status fs_write_file(struct fs *fs, const char *path, const void *content, 
     status = file_truncate(file, 0, err); /* one that a crash left behind */
     if (status == STATUS_OK)
         status = file_write(file, 0, &(struct bytes_view){content, size}, 1, err);
-    if (status == STATUS_OK && !BUG(KAFKA_1539) && !(BUG(KAFKA_16541) && strstr(path, "leader-epoch")))
+    if (status == STATUS_OK && !BUG(KAFKA_1539))
         status = file_sync(file, err);
     file_unref(file);
     if (status == STATUS_OK)
