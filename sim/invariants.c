@@ -13,8 +13,8 @@
 #include "sim/invariants_int.h"
 
 enum {
-    DEPTH_EVERY = 1024,       /* turns, about, from one log in depth to the next one */
-    DEPTH_BYTES = 128 * 1024, /* one of twice this size is looked at half as often, and so on: as much work for every log */
+    DEPTH_EVERY = 1024,  /* turns, about, from one log in depth to the next one */
+    DEPTH_RECORDS = 512, /* a log of twice as many is looked at half as often, and so on: as much work for every log */
 };
 
 void invariant_broken(const struct look *look, const char *format, ...)
@@ -269,7 +269,7 @@ static void look_in_depth(struct look *look)
     struct invariants *v = look->v;
 
     v->looks++;
-    if (hash_bytes(v->options.seed, &v->looks, sizeof v->looks) % (1 + look->log->size / DEPTH_BYTES) == 0 && invariants__scan(look))
+    if (hash_bytes(v->options.seed, &v->looks, sizeof v->looks) % (1 + (uint64_t)(look->log->end - look->log->start) / DEPTH_RECORDS) == 0 && invariants__scan(look))
         check_all(look, AT_DEPTH);
 }
 
