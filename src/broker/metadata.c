@@ -104,12 +104,16 @@ static enum status metadata_fill_image(struct metadata *m, struct image *image, 
 {
     bool found = false;
     struct snapshot_id id = {0};
+    int64_t from;
     enum status s;
 
     image_init(image, seed, NULL, NULL);
     s = snapshot_load(m->fs, m->dir, image, &found, &id, err);
+    from = found ? id.end_offset : 0;
+    if (s == STATUS_OK && log_start_offset(m->log) > from)
+        s = err_set(err, STATUS_CORRUPT, "metadata log: it begins at offset %lld, and what is before it is known up to %lld", (long long)log_start_offset(m->log), (long long)from);
     if (s == STATUS_OK)
-        s = metadata_replay(m, image, found ? id.end_offset : log_start_offset(m->log), err);
+        s = metadata_replay(m, image, from, err);
     if (s == STATUS_OK && found)
         m->snapshot = id;
     return s;
