@@ -177,6 +177,7 @@ enum status segment_check(const struct segment *seg, uint64_t from, uint64_t to,
         if (at >= to)
             return STATUS_OK;
         next = batch_last_offset(&head) + 1;
+        scan.capacity = batch_size(&head) < sizeof buffer / 4 ? sizeof buffer : BATCH_OVERHEAD; /* of large ones the heads alone are read */
     }
     return next <= limit ? STATUS_OK : err_set(err, STATUS_CORRUPT, "segment %lld: batches reach beyond offset %lld", (long long)seg->base, (long long)limit);
 }
