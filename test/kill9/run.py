@@ -32,6 +32,7 @@ KILL_AFTER_S = 0.4      # at most, after every client was acknowledged something
 
 
 RUN_MAX = 1000          # records of one operation of the history
+LINE_RUNS = 1000        # of a poll in one of its lines
 
 
 class History:
@@ -41,8 +42,11 @@ class History:
         self.path = path
         self.file = open(path, "w")
 
-    def add(self, kind, process, partition, begun, ended, words):
+    def add(self, kind, process, partition, begun, ended, words, found=()):
+        """`found`: of a poll, as many as there are."""
         self.file.write(f"{kind} process={process} partition={partition} begun={begun} ended={ended} ok {words}\n")
+        for at in range(0, len(found), LINE_RUNS):
+            self.file.write(f"more {' '.join(found[at:at + LINE_RUNS])}\n")
 
     def judge(self, *options, more=""):
         """With some lines more, for this time only."""
@@ -160,8 +164,8 @@ class Client:
         self.write_sends()
         begun = time.monotonic_ns()
         end = self.end()
-        found = " ".join(f"{at}+{count}:{number}" for number, at, count, _, _ in self.read(offset, end))
-        self.history.add("poll", 100 + self.number, self.number, begun, time.monotonic_ns(), f"offset={offset} high={end} start=0 {more} {found}")
+        found = [f"{at}+{count}:{number}" for number, at, count, _, _ in self.read(offset, end)]
+        self.history.add("poll", 100 + self.number, self.number, begun, time.monotonic_ns(), f"offset={offset} high={end} start=0 {more}", found)
         self.read_to = end
 
     def finish(self):
