@@ -75,11 +75,13 @@ static void pause_node(struct strike *s)
     sim_pause(s->sim, 1 + below(s, below(s, 2) ? 500000 : 15000000));
 }
 
+/* To within ten days of the clients' clock, so that no two moments are further apart than producer ids are kept (24 days: the key is an int). */
 static void jump_clock(struct strike *s)
 {
-    int64_t ms = (int64_t)below(s, (uint64_t)10 * 24 * 3600 * 1000);
+    const int64_t days10 = (int64_t)10 * 24 * 3600 * 1000;
+    int64_t ahead = (int64_t)below(s, (uint64_t)days10 * 2) - days10;
 
-    sim_shift_wall(s->sim, below(s, 2) ? ms : -ms);
+    sim_shift_wall(s->sim, ahead - (sim_wall_ms(s->sim) - sim_true_wall_ms(s->sim)));
 }
 
 /* Early ones as likely as late ones: a boot makes some thousands, an hour under load some millions. */
