@@ -97,7 +97,7 @@ void log_append(struct log *log, struct log_append *append);
 
 /* A range of bytes that can be sent: whole batches, except that the last one may be cut at size_max. */
 struct log_slice {
-    struct file *file; /* counted: the reader unrefs it; NULL when size is 0 */
+    struct file *file; /* counted: the reader unrefs it; NULL when size is 0. Maybe a row of others, the last ones in memory (file_part) */
     uint64_t position;
     size_t size;
     int64_t base_offset; /* of the first batch: may lie before the offset that was asked */
@@ -105,8 +105,8 @@ struct log_slice {
 };
 
 /* From the batch that contains `offset` on, at most size_max bytes, at least the first batch when at_least_one, never beyond `limit_offset` (exclusive,
- * at most the durable offset) nor beyond the segment's end. offset == limit: an empty slice. OFFSET_OUT_OF_RANGE outside [log start, end]. May read
- * batch heads from the page cache. */
+ * at most the durable offset) nor beyond the segment's end. offset == limit: an empty slice. OFFSET_OUT_OF_RANGE outside [log start, end]. Reads
+ * the heads of the batches, unless a commit of late began at `offset`: STATUS_CORRUPT when one does not stand where it should. */
 enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct err *err) MUST_CHECK;
 
 /* The first record with timestamp >= `timestamp` (decompresses one batch). offset -1 when there is none. */

@@ -3,7 +3,8 @@
  *
  * Commit: log_append only queues. At the end of the shard's turn the store submits, for each log with queued appends and none under
  * way, one job that writes them all with one call and syncs the file; while it runs the next turns gather. No timer.
- * With a journal (journal.h) all of the shard's logs share one job and one sync, once there is enough to commit.
+ * With a journal (journal.h) all of the shard's logs share one job and one sync, once there is enough to commit, and the next group may be made
+ * while one is under way; the segments are written later.
  *
  * A log directory fails as a whole: after a failed write or sync every append to any of its logs, also one under way, completes with
  * KAFKA_STORAGE_ERROR; nothing is retried.
