@@ -186,10 +186,6 @@ static enum status take(struct partition *p, struct partition_append *append)
         append->message = "The batch is larger than segment.bytes";
         return STATUS_RECORD_LIST_TOO_LARGE;
     }
-    if (facts.head.last_offset_delta >= INT64_MAX - log_end_offset(p->log)) {
-        append->message = "The partition has no more offsets";
-        return STATUS_INVALID_RECORD;
-    }
     if (append->from_client && facts.head.producer_id >= 0)
         status = producers_check(&p->producers, &facts.head, &duplicate, &append->message);
     if (status)
@@ -197,6 +193,10 @@ static enum status take(struct partition *p, struct partition_append *append)
     if (duplicate) {
         answer_duplicate(p, append, duplicate);
         return STATUS_OK;
+    }
+    if (facts.head.last_offset_delta >= INT64_MAX - log_end_offset(p->log)) {
+        append->message = "The partition has no more offsets";
+        return STATUS_INVALID_RECORD;
     }
     if (facts.head.producer_id >= 0) {
         producer = producers_get(&p->producers, facts.head.producer_id);
