@@ -364,7 +364,7 @@ static void check_order(struct check *c)
 /* Below this, records may be gone: somebody asked for it. */
 static int64_t deleted_at_most(const struct check *c)
 {
-    int64_t most = 0;
+    int64_t most = c->h->first ? c->h->first[c->partition] : 0;
 
     for (size_t i = 0; i < c->ops_count; i++)
         if (c->ops[i]->kind == OP_DELETE && c->ops[i]->outcome != OP_REFUSED && c->ops[i]->offset > most)

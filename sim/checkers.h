@@ -63,6 +63,7 @@ struct history {
     size_t sightings_count, sightings_room;
     uint64_t clock;      /* of history_begin and history_end */
     uint32_t partitions; /* op.partition is below it */
+    const int64_t *first; /* by partition: where its log began. NULL: all at 0 */
     const bool *dropped; /* by partition: somebody tried to delete its topic, so the last read may miss it */
     const bool *reported; /* by partition: the broker said that records of it are broken or lost; only what nobody sent is still wrong. NULL: none */
     bool groups_reported; /* the same for what groups committed */

@@ -265,7 +265,7 @@ static enum status open_node(struct life *life, const struct life_options *how, 
     memcpy(options.entropy, &how->seed, sizeof how->seed);
     s = config_set_builtin(life->config, err);
     if (s == STATUS_OK)
-        s = config_set(life->config, STR_LIT("log.dirs=/data"), err);
+        s = config_set(life->config, STR_LIT("log.dirs=" LIFE_DIR), err);
     for (const char *const *set = how->settings; s == STATUS_OK && *set; set++)
         s = config_set(life->config, str_from(*set), err);
     if (s == STATUS_OK)

@@ -18,6 +18,7 @@ struct life;
 enum life_state { LIFE_BOOTING, LIFE_READY, LIFE_STOPPING, LIFE_STOPPED, LIFE_DEAD, LIFE_FAILED };
 
 enum { LIFE_PORT = 9092 };
+#define LIFE_DIR "/data"
 
 struct life_options {
     struct sim *sim;             /* without a node: sim_kill */

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 
+#include "sim/far.h"
 #include "sim/life.h"
 #include "wire/api/fetch.h"
 #include "wire/header/response_header.h"
@@ -218,7 +219,7 @@ static int32_t send_request(struct client *c, int16_t key, int16_t version, cons
 
     ASSERT(c->wire);
     arena_init(&arena, CLIENT_ARENA);
-    c->load->requests++;
+    c->load->counts.requests++;
     send_bytes(c, sim_request(key, version, id, request, &arena));
     arena_free(&arena);
     return id;
@@ -265,7 +266,7 @@ struct topic *topic_any(struct load *load, bool lasting)
     struct topic *found = NULL;
     unsigned seen = 0;
 
-    for (size_t i = 0; i < load->topics_count; i++) {
+    for (size_t i = 0; i < load->topics_count && !load->waiting; i++) {
         struct topic *t = &load->topics[i];
         if (!t->gone && (t->lasting || !lasting) && load_random(load, ++seen) == 0)
             found = t;
@@ -538,6 +539,8 @@ struct load *load_new(const struct load_options *options)
     load->sim = options->sim;
     load->history.dropped = load->dropped;
     load->history.reported = load->reported;
+    load->history.first = load->first;
+    load->waiting = options->far;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         all += kinds[i].count;
     load->clients = sim__alloc(all, sizeof(struct client *));
@@ -569,9 +572,30 @@ const struct history *load_history(struct load *load)
     return &load->history;
 }
 
-uint64_t load_requests(const struct load *load)
+struct load_counts load_counts(const struct load *load)
 {
-    return load->requests;
+    return load->counts;
+}
+
+bool load_has_topics(void *context)
+{
+    return ((const struct load *)context)->topics_count >= LASTING_TOPICS;
+}
+
+enum { FAR_RECORDS_MAX = 1000 }; /* that have room there */
+
+void load_begin_far(struct load *load, struct fs *disk)
+{
+    char folder[NAME_SIZE + 16];
+
+    for (size_t i = 0; i < LASTING_TOPICS; i++) {
+        const struct topic *t = &load->topics[i];
+        uint32_t partition = partition_number(load, t, LASTING_PARTITIONS - 1);
+        load->first[partition] = INT64_MAX - 1 - (int64_t)load_random(load, FAR_RECORDS_MAX);
+        snprintf(folder, sizeof folder, "%s-%d", t->name, LASTING_PARTITIONS - 1);
+        far_begin_at(disk, folder, t->id, load->first[partition]);
+    }
+    load->waiting = false;
 }
 
 void load_break(struct load *load, unsigned percent)

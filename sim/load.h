@@ -22,7 +22,8 @@ struct load_options {
     struct sim *sim;
     unsigned producers, once, readers, members, admins; /* how many of each; `once`: idempotent producers */
     unsigned groups;
-    bool near_wrap;                                      /* sequences begin just below 2^31 */
+    bool near_wrap;                                      /* sequences begin just below 2^31, producers' epochs just below 2^15 */
+    bool far;                                            /* one partition of each lasting topic begins just below 2^63: load_begin_far */
     int32_t fetch_bytes;                                 /* of a partition, at most */
     bool beyond;                                         /* what a checksum tells to be wrong may be served: it is the reader who learns of it */
     void (*tell)(void *context, const char *line);       /* the story; NULL: untold */
@@ -34,7 +35,18 @@ struct load *load_new(const struct load_options *options);
 void load_free(struct load *load);
 
 const struct history *load_history(struct load *load);
-uint64_t load_requests(const struct load *load);
+
+struct load_counts {
+    uint64_t requests;
+    uint64_t sequence_ends; /* batches, acknowledged, with 2^31 - 1 and 0 in them */
+    uint64_t epoch_ends;    /* batches, acknowledged, of a producer whose epoch is one of the last two */
+    uint64_t offset_ends;   /* batches that were refused because there are no more offsets */
+};
+struct load_counts load_counts(const struct load *load);
+
+/* With `far`: nobody but administrators does anything until the topics are there (load_has_topics), and the node is down and its disk well for this. */
+bool load_has_topics(void *load);
+void load_begin_far(struct load *load, struct fs *disk);
 
 /* Faults of clients: some connections break (cut: in the middle of the next request), some machines vanish. */
 void load_break(struct load *load, unsigned percent);

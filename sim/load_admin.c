@@ -267,16 +267,16 @@ static void trim(struct admin *a)
     struct delete_records_request_topic to;
     struct delete_records_request in;
     struct call *call;
-    int64_t seen = 0;
+    int64_t seen = load->first[partition];
 
-    for (size_t i = load->history.count; i-- && !seen;)
-        if (load->history.ops[i].partition == partition && load->history.ops[i].kind == OP_POLL)
+    for (size_t i = load->history.count; i-- && seen == load->first[partition];)
+        if (load->history.ops[i].partition == partition && load->history.ops[i].kind == OP_POLL && load->history.ops[i].high_watermark > seen)
             seen = load->history.ops[i].high_watermark;
     delete_records_request_init(&in);
     delete_records_request_topic_init(&to);
     delete_records_request_partition_init(&which);
     which.partition_index = index_of(partition);
-    which.offset = (int64_t)load_random(load, (uint64_t)seen + 1);
+    which.offset = load->first[partition] + (int64_t)load_random(load, (uint64_t)(seen - load->first[partition]) + 1);
     to.name = str_from(topic->name);
     to.partitions = &which;
     to.partitions_count = 1;
@@ -529,6 +529,8 @@ static void admin_wake(struct client *c)
             create(a, LASTING_PARTITIONS);
         else
             rest(c);
+    } else if (c->load->waiting) {
+        rest(c);
     } else if (what < 8) {
         change(a, what);
     } else if (what < 11) {

@@ -89,12 +89,15 @@ struct load {
     struct topic topics[TOPICS_MAX];
     bool dropped[TOPICS_MAX * TOPIC_PARTITIONS_MAX], reported[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
     struct acked acked[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
+    int64_t first[TOPICS_MAX * TOPIC_PARTITIONS_MAX]; /* where the log begins */
+    uint64_t sent[TOPICS_MAX * TOPIC_PARTITIONS_MAX]; /* records: there are no more than these */
     size_t topics_count;
     struct client **clients;
     size_t clients_count;
     struct client *audit;
-    uint64_t requests;
+    struct load_counts counts;
     int32_t correlation_id;
+    bool waiting; /* for load_begin_far */
     bool calm, finishing, auditing, audited;
 };
 
@@ -112,7 +115,7 @@ bool load_chance(struct load *load, unsigned percent);
 void load_tell(const struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void load_broken(const struct client *c, const char *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-struct topic *topic_any(struct load *load, bool lasting); /* one that is not gone; NULL: none */
+struct topic *topic_any(struct load *load, bool lasting); /* one that is not gone; NULL: none, or none yet */
 struct topic *topic_add(struct load *load, const char *name, struct uuid id, int32_t partitions);
 struct topic *topic_named(struct load *load, const char *name); /* the newest of that name; NULL: none */
 void topic_drop(struct load *load, struct topic *topic);

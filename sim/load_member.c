@@ -195,7 +195,7 @@ static void on_committed_offsets(struct client *c, const struct call *call, cons
             break;
         load->history.ops[call->op + (size_t)i].offset = p->committed_offset;
         history_end(&load->history, call->op + (size_t)i, OP_OK);
-        m->owned[i].offset = p->committed_offset < 0 ? 0 : p->committed_offset;
+        m->owned[i].offset = p->committed_offset < 0 ? load->first[m->owned[i].partition] : p->committed_offset;
     }
     ops_refused(load, call);
     if (!out)
@@ -303,7 +303,7 @@ static void on_read(struct client *c, const struct call *call, const void *respo
         want->offset = fetch_learn(c, call->op, p);
         fetch_judge(c, call, out, true);
         if (p->error_code == STATUS_OFFSET_OUT_OF_RANGE)
-            want->offset = p->log_start_offset > 0 ? p->log_start_offset : 0;
+            want->offset = p->log_start_offset > 0 ? p->log_start_offset : c->load->first[want->partition];
         client_sleep(c, 1000000);
     } else {
         ops_refused(c->load, call);

@@ -134,6 +134,7 @@ static struct batch *new_batch(struct producer *p)
     *batch = (struct batch){.partition = p->partition, .count = 1 + (uint32_t)load_random(load, BATCH_RECORDS_MAX), .value = p->next_value, .sequence = p->sequence};
     p->next_value += batch->count;
     p->sequence = sequence_after(p->sequence, batch->count);
+    load->sent[p->partition] += batch->count;
     batch->op = history_begin(&load->history, (struct op){.kind = OP_SEND, .once = is_once(&p->c), .process = p->c.id, .partition = batch->partition,
                                                           .value = batch->value, .count = batch->count, .offset = -1,
                                                           .timestamp = sim_true_wall_ms(load->sim)});
@@ -161,6 +162,20 @@ static bool is_refused_for_good(enum status s)
     return s == STATUS_UNKNOWN_TOPIC_ID || s == STATUS_UNKNOWN_TOPIC_OR_PARTITION || s == STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER || s == STATUS_MESSAGE_TOO_LARGE;
 }
 
+/* There are no more offsets: true when all that was ever sent leaves no room for it. An idempotent one's batch is not there, or this would be the answer
+ * to a duplicate. */
+static void on_no_offsets(struct producer *p, struct batch *batch)
+{
+    struct load *load = p->c.load;
+
+    if (load->sent[batch->partition] <= (uint64_t)(INT64_MAX - load->first[batch->partition]))
+        load_broken(&p->c, "offset-end", "%llx was refused for want of offsets, which there are", (unsigned long long)batch->value);
+    load->counts.offset_ends++;
+    history_end(&load->history, batch->op, OP_REFUSED);
+    abandon_target(p);
+    client_disconnect(&p->c);
+}
+
 static void on_trouble(struct producer *p, struct batch *batch, enum status s)
 {
     struct load *load = p->c.load;
@@ -176,6 +191,10 @@ static void on_trouble(struct producer *p, struct batch *batch, enum status s)
         client_disconnect(&p->c);
         return;
     }
+    if (s == STATUS_INVALID_RECORD) {
+        on_no_offsets(p, batch);
+        return;
+    }
     if (!is_once(&p->c)) {
         if (is_refused_for_good(s))
             history_end(&load->history, batch->op, OP_REFUSED);
@@ -185,6 +204,15 @@ static void on_trouble(struct producer *p, struct batch *batch, enum status s)
     if (s == STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER && batch == &p->window[0])
         load_broken(&p->c, "sequence", "%llx, sequence %d, is the next one, and was refused as out of order", (unsigned long long)batch->value, batch->sequence);
     client_disconnect(&p->c); /* and all again, in order */
+}
+
+/* What the profile makes common: it is to be seen that it is. */
+static void count_ends(struct producer *p, const struct batch *batch)
+{
+    struct load_counts *counts = &p->c.load->counts;
+
+    counts->sequence_ends += is_once(&p->c) && sequence_after(batch->sequence, batch->count) < batch->sequence;
+    counts->epoch_ends += is_once(&p->c) && p->epoch >= INT16_MAX - 1;
 }
 
 static void on_produced(struct client *c, const struct call *call, const void *response)
@@ -211,7 +239,10 @@ static void on_produced(struct client *c, const struct call *call, const void *r
     } else {
         struct op *op = &c->load->history.ops[call->op];
         op->offset = answer->error_code ? -1 : answer->base_offset;
+        if (!answer->error_code && (op->offset < c->load->first[op->partition] || op->offset > INT64_MAX - op->count))
+            load_broken(c, "offset-end", "%llx is told to be at offset %lld", (unsigned long long)op->value, (long long)op->offset);
         history_end(&c->load->history, call->op, OP_OK);
+        count_ends(p, &p->window[at]);
         load_acked(c->load, op->partition, op->offset < 0 ? 0 : op->offset + op->count);
         load_tell(c, "hears that %llx is at offset %lld", (unsigned long long)op->value, (long long)op->offset);
         forget_batch(p, at);
@@ -246,7 +277,7 @@ static void on_id(struct client *c, const struct call *call, const void *respons
         return;
     if (!out->error_code) {
         p->id = out->producer_id;
-        p->epoch = out->producer_epoch;
+        p->epoch = c->load->options.near_wrap ? (int16_t)(INT16_MAX - load_random(c->load, 4)) : out->producer_epoch;
         p->used = false;
         p->sequence = c->load->options.near_wrap ? INT32_MAX - (int32_t)load_random(c->load, 30) : 0;
         load_tell(c, "is now producer %lld", (long long)p->id);
@@ -261,6 +292,18 @@ static void ask_id(struct client *c)
     init_producer_id_request_init(&in);
     in.transactional_id = STR_NULL;
     client_call(c, API_INIT_PRODUCER_ID, (int16_t)load_random(c->load, 6), &in, on_id);
+}
+
+/* Sequences begin anew: in the producer's next epoch, which it gives itself (KIP-360), or, false, as another producer. */
+static bool next_epoch(struct producer *p)
+{
+    if (p->epoch == INT16_MAX || load_chance(p->c.load, 30))
+        return false;
+    p->epoch++;
+    p->sequence = 0;
+    p->used = false;
+    load_tell(&p->c, "is now in epoch %d", p->epoch);
+    return true;
 }
 
 static void once_wake(struct client *c)
@@ -278,7 +321,7 @@ static void once_wake(struct client *c)
     if (!p->count && p->targeted && load_chance(c->load, 3))
         p->targeted = false;
     if (!p->targeted) {
-        if (p->used) { /* sequences begin anew: as another producer */
+        if (p->used && !next_epoch(p)) {
             p->id = -1;
             client_sleep(c, 1000);
             return;

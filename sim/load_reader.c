@@ -51,7 +51,9 @@ static void on_offsets(struct client *c, const struct call *call, const void *re
     }
     for (int32_t i = 0; i < out->topics[0].partitions_count; i++) {
         const struct list_offsets_response_partition *p = &out->topics[0].partitions[i];
-        size_t op = fetch_op(c->load, call, partition_number(c->load, r->topic, p->partition_index));
+        uint32_t partition = partition_number(c->load, r->topic, p->partition_index);
+        size_t op = fetch_op(c->load, call, partition);
+        int64_t first = c->load->first[partition];
         if (p->error_code || (size_t)p->partition_index >= r->count || op == call->op + call->ops) {
             r->topic = NULL;
             break;
@@ -60,15 +62,15 @@ static void on_offsets(struct client *c, const struct call *call, const void *re
             c->load->history.ops[op].found = p->timestamp;
             c->load->history.ops[op].offset = p->offset;
             history_end(&c->load->history, op, OP_OK);
-            r->wants[p->partition_index].offset = p->offset < 0 ? 0 : p->offset;
+            r->wants[p->partition_index].offset = p->offset < 0 ? first : p->offset;
         } else if (call->note) { /* asked for the end */
             struct op *it = &c->load->history.ops[op];
             it->offset = it->high_watermark = p->offset;
             it->start_offset = -1;
             history_end(&c->load->history, op, OP_OK);
-            r->wants[p->partition_index].offset = (int64_t)load_random(c->load, (uint64_t)p->offset + 1);
+            r->wants[p->partition_index].offset = first + (int64_t)load_random(c->load, (uint64_t)(p->offset - first) + 1);
         } else {
-            r->wants[p->partition_index].offset = p->offset < 0 ? 0 : p->offset;
+            r->wants[p->partition_index].offset = p->offset < 0 ? first : p->offset;
         }
     }
     ops_refused(c->load, call);

@@ -283,6 +283,17 @@ static bool is_down(void *context)
 
 /* --- the acts --- */
 
+/* Before anybody sends: some logs go on where few offsets are left. */
+static void begin_far(struct run *r)
+{
+    if (!live(r, load_has_topics, r->load, sim_now_us(r->sim) + BOOT_US_MAX))
+        return;
+    if (r->life)
+        bury(r, 1000);
+    load_begin_far(r->load, r->disk);
+    tell(r, "THE DISK has logs that begin near the end of offsets");
+}
+
 static void strike(struct run *r)
 {
     struct fault fault = fault_strike(r->sim, r->load, r->life, r->disk, r->options->beyond);
@@ -376,6 +387,7 @@ struct run_result run_seed(const struct run_options *options)
     r.profile.shards = 1 + (unsigned)(options->seed % 3);
     load.sim = sim;
     load.near_wrap = r.profile.near_wrap;
+    load.far = r.profile.far;
     load.fetch_bytes = r.profile.fetch_bytes;
     load.tell = options->tell ? tell : NULL;
     load.beyond = options->beyond;
@@ -383,6 +395,8 @@ struct run_result run_seed(const struct run_options *options)
     r.invariants = invariants_new(&(struct invariants_options){.sim = sim, .seed = options->seed, .broken = broken, .context = &r});
     log_set_listener(hear, &r);
     boot(&r);
+    if (r.profile.far)
+        begin_far(&r);
     under_faults(&r);
     if (!r.over)
         in_calm(&r);
@@ -395,7 +409,7 @@ struct run_result run_seed(const struct run_options *options)
     log_set_listener(NULL, NULL);
     r.result.hash = sim_hash(sim);
     r.result.simulated_us = sim_now_us(sim);
-    r.result.requests = load_requests(r.load);
+    r.result.counts = load_counts(r.load);
     r.result.operations = load_history(r.load)->count;
     invariants_free(r.invariants);
     sim_free(sim);

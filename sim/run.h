@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sim/load.h"
+
 struct run_options {
     uint64_t seed;
     uint64_t us; /* of load under faults */
@@ -18,7 +20,8 @@ struct run_options {
 };
 
 struct run_result {
-    uint64_t hash, simulated_us, requests, operations, faults, lives, broken;
+    uint64_t hash, simulated_us, operations, faults, lives, broken;
+    struct load_counts counts;
 };
 
 struct run_result run_seed(const struct run_options *options);
