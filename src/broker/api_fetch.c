@@ -40,6 +40,7 @@ struct fetch_part {
     bool settled;  /* read.status was decided without a read */
     struct wire_range range;
     const uint8_t *converted; /* for an old client, instead of the range */
+    struct fetch_response_aborted_transaction *told_aborted;
 };
 
 struct fetch_leg {
@@ -117,6 +118,7 @@ static void fetch_part_read(struct fetch_leg *leg, struct fetch_part *part, stru
     if (part->read.slice.file)
         file_unref(part->read.slice.file);
     part->read.slice = (struct log_slice){0};
+    txnindex_free(&part->read.aborted);
     if (!p) {
         part->read.status = STATUS_NOT_LEADER_OR_FOLLOWER;
         part->read.high_watermark = part->read.last_stable = part->read.start_offset = -1;
@@ -135,6 +137,7 @@ static void fetch_part_wait(struct fetch_leg *leg, struct fetch_part *part, stru
 
     part->leg = leg;
     part->waiter.wake.run = fetch_part_wake;
+    part->waiter.isolation = part->read.isolation;
     part->waiter.beyond = part->read.isolation == ISOLATION_COMMITTED ? part->read.last_stable : part->read.high_watermark;
     leg->armed++;
     partition_wait(p, &part->waiter);
@@ -406,6 +409,10 @@ static void fetch_settle(struct request *r, struct fetch_part *part, bool first,
         if (part->read.status == STATUS_OK && slice->size && r->version < 4)
             part->read.status = fetch_convert(r, part);
     }
+    if (part->read.status == STATUS_OK && slice->size && part->read.aborted.count) {
+        part->told_aborted = REQUEST_ALLOC(r, struct fetch_response_aborted_transaction, part->read.aborted.count);
+        part->read.status = part->told_aborted ? STATUS_OK : STATUS_NO_MEMORY;
+    }
     if (part->read.status) {
         slice->size = 0;
         part->read.high_watermark = part->read.last_stable = part->read.start_offset = -1;
@@ -416,6 +423,14 @@ static bool fetch_changed(const struct fetch_part *part)
 {
     return part->read.status || part->read.slice.size || part->read.diverging_epoch >= 0 || part->read.high_watermark != part->want->told_high_watermark ||
            part->read.start_offset != part->want->told_start;
+}
+
+static void fetch_answer_aborted(const struct fetch_part *part, struct fetch_response_partition *out)
+{
+    for (size_t i = 0; i < part->read.aborted.count; i++)
+        part->told_aborted[out->aborted_transactions_count++] = (struct fetch_response_aborted_transaction){
+            .producer_id = part->read.aborted.list[i].producer_id, .first_offset = part->read.aborted.list[i].first_offset};
+    out->aborted_transactions = part->told_aborted;
 }
 
 static void fetch_answer_partition(struct request *r, struct fetch_part *part, struct fetch_response_partition *out)
@@ -429,6 +444,8 @@ static void fetch_answer_partition(struct request *r, struct fetch_part *part, s
     out->last_stable_offset = read->last_stable;
     out->log_start_offset = read->start_offset;
     out->aborted_transactions_count = read->isolation == ISOLATION_COMMITTED || part->settled ? 0 : -1;
+    if (read->slice.size)
+        fetch_answer_aborted(part, out);
     if (read->diverging_epoch >= 0) {
         out->diverging_epoch.epoch = read->diverging_epoch;
         out->diverging_epoch.end_offset = read->diverging_end_offset;
@@ -500,9 +517,11 @@ static void fetch_answer(struct fetch *f)
             session = fetch_sessions_create(b->sessions, &f->plan, r->version >= 13);
         out.session_id = session ? session->id : 0;
     }
-    for (size_t i = 0; i < f->count; i++)
+    for (size_t i = 0; i < f->count; i++) {
         if (f->parts[i].read.slice.file)
             file_unref(f->parts[i].read.slice.file);
+        txnindex_free(&f->parts[i].read.aborted);
+    }
     if (f->plan.session)
         fetch_session_release(b->sessions, f->plan.session);
     if (partitions && out.responses)

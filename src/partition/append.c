@@ -60,6 +60,7 @@ static void append_durable(struct shard *here, struct log_append *done)
 
     append->status = done->status;
     append->start_offset = log_start_offset(p->log);
+    transactions_settle(&p->transactions, log_durable_offset(p->log));
     if (append->status)
         append->base_offset = -1;
     release_held(p, append->status);
@@ -141,6 +142,8 @@ static void stamp(const struct partition *p, struct partition_append *append, st
 static void submit(struct partition *p, struct partition_append *append, const struct batch_facts *facts, struct producer *producer)
 {
     const struct batch_head *head = &facts->head;
+    struct batch_marker marker;
+    struct aborted aborted;
 
     append->base_offset = head->base_offset;
     append->log = (struct log_append){
@@ -153,10 +156,20 @@ static void submit(struct partition *p, struct partition_append *append, const s
         .leader_epoch = head->leader_epoch,
     };
     if (BUG(KAFKA_6683) && producer)
-        producer_note(producer, head, shard_wall_ms(p->shard));
+        producer_note(producer, head, NULL, shard_wall_ms(p->shard));
     log_append(p->log, &append->log); /* a roll takes its snapshot before this batch counts */
-    if (!BUG(KAFKA_6683) && producer)
-        producer_note(producer, head, shard_wall_ms(p->shard));
+    if (BUG(KAFKA_6683) || !producer)
+        return;
+    if (partition__note(p, producer, head, batch_marker_read(append->log.bytes, &marker) ? &marker : NULL, shard_wall_ms(p->shard), &aborted))
+        log_add_aborted(p->log, &aborted);
+}
+
+/* Room for the transaction that the batch may begin, or for what is told when it aborts one. */
+static bool reserve_transaction(struct partition *p, const struct batch_head *head)
+{
+    if (!(head->attributes & BATCH_TRANSACTIONAL))
+        return true;
+    return transactions_reserve(&p->transactions) && (!(head->attributes & BATCH_CONTROL) || log_reserve_aborted(p->log));
 }
 
 static void answer_duplicate(struct partition *p, struct partition_append *append, const struct producer_batch *original)
@@ -200,7 +213,7 @@ static enum status take(struct partition *p, struct partition_append *append)
     }
     if (facts.head.producer_id >= 0) {
         producer = producers_get(&p->producers, facts.head.producer_id);
-        if (!producer)
+        if (!producer || !reserve_transaction(p, &facts.head))
             return STATUS_NO_MEMORY;
     }
     stamp(p, append, &facts);

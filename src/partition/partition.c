@@ -7,38 +7,68 @@
 #include "base/mem.h"
 #include "rt/log.h"
 
+bool partition__note(struct partition *p, struct producer *producer, const struct batch_head *head, const struct batch_marker *marker, int64_t wall_ms,
+                     struct aborted *aborted)
+{
+    bool ended = marker && transactions_end(&p->transactions, head->producer_id, batch_last_offset(head), aborted);
+
+    if (!marker && head->attributes & BATCH_TRANSACTIONAL && producer->transaction_start < 0)
+        transactions_begin(&p->transactions, head->producer_id, head->base_offset);
+    producer_note(producer, head, marker, wall_ms);
+    return ended && marker->type == MARKER_ABORT;
+}
+
 /* --- opening --------------------------------------------------------------------------------------------------------------- */
 
 struct rebuild {
     struct partition *partition;
     int64_t snapshot; /* what is below it is in the snapshot */
     int64_t wall_ms;
+    struct txnindex aborted;
     bool no_memory;
 };
 
-static void rebuild_batch(void *context, const struct batch_head *head)
+static void rebuild_batch(void *context, const struct batch_head *head, const struct batch_marker *marker)
 {
     struct rebuild *rebuild = context;
-    struct producers *producers = &rebuild->partition->producers;
+    struct partition *p = rebuild->partition;
     struct producer *producer;
+    struct aborted aborted;
 
     if (head->producer_id < 0)
         return;
     if (batch_last_offset(head) < rebuild->snapshot) {
-        producers_recall(producers, head);
+        producers_recall(&p->producers, head);
         return;
     }
-    producer = producers_get(producers, head->producer_id);
-    if (producer)
-        producer_note(producer, head, rebuild->wall_ms);
-    else
+    if (marker && marker->type < 0)
+        return; /* the transaction was compacted away */
+    producer = producers_get(&p->producers, head->producer_id);
+    if (!producer || !transactions_reserve(&p->transactions) || !txnindex_reserve(&rebuild->aborted, 1))
         rebuild->no_memory = true;
+    else if (partition__note(p, producer, head, marker, rebuild->wall_ms, &aborted))
+        txnindex_add(&rebuild->aborted, &aborted);
 }
 
-/* The newest snapshot that reads; *offset: what it covers, 0 when there is none: deleted records that are still in the first segment tell, too. */
-static enum status load_snapshot(struct partition *p, int64_t wall_ms, int64_t *offset, struct err *err)
+/* Those that were open when the snapshot was taken. */
+static bool recall_transactions(struct partition *p)
 {
-    int64_t at_most = log_end_offset(p->log);
+    for (struct map_node *node = map_first(&p->producers.map); node; node = map_next(&p->producers.map, node)) {
+        const struct producer *producer = MAP_ENTRY(node, struct producer, node);
+
+        if (producer->transaction_start < 0)
+            continue;
+        if (!transactions_reserve(&p->transactions))
+            return false;
+        transactions_begin(&p->transactions, producer->id, producer->transaction_start);
+    }
+    return true;
+}
+
+/* The newest snapshot that reads, not above at_most; *offset: what it covers, 0 when there is none: deleted records that are still in the first segment
+ * tell, too. */
+static enum status load_snapshot(struct partition *p, int64_t at_most, int64_t wall_ms, int64_t *offset, struct err *err)
+{
     struct bytes_view content;
     enum status status;
 
@@ -51,25 +81,48 @@ static enum status load_snapshot(struct partition *p, int64_t wall_ms, int64_t *
         at_most = *offset - 1;
     }
     *offset = 0;
+    return status;
+}
+
+/* One from which on the aborted transactions can be learnt again. Without one the whole log tells all; but of a log whose beginning was deleted a later
+ * one knows more of the producers, and serves unless aborted transactions were lost. */
+static enum status choose_snapshot(struct partition *p, int64_t wall_ms, int64_t *offset, struct err *err)
+{
+    enum status status = load_snapshot(p, log_aborted_known(p->log), wall_ms, offset, err);
+
+    if (status == STATUS_NOT_FOUND && log_start_offset(p->log) > 0 && !log_aborted_lost(p->log))
+        status = load_snapshot(p, log_end_offset(p->log), wall_ms, offset, err);
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+static enum status replay(struct rebuild *rebuild, struct err *err)
+{
+    struct partition *p = rebuild->partition;
+    int64_t from = p->producers.map.count ? log_recent_offset(p->log, rebuild->snapshot) : rebuild->snapshot;
+
+    if (log_replay(p->log, from, rebuild_batch, rebuild, err))
+        return err->status;
+    if (rebuild->no_memory)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for the producers");
+    return log_learn_aborted(p->log, rebuild->snapshot, rebuild->aborted.list, rebuild->aborted.count, err);
 }
 
 static enum status rebuild_producers(struct partition *p, int64_t wall_ms, struct err *err)
 {
     struct rebuild rebuild = {.partition = p, .wall_ms = wall_ms};
-    int64_t from;
+    enum status status = choose_snapshot(p, wall_ms, &rebuild.snapshot, err);
 
-    if (load_snapshot(p, wall_ms, &rebuild.snapshot, err))
-        return err->status;
+    if (status)
+        return status;
     if (BUG(KAFKA_5249))
         rebuild.snapshot = log_end_offset(p->log);
-    from = p->producers.map.count ? log_recent_offset(p->log, rebuild.snapshot) : rebuild.snapshot;
-    if (log_replay(p->log, from, rebuild_batch, &rebuild, err))
-        return err->status;
-    if (rebuild.no_memory)
-        return err_set(err, STATUS_NO_MEMORY, "no memory for the producers");
+    if (!recall_transactions(p))
+        return err_set(err, STATUS_NO_MEMORY, "no memory for the transactions");
+    status = replay(&rebuild, err);
+    txnindex_free(&rebuild.aborted);
+    transactions_settle(&p->transactions, log_durable_offset(p->log));
     producers_expire(&p->producers, wall_ms, p->config.producer_id_expiration_ms);
-    return STATUS_OK;
+    return status;
 }
 
 static void save_producers(void *context, int64_t offset, struct bytes_view *content)
@@ -111,6 +164,7 @@ enum status partition_open(const struct partition_open *how, struct partition **
     }
     if (status) {
         producers_free(&p->producers);
+        transactions_free(&p->transactions);
         mem_free(p);
         return status;
     }
@@ -159,6 +213,7 @@ bool partition_close(struct partition *p, bool clean)
     if (!saved)
         log_line(LOG_ERROR, "partition not closed cleanly", "reason=%s", err.text);
     producers_free(&p->producers);
+    transactions_free(&p->transactions);
     mem_free(p);
     return saved;
 }
@@ -184,7 +239,9 @@ int64_t partition_high_watermark(const struct partition *p)
 
 int64_t partition_last_stable(const struct partition *p)
 {
-    return partition_high_watermark(p);
+    int64_t stable = transactions_stable(&p->transactions, partition_high_watermark(p));
+
+    return stable > log_start_offset(p->log) ? stable : log_start_offset(p->log);
 }
 
 int64_t partition_end_offset(const struct partition *p)

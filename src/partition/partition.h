@@ -3,7 +3,8 @@
  * readers may read.
  *
  * Lives on the shard hash(topic id, index) mod shards. With one node the leader's own disk is the whole in-sync set: the high
- * watermark is the log's durable offset, and the last stable offset equals it (no transaction is ever open).
+ * watermark is the log's durable offset, and the last stable offset is the first one of the first transaction that is open, if there is one
+ * (transactions.h).
  *
  * A produced batch: check (records.h) → producer state (KIP-98: five last batches, epochs, duplicates) → offsets and leader epoch patched in
  * place → log_append. A duplicate of a batch that is not yet durable is answered when that one is. Invariants 14-17.
@@ -96,17 +97,19 @@ struct partition_read {
     enum status status;
     struct log_slice slice;
     int64_t high_watermark, last_stable, start_offset;
+    struct txnindex aborted;      /* committed: what of the slice is to be left out, and maybe more; the reader's to free */
     int32_t diverging_epoch;      /* -1: no divergence */
     int64_t diverging_end_offset;
 };
 void partition_read(struct partition *p, struct partition_read *read);
 
-/* A reader that waits for more: `wake` runs once (by shard_post to the partition's shard) when the high watermark passes `beyond`, the partition stops or its start moves
- * past it; unless it was removed before. */
+/* A reader that waits for more: `wake` runs once (by shard_post to the partition's shard) when the high watermark (committed: the last stable offset) passes
+ * `beyond`, the partition stops or its start moves past it; unless it was removed before. */
 struct partition_waiter {
     struct list link;
     struct mail wake;
     int64_t beyond;
+    enum isolation isolation;
 };
 void partition_wait(struct partition *p, struct partition_waiter *waiter);
 void partition_wait_cancel(struct partition_waiter *waiter); /* harmless when it is not linked; a wake already posted still runs */

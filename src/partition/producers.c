@@ -158,13 +158,14 @@ static struct producer_batch batch_of(const struct batch_head *head)
         .offset_delta = head->last_offset_delta, .last_offset = batch_last_offset(head), .timestamp = head->max_timestamp};
 }
 
-void producer_note(struct producer *p, const struct batch_head *head, int64_t now_ms)
+void producer_note(struct producer *p, const struct batch_head *head, const struct batch_marker *marker, int64_t now_ms)
 {
     producer_begin_epoch(p, head->producer_epoch);
     p->last_timestamp = head->max_timestamp;
     p->seen_ms = now_ms;
-    if (head->attributes & BATCH_CONTROL) { /* the end of its transaction */
+    if (marker) {
         p->transaction_start = -1;
+        p->coordinator_epoch = marker->coordinator_epoch;
         return;
     }
     if (head->attributes & BATCH_TRANSACTIONAL && p->transaction_start < 0)

@@ -55,8 +55,8 @@ enum status producers_check(const struct producers *set, const struct batch_head
 struct producer *producers_get(struct producers *set, int64_t id) __attribute__((warn_unused_result));
 /* The batch was refused, because there was no memory. */
 void producers_refuse(struct producers *set, const struct batch_head *head);
-/* The batch was appended. */
-void producer_note(struct producer *producer, const struct batch_head *head, int64_t now_ms);
+/* The batch was appended; marker: NULL, or the end of a transaction that it is. */
+void producer_note(struct producer *producer, const struct batch_head *head, const struct batch_marker *marker, int64_t now_ms);
 /* A batch from before the snapshot that the entry came from. */
 void producers_recall(struct producers *set, const struct batch_head *head);
 

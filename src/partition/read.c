@@ -57,6 +57,19 @@ static enum status storage_status(const struct partition *p, enum status status,
     return status == STATUS_CORRUPT ? STATUS_CORRUPT_MESSAGE : STATUS_KAFKA_STORAGE_ERROR;
 }
 
+/* What of the slice, which ends at the limit or before, was aborted. */
+static enum status read_aborted(struct partition *p, struct partition_read *read, int64_t limit, struct err *err)
+{
+    int64_t end = log_slice_limit(p->log, &read->slice);
+    enum status status = log_aborted(p->log, read->offset, end < limit ? end : limit, &read->aborted, err);
+
+    if (!status)
+        return STATUS_OK;
+    file_unref(read->slice.file);
+    read->slice = (struct log_slice){.base_offset = read->offset};
+    return status;
+}
+
 static enum status read_slice(struct partition *p, struct partition_read *read)
 {
     int64_t limit = read->isolation == ISOLATION_COMMITTED ? partition_last_stable(p) : partition_high_watermark(p);
@@ -68,6 +81,8 @@ static enum status read_slice(struct partition *p, struct partition_read *read)
     if (status || read->diverging_epoch >= 0)
         return status;
     status = log_read(p->log, read->offset, limit, read->size_max, read->at_least_one, &read->slice, &err);
+    if (!status && read->slice.size && read->isolation == ISOLATION_COMMITTED)
+        status = read_aborted(p, read, limit, &err);
     if (!status && read->slice.base_offset > read->offset && !p->config.compacted)
         log_line(LOG_WARN, "records are missing", "dir=%s from=%lld to=%lld", log_directory(p->log), (long long)read->offset, (long long)read->slice.base_offset);
     return storage_status(p, status, &err);
@@ -77,6 +92,7 @@ void partition_read(struct partition *p, struct partition_read *read)
 {
     shard_assert(p->shard);
     read->slice = (struct log_slice){.base_offset = read->offset};
+    read->aborted = (struct txnindex){0};
     read->diverging_epoch = -1;
     read->diverging_end_offset = -1;
     read->status = read_slice(p, read);
@@ -89,7 +105,9 @@ void partition_read(struct partition *p, struct partition_read *read)
 
 static bool ready(const struct partition *p, const struct partition_waiter *waiter)
 {
-    return p->stopped || waiter->beyond < partition_high_watermark(p) || waiter->beyond < log_start_offset(p->log);
+    int64_t end = waiter->isolation == ISOLATION_COMMITTED ? partition_last_stable(p) : partition_high_watermark(p);
+
+    return p->stopped || waiter->beyond < end || waiter->beyond < log_start_offset(p->log);
 }
 
 void partition_wait(struct partition *p, struct partition_waiter *waiter)

@@ -36,6 +36,10 @@ bool log__roll(struct log *log, int64_t base, int64_t now_ms)
     }
     if (!segment_seal(log->last) || !(seg = segment_new(base, now_ms)))
         return false;
+    if (log->last->aborted.count < log->last->aborted.capacity && !txnindex_reserve(&seg->aborted, 1)) { /* the room for the batch that comes */
+        segment_free(seg);
+        return false;
+    }
     if (log->snapshot)
         log->snapshot(log->snapshot_context, base, &seg->snapshot);
     log->segments[log->count++] = log->last = seg;

@@ -64,30 +64,44 @@ static bool entry_above(struct index_entry a, struct index_entry b, bool by_valu
     return by_value ? a.value > b.value : a.key > b.key;
 }
 
-static bool search(const struct index *ix, struct index_entry wanted, bool by_value, struct index_entry *entry)
+/* *at: the first entry above what is wanted, or the count. */
+static bool search(const struct index *ix, struct index_entry wanted, bool by_value, uint32_t *at)
 {
     uint32_t low = 0, high = ix->count; /* entries before low are not above what is wanted, those from high on are */
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (!entry_read(ix, middle, entry))
+        struct index_entry entry;
+        if (!entry_read(ix, middle, &entry))
             return false;
-        if (entry_above(*entry, wanted, by_value))
+        if (entry_above(entry, wanted, by_value))
             high = middle;
         else
             low = middle + 1;
     }
-    return low > 0 && entry_read(ix, low - 1, entry);
+    *at = low;
+    return true;
 }
 
 bool index_floor(const struct index *ix, int64_t key, struct index_entry *entry)
 {
-    return search(ix, (struct index_entry){.key = key}, false, entry);
+    uint32_t at;
+
+    return search(ix, (struct index_entry){.key = key}, false, &at) && at > 0 && entry_read(ix, at - 1, entry);
 }
 
 bool index_floor_value(const struct index *ix, int32_t value, struct index_entry *entry)
 {
-    return search(ix, (struct index_entry){.value = value}, true, entry);
+    uint32_t at;
+
+    return search(ix, (struct index_entry){.value = value}, true, &at) && at > 0 && entry_read(ix, at - 1, entry);
+}
+
+bool index_ceiling_value(const struct index *ix, int32_t value, struct index_entry *entry)
+{
+    uint32_t at;
+
+    return search(ix, (struct index_entry){.value = value - 1}, true, &at) && at < ix->count && entry_read(ix, at, entry);
 }
 
 bool index_last(const struct index *ix, struct index_entry *entry)

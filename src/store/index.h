@@ -50,6 +50,7 @@ enum status index_open(struct index *ix, struct fs *fs, const char *path, struct
 /* The last entry whose key is not above `key`; false when there is none (or it cannot be read). */
 bool index_floor(const struct index *ix, int64_t key, struct index_entry *entry) __attribute__((warn_unused_result));
 bool index_floor_value(const struct index *ix, int32_t value, struct index_entry *entry) __attribute__((warn_unused_result)); /* values grow too */
+bool index_ceiling_value(const struct index *ix, int32_t value, struct index_entry *entry) __attribute__((warn_unused_result)); /* the first that is not below */
 bool index_last(const struct index *ix, struct index_entry *entry) __attribute__((warn_unused_result));
 
 #endif

@@ -143,7 +143,7 @@ static const struct mark *mark_at(const struct log *log, int64_t offset)
 /* Position and base offset of the batch that holds `offset`, or of the next one when it was compacted away; *position == end: not in this segment. */
 static enum status log_find(struct log *log, struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, int64_t *base, struct err *err)
 {
-    const struct mark *mark = mark_at(log, offset);
+    const struct mark *mark = log->segments[log__segment_at(log, offset)] == seg ? mark_at(log, offset) : NULL; /* the end of a slice may be in a later one */
     struct batch_head head = {.base_offset = offset};
 
     if (mark) {
@@ -228,7 +228,27 @@ enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size
     return STATUS_OK;
 }
 
-enum status log_replay(struct log *log, int64_t from, void (*each)(void *context, const struct batch_head *head), void *context, struct err *err)
+/* The end of a transaction, if the batch of that head is one. */
+static enum status replay_marker(struct scan *scan, uint64_t at, const struct batch_head *head, struct batch_marker *marker, bool *is, struct err *err)
+{
+    const uint8_t *bytes;
+    size_t size;
+
+    *is = false;
+    if (!(head->attributes & BATCH_CONTROL) || head->producer_id < 0)
+        return STATUS_OK;
+    if (batch_size(head) > scan->capacity)
+        return err_set(err, STATUS_CORRUPT, "the control batch at byte %llu is too large", (unsigned long long)at);
+    if (scan_bytes(scan, at, batch_size(head), &bytes, err))
+        return err->status;
+    if (batch_check_crc((struct bytes_view){bytes, batch_size(head)}, &size) || !batch_marker_read((struct bytes_view){bytes, size}, marker))
+        return err_set(err, STATUS_CORRUPT, "the control batch at byte %llu does not read", (unsigned long long)at);
+    *is = true;
+    return STATUS_OK;
+}
+
+enum status log_replay(struct log *log, int64_t from, void (*each)(void *context, const struct batch_head *head, const struct batch_marker *marker),
+                       void *context, struct err *err)
 {
     for (size_t i = log__segment_at(log, from) + BUG(KAFKA_1042); i < log->count; i++) {
         uint8_t buffer[8192];
@@ -239,9 +259,11 @@ enum status log_replay(struct log *log, int64_t from, void (*each)(void *context
         if (log__open_segment(log, seg, err) || segment_find(seg, from, seg->size, &at, &head, err))
             return err->status;
         for (scan.file = seg->file; at < seg->size; at += batch_size(&head)) {
-            if (scan_head(&scan, at, &head, err))
+            struct batch_marker marker;
+            bool marks;
+            if (scan_head(&scan, at, &head, err) || replay_marker(&scan, at, &head, &marker, &marks, err))
                 return err_wrap(err, "segment %lld", (long long)seg->base);
-            each(context, &head);
+            each(context, &head, marks ? &marker : NULL);
         }
         segment_close(seg);
     }

@@ -4,6 +4,7 @@
  *   <dir>/<20 digits of the base offset>.log        record batches, one behind the other, as they were received
  *   <dir>/<...>.index                               8 bytes an entry: relative offset, file position (sparse: every index.interval.bytes)
  *   <dir>/<...>.timeindex                           12 bytes an entry: timestamp, relative offset; timestamps grow
+ *   <dir>/<...>.txnindex                            the aborted transactions whose markers the segment holds (txnindex.h)
  *   <dir>/<...>.snapshot                            producer state up to that offset (KIP-98): the content is the partition room's (log_on_snapshot)
  *   <dir>/leader-epoch-checkpoint                   first offset of each epoch
  *   <dir>/partition.metadata                        version and topic id
@@ -21,6 +22,7 @@
 #include "base/view.h"
 #include "rt/fs.h"
 #include "rt/shard.h"
+#include "store/txnindex.h"
 #include "wire/records.h"
 
 struct store;
@@ -55,9 +57,10 @@ struct log_open {
 };
 enum status log_open(const struct log_open *how, struct log **log, struct err *err) MUST_CHECK;
 
-/* Calls `each` with the head of every batch from the one that holds `from` on (a producer's state is rebuilt from them). Blocking: before log_attach. */
-enum status log_replay(struct log *log, int64_t from, void (*each)(void *context, const struct batch_head *head), void *context,
-                       struct err *err) MUST_CHECK;
+/* Calls `each` with the head of every batch from the one that holds `from` on (a producer's state is rebuilt from them); `marker`: the end of a
+ * transaction that it is, or NULL. Blocking: before log_attach. */
+enum status log_replay(struct log *log, int64_t from, void (*each)(void *context, const struct batch_head *head, const struct batch_marker *marker),
+                       void *context, struct err *err) MUST_CHECK;
 
 /* On its shard: from now on it may be appended to. */
 void log_attach(struct log *log, struct store *store);
@@ -126,6 +129,20 @@ void log_set_start(struct log *log, int64_t offset);
 
 /* Rolls by age, and deletes segments beyond retention. Called now and then (log.retention.check.interval.ms). Blocking work goes to jobs. */
 void log_housekeep(struct log *log, int64_t wall_ms);
+
+/* Aborted transactions. Opening: they are known below this offset; a producer snapshot from there or before serves to learn the others again, and
+ * when some were lost (a file did not read) no later one does. log_learn_aborted: those whose markers are at `from` or beyond are these, by their
+ * markers. Blocking: before log_attach. */
+int64_t log_aborted_known(const struct log *log);
+bool log_aborted_lost(const struct log *log);
+enum status log_learn_aborted(struct log *log, int64_t from, const struct aborted *list, size_t count, struct err *err) MUST_CHECK;
+/* Room for one more; false: no memory. Then log_append of its marker, and right after that log_add_aborted. */
+bool log_reserve_aborted(struct log *log) __attribute__((warn_unused_result));
+void log_add_aborted(struct log *log, const struct aborted *aborted);
+/* Those that have records in [from, to), by their markers; txnindex_free it. Blocking: reads small files. */
+enum status log_aborted(struct log *log, int64_t from, int64_t to, struct txnindex *out, struct err *err) MUST_CHECK;
+/* An offset that no batch of the slice reaches: not far behind it. */
+int64_t log_slice_limit(struct log *log, const struct log_slice *slice);
 
 /* Producer state snapshots: the store names and places the files beside the segments and deletes them with those; the content is
  * the partition's. The hook is called when a segment rolls (from log_append, before its append counts: the state of all offsets below

@@ -86,6 +86,8 @@ struct log {
     struct segment **segments;
     size_t count, capacity;
     int64_t start, durable, synced, end;
+    int64_t aborted_known;       /* at opening: what is below is in the segments' files */
+    bool aborted_lost;           /* at opening: one did not read */
     int64_t taken;               /* by commits: the rest is queued */
     uint64_t size;               /* bytes of all segments */
     struct segment *writing, *last;
@@ -136,6 +138,9 @@ void log__spill_go_on(struct log *log); /* what wanted the file may have it now 
 size_t log__segment_at(const struct log *log, int64_t offset); /* the index of the last segment whose base is not above */
 enum status log__open_segment(struct log *log, struct segment *seg, struct err *err) MUST_CHECK;
 enum status log__know_times(struct log *log, struct segment *seg, struct err *err) MUST_CHECK; /* of seg: max_timestamp */
+
+/* aborted.c */
+enum status log__load_aborted(struct log *log, bool clean, int64_t recovery_point, struct err *err) MUST_CHECK; /* to memory, before anything of a segment is saved again */
 
 /* store.c */
 /* A log directory as one store sees it. */

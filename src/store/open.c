@@ -151,6 +151,8 @@ static enum status log_see_file(struct log *log, const char *name, int64_t now_m
         return err_set(err, STATUS_CORRUPT, "%s: a compaction was interrupted: start and stop Apache Kafka on this directory once", name);
     if (name_ends(name, ".deleted") || name_ends(name, ".cleaned") || name_ends(name, ".tmp"))
         return join(path, log->dir, name, err) ? err->status : fs_remove(log->fs, path, err);
+    if (name_offset(name, ".txnindex", &base) && log->count && log->segments[log->count - 1]->base == base)
+        log->segments[log->count - 1]->aborts = true; /* the .log's name came before */
     return name_offset(name, ".log", &base) ? log_add_segment(log, base, now_ms, err) : STATUS_OK;
 }
 
@@ -307,7 +309,7 @@ struct learning {
     bool no_memory;
 };
 
-static void learn_epoch(void *context, const struct batch_head *head)
+static void learn_epoch(void *context, const struct batch_head *head, const struct batch_marker *marker)
 {
     struct learning *learning = context;
 
@@ -378,7 +380,7 @@ static enum status log_load(struct log *log, const struct log_open *how, struct 
     if (!log->count) {
         if (log_make(log, how->log_start > 0 ? how->log_start : 0, how->now_ms, err))
             return err->status;
-    } else if (log_load_epochs(log, err) || log_open_segments(log, how, err)) {
+    } else if (log_load_epochs(log, err) || log__load_aborted(log, how->clean, how->recovery_point, err) || log_open_segments(log, how, err)) {
         return err->status;
     }
     log_compare(log, how);

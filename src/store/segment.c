@@ -8,6 +8,7 @@
 #include "rt/log.h"
 
 enum {
+    TXNINDEX_MAX = 1 << 30,
     FIND_CHUNK = 8192,        /* an index interval and a head: most lookups take one read */
     RECOVER_CHUNK = 1 << 20,
 };
@@ -30,6 +31,7 @@ void segment_free(struct segment *seg)
     segment_close(seg);
     index_free(&seg->offsets);
     index_free(&seg->times);
+    txnindex_free(&seg->aborted);
     mem_free((void *)(uintptr_t)seg->snapshot.data);
     mem_free(seg);
 }
@@ -86,13 +88,17 @@ enum status segment_save(const struct segment *seg, struct fs *fs, const char *d
 
     if (segment_path(path, dir, seg->base, ".index", err) || index_save(&seg->offsets, fs, path, err))
         return err->status;
-    if (segment_path(path, dir, seg->base, ".timeindex", err))
+    if (segment_path(path, dir, seg->base, ".timeindex", err) || index_save(&seg->times, fs, path, err))
         return err->status;
-    return index_save(&seg->times, fs, path, err);
+    if (!seg->aborts && !seg->aborted.count)
+        return STATUS_OK;
+    return segment_path(path, dir, seg->base, ".txnindex", err) ? err->status : txnindex_save(&seg->aborted, fs, path, err);
 }
 
 void segment_chill(struct segment *seg)
 {
+    seg->aborts |= seg->aborted.count > 0;
+    txnindex_free(&seg->aborted);
     index_spill(&seg->offsets);
     index_spill(&seg->times);
     seg->cold = true;
@@ -218,6 +224,29 @@ enum status segment_know_times(struct segment *seg, struct err *err)
     }
     seg->times_known = true;
     return STATUS_OK;
+}
+
+/* --- aborted transactions -------------------------------------------------------------------------------------------------- */
+
+enum status segment_know_aborted(struct segment *seg, struct fs *fs, const char *dir, int64_t end, struct err *err)
+{
+    char path[FS_PATH_MAX], *content;
+    enum status status;
+    size_t size;
+
+    if (!seg->aborts || seg->aborted.count)
+        return STATUS_OK;
+    if (segment_path(path, dir, seg->base, ".txnindex", err) || fs_read_file(fs, path, TXNINDEX_MAX, &content, &size, err))
+        return err->status;
+    status = txnindex_decode(&seg->aborted, (struct bytes_view){(const uint8_t *)content, size}, seg->base, end, err);
+    mem_free(content);
+    return status ? err_wrap(err, "%s", path) : STATUS_OK;
+}
+
+void segment_forget_aborted(struct segment *seg)
+{
+    if (seg->cold)
+        txnindex_free(&seg->aborted);
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------- */

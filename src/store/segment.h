@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One segment of a log: a .log file of batches and its two indexes.
+ * One segment of a log: a .log file of batches, its two indexes, and the transactions that it tells to be aborted.
  *
  *   planned ──commit──> active ──roll──> sealed ──commit──> cold
  *
@@ -13,6 +13,7 @@
 #include "store/epochs.h"
 #include "store/index.h"
 #include "store/scan.h"
+#include "store/txnindex.h"
 
 struct segment {
     int64_t base;
@@ -24,9 +25,11 @@ struct segment {
     int64_t max_timestamp, max_timestamp_offset;  /* last offset of the batch that has it; -1: none */
     uint64_t unindexed;                           /* bytes since the last index entry */
     int64_t created_ms;                           /* wall time: its age while its records have no timestamps */
+    struct txnindex aborted;                      /* of a cold segment: only while it is asked for */
     struct bytes_view snapshot;                   /* producer state at `base`, until the file is written */
     bool made;                                    /* the .log is there */
     bool cold;                                    /* the indexes are files */
+    bool aborts;                                  /* there is a .txnindex */
     bool times_known;                             /* max_timestamp was read (a cold segment's is read when it is asked for) */
 };
 
@@ -50,6 +53,9 @@ enum status segment_open(struct segment *seg, struct fs *fs, const char *dir, st
 void segment_close(struct segment *seg); /* gives its files back: they are opened again when needed */
 /* max_timestamp of a segment whose indexes are files: from the end of its time index on. Open. */
 enum status segment_know_times(struct segment *seg, struct err *err) MUST_CHECK;
+/* A cold segment's aborted transactions, if its .txnindex has any; `end`: the offset where the next segment begins. STATUS_CORRUPT: none of its entries is known. */
+enum status segment_know_aborted(struct segment *seg, struct fs *fs, const char *dir, int64_t end, struct err *err) MUST_CHECK;
+void segment_forget_aborted(struct segment *seg); /* until they are asked for again */
 /* As segment_find, from `from` or from a later batch that the entry of the time index points at: it is believed when that batch has its time. */
 enum status segment_find_timed(const struct segment *seg, const struct index_entry *entry, int64_t from, uint64_t end, uint64_t *position, struct batch_head *head,
                                struct err *err) MUST_CHECK;

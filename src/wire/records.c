@@ -86,6 +86,35 @@ enum status batch_check_crc(struct bytes_view bytes, size_t *size)
     return STATUS_OK;
 }
 
+/* The record: size, attributes, timestamp and offset deltas, then key and value, each with its size. */
+bool batch_marker_read(struct bytes_view batch, struct batch_marker *marker)
+{
+    struct batch_head head;
+    struct reader r;
+
+    *marker = (struct batch_marker){.type = -1, .coordinator_epoch = -1};
+    if (!batch_head_read(batch, &head) || !(head.attributes & BATCH_CONTROL) || head.attributes & BATCH_COMPRESSION_MASK)
+        return false;
+    if (!head.count)
+        return true;
+    reader_init(&r, batch.data + BATCH_OVERHEAD, batch.size - BATCH_OVERHEAD);
+    (void)reader_varint(&r);
+    (void)reader_i8(&r);
+    (void)reader_varlong(&r);
+    (void)reader_varint(&r);
+    (void)reader_varint(&r);
+    (void)reader_i16(&r); /* version */
+    marker->type = reader_i16(&r);
+    if (marker->type != MARKER_ABORT && marker->type != MARKER_COMMIT) {
+        marker->type = -1;
+        return !r.bad;
+    }
+    (void)reader_varint(&r);
+    (void)reader_i16(&r);
+    marker->coordinator_epoch = reader_i32(&r);
+    return !r.bad;
+}
+
 static enum status reject(struct batch_record_error *error, enum status status, int32_t index, const char *message)
 {
     *error = (struct batch_record_error){index, message};

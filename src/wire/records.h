@@ -123,6 +123,17 @@ enum status batch_record_errors(struct bytes_view bytes, const struct batch_rule
 /* Length, magic and CRC only: what recovery asks of a batch on disk. `bytes` may be longer than the batch; *size gets its total. */
 enum status batch_check_crc(struct bytes_view bytes, size_t *size) MUST_CHECK;
 
+/* The end of a producer's transaction: the record of a control batch. */
+enum { MARKER_ABORT = 0, MARKER_COMMIT = 1 };
+
+struct batch_marker {
+    int16_t type; /* -1: none of them */
+    int32_t coordinator_epoch;
+};
+
+/* Of a whole control batch; of an empty one compaction has left but the head. false: it is no control batch, or does not read. */
+bool batch_marker_read(struct bytes_view batch, struct batch_marker *marker) __attribute__((warn_unused_result));
+
 /* Records one by one. Decompression is streamed: the memory is a window that grows to the largest record, and the codec's own. */
 struct record {
     int64_t offset, timestamp;

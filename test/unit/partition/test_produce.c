@@ -127,32 +127,6 @@ static void test_topic_compression(void **state)
     bench_end(&b);
 }
 
-/* Kafka's logs may hold transactions: they are carried and served as they are, and what is open stays known. */
-static void test_transactions_are_carried(void **state)
-{
-    struct bench b = bench_begin();
-    struct partition_producer out[2];
-
-    bench_open(&b);
-    for (int i = 0; i < 3; i++) { /* data, data, end marker */
-        struct produce produce = {.batch = world_batch((struct batch_spec){.producer_id = 9, .sequence = i < 2 ? i : -1, .timestamp = WORLD_WALL,
-            .attributes = (int16_t)(BATCH_TRANSACTIONAL | (i < 2 ? 0 : BATCH_CONTROL))})};
-        produce.append = (struct partition_append){.done = produce_done, .records = (uint8_t *)(uintptr_t)produce.batch.data, .size = produce.batch.size};
-        partition_append(b.p, &produce.append);
-        produce_wait(&b, &produce);
-        assert_int_equal(produce.append.status, STATUS_OK);
-        produce_free(&produce);
-        for (int clean = 0; clean < 2; clean++) {
-            bench_close(&b, clean);
-            bench_open(&b);
-            assert_int_equal(partition_producers(b.p, out, 2), 1);
-            assert_int_equal(out[0].transaction_start_offset, i < 2 ? 0 : -1);
-        }
-    }
-    assert_true(stored_head(&b, 2).attributes & BATCH_CONTROL);
-    bench_end(&b);
-}
-
 /* Many at once: answered in order, each with its own offset, and none before it is durable. */
 static void test_pipelined(void **state)
 {
@@ -200,7 +174,6 @@ int main(void)
         cmocka_unit_test(test_offsets_and_epoch), cmocka_unit_test(test_refusals),  cmocka_unit_test(test_last_offsets),
         cmocka_unit_test(test_append_time),
         cmocka_unit_test(test_topic_compression), cmocka_unit_test(test_pipelined), cmocka_unit_test(test_stopped),
-        cmocka_unit_test(test_transactions_are_carried),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,7 +192,7 @@ static void test_snapshot_bytes(void **state)
 
     producers_init(&set, 1);
     producer = producers_get(&set, 1000);
-    producer_note(producer, &head, WORLD_WALL);
+    producer_note(producer, &head, NULL, WORLD_WALL);
     bytes = producers_encode(&set);
     assert_int_equal(bytes.size, sizeof golden);
     assert_memory_equal(bytes.data, golden, 2);
