@@ -290,7 +290,7 @@ static void each_log(struct invariants *v, struct fs *disk, unsigned shard, void
         visit(&look);
     }
     while ((look.bp = broker_partition_next(look.b, look.bp))) {
-        if (!look.bp->partition || look.bp->closing)
+        if (look.bp->life != PARTITION_AWAKE)
             continue;
         look.log = look.bp->partition->log;
         look.high = partition_high_watermark(look.bp->partition);

@@ -31,14 +31,16 @@ static void delete_leg(struct leg *leg)
     struct deletions *all = leg->request->state;
     struct broker_shard *b = broker_at(leg_shard(leg));
 
-    for (size_t i = 0; i < all->count; i++) {
-        struct deletion *item = &all->items[i];
+    for (; leg->at < all->count; leg->at++) {
+        struct deletion *item = &all->items[leg->at];
         struct partition *p;
         int64_t low = -1;
         enum status status;
 
         if (item->shard != leg->shard)
             continue;
+        if (broker_partition_wakes(b, item->topic_id, item->out->partition_index, &leg->mail))
+            return; /* and on from here */
         p = broker_partition(b, item->topic_id, item->out->partition_index);
         status = p ? partition_delete_records(p, item->offset, &low) : STATUS_NOT_LEADER_OR_FOLLOWER;
         item->out->error_code = status_wire(status);

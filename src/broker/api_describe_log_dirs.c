@@ -31,12 +31,14 @@ static void measure(struct leg *leg)
     const struct measurement *m = leg->request->state;
     struct broker_shard *b = broker_at(leg_shard(leg));
 
-    for (size_t i = 0; i < m->count; i++) {
-        const struct measured *item = &m->items[i];
+    for (; leg->at < m->count; leg->at++) {
+        const struct measured *item = &m->items[leg->at];
         const struct partition *p;
 
         if (item->shard != leg->shard)
             continue;
+        if (broker_partition_wakes(b, item->topic_id, item->out->partition_index, &leg->mail))
+            return; /* and on from here */
         p = broker_partition(b, item->topic_id, item->out->partition_index);
         item->out->partition_size = p ? (int64_t)partition_size(p) : 0;
     }

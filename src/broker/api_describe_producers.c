@@ -64,13 +64,15 @@ static void ask(struct leg *leg)
     struct asking *all = leg->request->state;
     struct broker_shard *b = broker_at(leg_shard(leg));
 
-    for (size_t i = 0; i < all->count; i++) {
-        struct asked *item = &all->items[i];
+    for (; leg->at < all->count; leg->at++) {
+        struct asked *item = &all->items[leg->at];
         struct partition *p;
         size_t known;
 
         if (item->shard != leg->shard)
             continue;
+        if (broker_partition_wakes(b, item->topic_id, item->out->partition_index, &leg->mail))
+            return; /* and on from here */
         p = broker_partition(b, item->topic_id, item->out->partition_index);
         if (!p) {
             item->out->error_code = status_wire(STATUS_NOT_LEADER_OR_FOLLOWER);

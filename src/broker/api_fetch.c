@@ -145,12 +145,28 @@ static void fetch_part_wait(struct fetch_leg *leg, struct fetch_part *part, stru
 
 static void fetch_leg_back(struct shard *here, struct mail *mail);
 
+/* Whether some of its partitions are asleep: they are woken, all at once, and the leg reads when the first of them is awake, or waits for the next. */
+static bool fetch_leg_wakes(struct fetch_leg *leg, struct broker_shard *b)
+{
+    bool waits = false;
+
+    for (size_t i = 0; i < leg->fetch->count; i++) {
+        const struct fetch_part *part = &leg->fetch->parts[i];
+
+        if (!part->settled && part->shard == leg->shard)
+            waits |= broker_partition_wakes(b, part->topic_id, part->want->index, waits ? NULL : &leg->read);
+    }
+    return waits;
+}
+
 static void fetch_leg_read(struct shard *here, struct mail *mail)
 {
     struct fetch_leg *leg = LIST_ENTRY(mail, struct fetch_leg, read);
     struct fetch *f = leg->fetch;
     struct broker_shard *b = broker_at(here);
 
+    if (fetch_leg_wakes(leg, b))
+        return;
     leg->bytes = 0;
     leg->failed = false;
     leg->armed = 0;

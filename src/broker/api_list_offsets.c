@@ -96,12 +96,14 @@ static void list_offsets_leg(struct leg *leg)
     const struct list_offsets *l = leg->request->state;
     struct broker_shard *b = broker_at(leg_shard(leg));
 
-    for (size_t i = 0; i < l->count; i++) {
-        struct list_offsets_part *part = &l->parts[i];
+    for (; leg->at < l->count; leg->at++) {
+        struct list_offsets_part *part = &l->parts[leg->at];
         struct partition *p;
 
         if (part->settled || part->shard != leg->shard)
             continue;
+        if (broker_partition_wakes(b, part->topic_id, part->index, &leg->mail))
+            return; /* and on from here */
         p = broker_partition(b, part->topic_id, part->index);
         if (!p) {
             part->ask.status = STATUS_NOT_LEADER_OR_FOLLOWER;

@@ -24,13 +24,15 @@ static void epochs_leg(struct leg *leg)
     const struct epochs *e = leg->request->state;
     struct broker_shard *b = broker_at(leg_shard(leg));
 
-    for (size_t i = 0; i < e->count; i++) {
-        struct epoch_part *part = &e->parts[i];
+    for (; leg->at < e->count; leg->at++) {
+        struct epoch_part *part = &e->parts[leg->at];
         struct partition *p;
         enum status s = STATUS_NOT_LEADER_OR_FOLLOWER;
 
         if (part->settled || part->shard != leg->shard)
             continue;
+        if (broker_partition_wakes(b, part->topic_id, part->ask->partition, &leg->mail))
+            return; /* and on from here */
         p = broker_partition(b, part->topic_id, part->ask->partition);
         if (p)
             s = partition_epoch_end(p, part->ask->current_leader_epoch, part->ask->leader_epoch, &part->out->leader_epoch, &part->out->end_offset);

@@ -14,6 +14,7 @@
 
 struct produce_part {
     struct partition_append append;
+    struct mail woken;
     struct leg *leg;
     struct uuid topic_id;
     int32_t index;
@@ -152,6 +153,24 @@ static void produce_appended(struct shard *here, struct partition_append *append
     produce_leg_less(LIST_ENTRY(append, struct produce_part, append)->leg);
 }
 
+static void produce_append(struct broker_shard *b, struct produce_part *part)
+{
+    struct partition *partition = broker_partition(b, part->topic_id, part->index);
+
+    if (partition) {
+        partition_append(partition, &part->append);
+    } else {
+        produce_settle(part, STATUS_NOT_LEADER_OR_FOLLOWER, NULL);
+        produce_leg_less(part->leg);
+    }
+}
+
+static void produce_woken(struct shard *here, struct mail *mail)
+{
+    produce_append(broker_at(here), LIST_ENTRY(mail, struct produce_part, woken));
+}
+
+/* Each part waits for its own partition to wake: the batches of one producer arrive there in the order in which they were sent. */
 static void produce_leg(struct leg *leg)
 {
     struct produce *p = leg->request->state;
@@ -160,20 +179,16 @@ static void produce_leg(struct leg *leg)
     leg->pending = 1;
     for (int32_t i = 0; i < p->count; i++) {
         struct produce_part *part = &p->parts[i];
-        struct partition *partition;
 
         if (part->settled || part->shard != leg->shard)
             continue;
-        partition = broker_partition(b, part->topic_id, part->index);
-        if (!partition) {
-            produce_settle(part, STATUS_NOT_LEADER_OR_FOLLOWER, NULL);
-        } else {
-            part->leg = leg;
-            part->append.arena = &p->arenas[leg->shard];
-            part->append.done = produce_appended;
-            leg->pending++;
-            partition_append(partition, &part->append);
-        }
+        leg->pending++;
+        part->leg = leg;
+        part->append.arena = &p->arenas[leg->shard];
+        part->append.done = produce_appended;
+        part->woken.run = produce_woken;
+        if (!broker_partition_wakes(b, part->topic_id, part->index, &part->woken))
+            produce_append(b, part);
     }
     produce_leg_less(leg);
 }

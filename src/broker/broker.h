@@ -81,9 +81,14 @@ struct broker_shard {
         size_t count, capacity;
     } rows;
     bool unsaved;                      /* of the stop: not everything could be saved */
-    struct mail *stop_done;            /* of the stop, which has no memory to ask for: `stopping` partitions have not stopped yet */
+    struct list asleep;                /* struct broker_partition: to be woken in the background */
+    struct timer waker;
+    bool groups_stopped;               /* of the stop: no coordinator begins any more */
+    struct mail *stopped;              /* of the stop, which has no memory to ask for: `stopping` partitions have not stopped yet */
     size_t stopping;
-    struct mail groups_idle;
+    struct mail *stop_done;            /* then the shard's part of the stop is over; `stop_parts` are not */
+    unsigned stop_parts;
+    struct mail partitions_stopped, groups_idle;
     struct node *node;                 /* whose part this is (node.h); for its steps only */
 };
 
@@ -99,21 +104,32 @@ static inline struct broker_shard *broker_at(struct shard *here)
 /* Which shard owns a partition (any shard may ask). */
 unsigned broker_partition_shard(const struct broker *broker, struct uuid topic_id, int32_t index);
 
+enum partition_life { PARTITION_ASLEEP, PARTITION_WAKING, PARTITION_AWAKE, PARTITION_BROKEN, PARTITION_ENDING }; /* partitions.h */
+
 /* A partition of this shard. */
 struct broker_partition {
     struct map_node node;
     struct { struct uuid topic_id; int32_t index; } key;
     struct str_view topic;       /* owned */
-    struct partition *partition; /* NULL while it opens or closes */
-    bool closing;
-    struct mail stopped;         /* of the stop */
+    enum partition_life life;
+    bool folder;                 /* it has one */
+    bool clean;                  /* and what is in it was closed well */
+    struct partition *partition; /* while AWAKE, and ENDING if it was awake */
+    struct opening *opening;     /* while WAKING */
+    int64_t recovery_point, log_start; /* of the checkpoints, until it is awake; -1: unknown */
+    uint64_t again_ms;           /* not woken before */
+    struct list asleep;          /* the shard's, while it waits to be woken in the background */
+    struct mail halted;          /* of the stop */
 };
 
-/* Open and serving, else NULL. */
-struct broker_partition *broker_partition_find(struct broker_shard *b, struct uuid topic_id, int32_t index);
+/* One of this shard's, when it is awake; else NULL: it does not serve. */
 struct partition *broker_partition(struct broker_shard *b, struct uuid topic_id, int32_t index);
 
-/* Walks all of this shard's; those with partition NULL do not serve. NULL: the first, and after the last. */
+/* Before that: whether it has to be woken first. If so, `mail` runs at the top of the loop when that is decided, before anybody who asks later; until then
+ * it must not be used. NULL: nobody waits. */
+bool broker_partition_wakes(struct broker_shard *b, struct uuid topic_id, int32_t index, struct mail *mail) __attribute__((warn_unused_result));
+
+/* Walks all of this shard's. NULL: the first, and after the last. */
 struct broker_partition *broker_partition_next(struct broker_shard *b, struct broker_partition *after);
 
 /* The groups room is told of __consumer_offsets partitions when they open and before they close (groups.c implements these). */

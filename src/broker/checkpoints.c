@@ -31,10 +31,24 @@ struct checkpoints {
 
 /* ---- rows ---- */
 
+/* What is known of one that was not woken yet goes on to be known; of its high watermark, that it is not before what was synced. */
+static struct checkpoint_row row_of(const struct broker_partition *bp)
+{
+    struct log *log = bp->partition ? partition_log(bp->partition) : NULL;
+    struct checkpoint_row row = {.index = bp->key.index, .recovery = bp->recovery_point, .start = bp->log_start, .high_watermark = bp->recovery_point};
+
+    if (log)
+        row = (struct checkpoint_row){.index = bp->key.index, .recovery = log_recovery_point(log), .start = log_start_offset(log),
+                                      .high_watermark = partition_high_watermark(bp->partition)};
+    return row;
+}
+
 bool checkpoint_rows_add(struct checkpoint_rows *rows, const struct broker_partition *bp)
 {
-    struct log *log = partition_log(bp->partition);
+    struct checkpoint_row row = row_of(bp);
 
+    if (row.recovery < 0 || row.start < 0) /* nothing is known */
+        return true;
     if (rows->count == rows->capacity) {
         size_t capacity = rows->capacity ? 2 * rows->capacity : 64;
         struct checkpoint_row *grown = mem_resize(rows->rows, capacity, sizeof *grown);
@@ -44,14 +58,10 @@ bool checkpoint_rows_add(struct checkpoint_rows *rows, const struct broker_parti
         rows->rows = grown;
         rows->capacity = capacity;
     }
-    rows->rows[rows->count] = (struct checkpoint_row){.topic = mem_copy(bp->topic.data, bp->topic.size),
-                                                      .index = bp->key.index,
-                                                      .recovery = log_recovery_point(log),
-                                                      .start = log_start_offset(log),
-                                                      .high_watermark = partition_high_watermark(bp->partition)};
-    if (!rows->rows[rows->count].topic)
+    row.topic = mem_copy(bp->topic.data, bp->topic.size);
+    if (!row.topic)
         return false;
-    rows->count++;
+    rows->rows[rows->count++] = row;
     return true;
 }
 
@@ -188,7 +198,7 @@ static void checkpoints_collect(struct shard *here, struct mail *mail)
 
     leg->failed = false;
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp && !leg->failed; bp = broker_partition_next(b, bp))
-        if (bp->partition && !bp->closing)
+        if (bp->life != PARTITION_ENDING)
             leg->failed = !checkpoint_rows_add(&leg->owner->rows[leg->shard], bp);
     leg->mail.run = checkpoints_back;
     shard_post(here, leg->owner->b->shard, &leg->mail);

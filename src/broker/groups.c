@@ -97,6 +97,14 @@ static struct coordinator *coordinator_find(const struct groups *g, int32_t inde
     return node ? MAP_ENTRY(node, struct coordinator, node) : NULL;
 }
 
+/* Its partition is not open yet. */
+static bool coordinator_wakes(struct broker_shard *b, int32_t index)
+{
+    const struct image_topic *topic = image_topic(b->image, STR_LIT(OFFSETS_TOPIC));
+
+    return topic && broker_partition_wakes(b, topic->id, index, NULL);
+}
+
 const struct coord *groups_coord(const struct groups *g, int32_t index)
 {
     const struct coordinator *c = coordinator_find(g, index);
@@ -126,6 +134,7 @@ static void tour_go(struct request *r)
     for (; tour->at < tour->stops_count; tour->at++) {
         const struct tour_stop *stop = &tour->stops[tour->at];
         struct coordinator *c;
+        bool loading;
 
         if (stop->shard != shard_id(r->here)) {
             request_move(r, stop->shard, tour_go);
@@ -136,8 +145,8 @@ static void tour_go(struct request *r)
             coordinator_visit(c, tour);
             return;
         }
-        tour->verb->refuse(tour, c && c->state == COORDINATOR_LOADING ? STATUS_COORDINATOR_LOAD_IN_PROGRESS
-                                                                      : STATUS_NOT_COORDINATOR);
+        loading = c ? c->state == COORDINATOR_LOADING : coordinator_wakes(broker_at(r->here), stop->index);
+        tour->verb->refuse(tour, loading ? STATUS_COORDINATOR_LOAD_IN_PROGRESS : STATUS_NOT_COORDINATOR);
     }
     tour_end(tour);
 }

@@ -235,7 +235,7 @@ static void broker_housekeep(struct shard *here, struct timer *timer)
     struct broker_shard *b = LIST_ENTRY(timer, struct broker_shard, housekeeping);
 
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
-        if (bp->partition && !bp->closing)
+        if (bp->life == PARTITION_AWAKE)
             partition_housekeep(bp->partition, shard_wall_ms(here));
     if (b->metadata)
         metadata_housekeep(b->metadata);
@@ -273,7 +273,7 @@ void broker_disk_failed(struct broker_shard *b, const struct err *why)
     broker_offline(b->shard, log_dir_path(b->broker->dir), why);
 }
 
-static enum status broker_open_partitions(struct broker_shard *b, struct err *err)
+static enum status broker_add_partitions(struct broker_shard *b, struct err *err)
 {
     for (struct image_topic *t = image_topic_first(b->image); t; t = image_topic_next(b->image, t))
         for (int32_t i = 0; i < t->count; i++) {
@@ -285,7 +285,7 @@ static enum status broker_open_partitions(struct broker_shard *b, struct err *er
                 continue;
             snprintf(folder, sizeof folder, STR_FMT "-%d", STR_ARG(t->name), i);
             node = map_get(&b->broker->entries, folder, strlen(folder));
-            s = broker_open_partition(b, t, i, node ? MAP_ENTRY(node, struct broker_entry, node)->entry : NULL, err);
+            s = broker_add_partition(b, t, i, node ? MAP_ENTRY(node, struct broker_entry, node)->entry : NULL, NULL, err);
             if (s)
                 return s;
         }
@@ -300,6 +300,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     b->shard = shard;
     shard_set_context(shard, b);
     map_init(&b->partitions, shard_random(shard));
+    list_init(&b->asleep);
     b->store = store_new(shard, config_async(broker->config) ? DURABILITY_ASYNC : DURABILITY_SYNC);
     b->sessions = fetch_sessions_new(shard, slots, FETCH_SESSION_IDLE_MS_MIN);
     b->groups = groups_new(b);
@@ -309,7 +310,10 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     store_use_journal(b->store, broker->journal);
     broker_listen(b);
     broker_arm_housekeeping(b);
-    return broker_open_partitions(b, err);
+    if (broker_add_partitions(b, err))
+        return err->status;
+    broker_wake_all(b);
+    return STATUS_OK;
 }
 
 enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here), struct err *err)
@@ -328,8 +332,9 @@ enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here)
 
 void broker_stop_groups(struct broker_shard *b)
 {
+    b->groups_stopped = true;
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
-        if (bp->partition && !bp->closing && str_is(bp->topic, "__consumer_offsets"))
+        if (bp->life == PARTITION_AWAKE && str_is(bp->topic, "__consumer_offsets"))
             groups_partition_closing(b->groups, bp->key.index);
 }
 
@@ -338,15 +343,7 @@ static void broker_close_shard(struct broker_shard *b)
 {
     timer_cancel(b->shard, &b->housekeeping);
     groups_free(b->groups);
-    for (struct broker_partition *bp = broker_partition_next(b, NULL), *next; bp; bp = next) {
-        next = broker_partition_next(b, bp);
-        if (bp->partition) {
-            b->unsaved |= !checkpoint_rows_add(&b->rows, bp);
-            b->unsaved |= !partition_close(bp->partition, true);
-        }
-        broker_forget_partition(b, bp);
-    }
-    map_free(&b->partitions);
+    broker_close_partitions(b);
     fetch_sessions_free(b->sessions);
     if (shard_id(b->shard) != 0) {
         store_free(b->store);
@@ -356,18 +353,13 @@ static void broker_close_shard(struct broker_shard *b)
 
 static void broker_stop_less(struct broker_shard *b)
 {
-    if (--b->stopping)
+    if (--b->stop_parts)
         return;
     broker_close_shard(b);
     shard_post(b->shard, b->shard, b->stop_done);
 }
 
-static void broker_partition_stopped(struct shard *here, struct mail *mail)
-{
-    broker_stop_less(broker_at(here));
-}
-
-static void broker_groups_stopped(struct shard *here, struct mail *mail)
+static void broker_part_stopped(struct shard *here, struct mail *mail)
 {
     broker_stop_less(broker_at(here));
 }
@@ -375,18 +367,10 @@ static void broker_groups_stopped(struct shard *here, struct mail *mail)
 void broker_stop_shard(struct broker_shard *b, struct mail *done)
 {
     b->stop_done = done;
-    b->stopping = 2;
-    b->groups_idle.run = broker_groups_stopped;
+    b->stop_parts = 2;
+    b->groups_idle.run = b->partitions_stopped.run = broker_part_stopped;
     groups_when_idle(b->groups, &b->groups_idle);
-    for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp)) {
-        if (!bp->partition || bp->closing)
-            continue;
-        bp->closing = true;
-        bp->stopped.run = broker_partition_stopped;
-        b->stopping++;
-        partition_stop(bp->partition, &bp->stopped);
-    }
-    broker_stop_less(b);
+    broker_stop_partitions(b, &b->partitions_stopped);
 }
 
 static void broker_metadata_stopped(struct shard *here, struct mail *mail)

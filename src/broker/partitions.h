@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A shard's partitions as the start and the stop of the broker see them (broker.c, lifecycle.c).
+ * The life of a shard's partitions, as the start, the stop and the metadata see it. Who asks for one sees broker.h.
+ *
+ *   ASLEEP ──asked for──> WAKING ──job: partition_open──> AWAKE
+ *      ^                     ├── its files are broken ──> BROKEN: it stays, and does not serve
+ *      └──── no memory ──────┘
+ *   any of them ── topic deleted ──> ENDING ──job: closed, folder removed──> gone        (WAKING: when that is over)
+ *
+ * Nothing is opened at the start, so that it takes as long with one partition as with fifty thousand. A partition that has a folder
+ * is woken when somebody asks for it, and all of them one after the other in the background, because what they hold may have to be checked
+ * or be too old to be kept. One that was never written to has no folder and sleeps on.
+ *
+ * Those who wait for one run in the order in which they asked, and before anybody who comes later: a producer's batches do not overtake each other.
  */
 #ifndef BROKER_PARTITIONS_H
 #define BROKER_PARTITIONS_H
@@ -8,13 +19,29 @@
 
 enum { FOLDER_NAME_SIZE = TOPIC_NAME_MAX + 16 }; /* "<topic>-<index>" */
 
-/* Blocking, at the start: opens one partition of this shard. One that does not open is logged and does not serve. `entry`: what the checkpoints say; NULL: nothing. */
-enum status broker_open_partition(struct broker_shard *b, const struct image_topic *topic, int32_t index, const struct log_dir_entry *entry, struct err *err) MUST_CHECK;
+/* A partition that the metadata has. `entry`: its folder, with what the checkpoints say; NULL: it has none. A receipt, if there is one, comes back when the
+ * partition serves, as far as that is to be waited for. STATUS_NO_MEMORY. */
+enum status broker_add_partition(struct broker_shard *b, const struct image_topic *topic, int32_t index, const struct log_dir_entry *entry,
+                                 struct metadata_receipt *receipt, struct err *err) MUST_CHECK;
 
-/* From now on changes of the image open and close partitions. */
+/* Its topic was deleted; the receipt comes back when its folder is gone. */
+enum status broker_end_partition(struct broker_shard *b, struct broker_partition *bp, struct metadata_receipt *receipt, struct err *err) MUST_CHECK;
+
+/* Any of this shard's, whatever its life. */
+struct broker_partition *broker_partition_any(struct broker_shard *b, struct uuid topic_id, int32_t index);
+
+/* From now on those that have a folder are woken, one after the other. */
+void broker_wake_all(struct broker_shard *b);
+
+/* Of the stop. Nobody is woken any more; `done` is posted when all that were awake have stopped. */
+void broker_stop_partitions(struct broker_shard *b, struct mail *done);
+/* Then, blocking: they are saved and freed, also those asleep that were not yet checked; b->rows gets where each ended. */
+void broker_close_partitions(struct broker_shard *b);
+
+/* From now on changes of the image begin and end partitions (broker.c). */
 void broker_listen(struct broker_shard *b);
 
-/* Of the stop: the partition was closed. */
-void broker_forget_partition(struct broker_shard *b, struct broker_partition *bp);
+/* Lets go of one part of a receipt. */
+void receipt_less(struct metadata_receipt *receipt);
 
 #endif

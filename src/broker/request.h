@@ -24,10 +24,11 @@ struct wire_range;
 
 /* One shard's part of a scattered request. Its work may end at once or later (appends that become durable). */
 struct leg {
-    struct mail mail;
+    struct mail mail; /* the worker may hang it up somewhere while it works: when it runs there, so does the work, again */
     struct request *request;
     unsigned shard;   /* where it works */
     unsigned pending; /* the worker's: what it still waits for */
+    size_t at;        /* the worker's: the item that it is at */
 };
 
 enum request_end {

@@ -102,6 +102,8 @@ static bool serves(const struct broker_partition *bp, bool groups)
 {
     const struct partition *p = bp->partition;
 
+    if (!p)
+        return false;
     if (groups || str_is(bp->topic, "__consumer_offsets"))
         return groups && str_is(bp->topic, "__consumer_offsets");
     return p->producers.map.count && p->log->last->offsets.count && p->log->last->times.count;
@@ -212,23 +214,32 @@ static void break_batch(struct world *w, int by)
 {
     struct log *log = log_of(w);
     struct bytes_view pair[2];
+    struct batch_head head;
+    size_t last = 0;
 
-    flip(*file_of(w, log, log->segments[log->count - 1], ".log", pair), BATCH_CRC_AT);
+    file_of(w, log, log->last, ".log", pair);
+    for (size_t at = 0; at < log->last->size; at += batch_size(&head)) {
+        assert_true(batch_head_read((struct bytes_view){pair[0].data + at, pair[0].size - at}, &head));
+        last = at;
+    }
+    flip(pair[0], last + BATCH_CRC_AT);
 }
 
+/* Of the last batch that has one. */
 static void break_sequence(struct world *w, int by)
 {
     struct log *log = log_of(w);
     struct bytes_view pair[2];
+    struct batch_head head;
+    size_t last = 0;
 
     file_of(w, log, log->last, ".log", pair);
-    for (size_t at = 0; at < log->last->size;) {
-        struct batch_head head;
+    for (size_t at = 0; at < log->last->size; at += batch_size(&head)) {
         assert_true(batch_head_read((struct bytes_view){pair[0].data + at, pair[0].size - at}, &head));
         if (head.producer_id >= 0)
-            flip(pair[0], at + 53 + 1);
-        at += batch_size(&head);
+            last = at;
     }
+    flip(pair[0], last + 53 + 1);
 }
 
 static void break_producer(struct world *w, int by)

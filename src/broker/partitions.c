@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See partitions.h.
+ */
+#include "broker/partitions.h"
+
+#include "base/bug.h"
+#include "base/mem.h"
+#include "broker/checkpoints.h"
+#include "broker/metadata_int.h"
+#include "broker/topics.h"
+#include "rt/io.h"
+#include "rt/log.h"
+
+enum {
+    WAKE_AGAIN_MS = 100,     /* after there was no memory for it */
+    WAKE_ALL_PAUSE_MS = 1,   /* between one and the next, in the background */
+};
+
+struct closing {
+    struct mail stopped;
+    struct io_job job;
+    struct broker_shard *b;
+    struct broker_partition *bp;
+    struct metadata_receipt *receipt;
+    struct err err;
+};
+
+/* While it is WAKING. */
+struct opening {
+    struct io_job job;
+    struct broker_shard *b;
+    struct broker_partition *bp;
+    struct partition_open how;
+    struct partition *partition;
+    struct mail *first, **last;      /* those who wait */
+    struct metadata_receipt *receipt; /* NULL: none */
+    struct closing *closing;         /* the topic was deleted meanwhile; NULL: no */
+    bool background;
+    struct err err;
+};
+
+/* ---- finding ---- */
+
+unsigned broker_partition_shard(const struct broker *broker, struct uuid topic_id, int32_t index)
+{
+    struct { struct uuid topic_id; int32_t index; } key = {topic_id, index};
+
+    return (unsigned)(hash_bytes(0, &key, sizeof key) % broker->shards);
+}
+
+struct broker_partition *broker_partition_any(struct broker_shard *b, struct uuid topic_id, int32_t index)
+{
+    struct { struct uuid topic_id; int32_t index; } key = {topic_id, index};
+    struct map_node *node = map_get(&b->partitions, &key, sizeof key);
+
+    return node ? MAP_ENTRY(node, struct broker_partition, node) : NULL;
+}
+
+struct partition *broker_partition(struct broker_shard *b, struct uuid topic_id, int32_t index)
+{
+    struct broker_partition *bp = broker_partition_any(b, topic_id, index);
+
+    return bp && bp->life == PARTITION_AWAKE ? bp->partition : NULL;
+}
+
+struct broker_partition *broker_partition_next(struct broker_shard *b, struct broker_partition *after)
+{
+    struct map_node *node = after ? map_next(&b->partitions, &after->node) : map_first(&b->partitions);
+
+    return node ? MAP_ENTRY(node, struct broker_partition, node) : NULL;
+}
+
+/* ---- there, asleep ---- */
+
+static struct broker_partition *partition_new(struct broker_shard *b, const struct image_topic *topic, int32_t index)
+{
+    struct broker_partition *bp = mem_alloc(1, sizeof *bp);
+    char *name = mem_copy(topic->name.data, topic->name.size);
+
+    if (bp && name) {
+        bp->topic = (struct str_view){name, topic->name.size};
+        bp->key.topic_id = topic->id;
+        bp->key.index = index;
+        bp->recovery_point = bp->log_start = -1;
+        list_init(&bp->asleep);
+        if (map_put(&b->partitions, &bp->node, &bp->key, sizeof bp->key))
+            return bp;
+    }
+    mem_free(bp);
+    mem_free(name);
+    return NULL;
+}
+
+static void partition_free(struct broker_shard *b, struct broker_partition *bp)
+{
+    list_remove(&bp->asleep);
+    map_remove(&b->partitions, &bp->node);
+    mem_free((char *)(uintptr_t)bp->topic.data);
+    mem_free(bp);
+}
+
+void receipt_less(struct metadata_receipt *receipt)
+{
+    if (--receipt->pending == 0)
+        receipt->applied(receipt);
+}
+
+/* A coordinator is to be there before somebody looks for it. */
+static bool partition_coordinates(const struct broker_partition *bp)
+{
+    return str_is(bp->topic, OFFSETS_TOPIC);
+}
+
+/* ---- waking ---- */
+
+static void partition_describe(struct broker_shard *b, const struct broker_partition *bp, struct partition_open *how)
+{
+    const struct image_partition *p = image_partition(image_topic_by_id(b->image, bp->key.topic_id), bp->key.index);
+
+    *how = (struct partition_open){.fs = b->broker->fs,
+                                   .log_dir = log_dir_path(b->broker->dir),
+                                   .topic = bp->topic,
+                                   .topic_id = bp->key.topic_id,
+                                   .index = bp->key.index,
+                                   .leader_epoch = p->leader_epoch,
+                                   .clean = bp->clean != BUG(KAFKA_673),
+                                   .recovery_point = bp->recovery_point,
+                                   .log_start = bp->log_start,
+                                   .wall_ms = shard_wall_ms(b->shard),
+                                   .seed = shard_random(b->shard)};
+    config_topic(b->broker->config, b->image, bp->topic, &how->config);
+}
+
+/* A folder of that name with another topic's id is of a topic that was deleted while the node was down: it goes. */
+static enum status partition_load(struct broker *broker, const struct partition_open *how, struct partition **partition, struct err *err)
+{
+    enum status status = partition_open(how, partition, err);
+    char folder[FOLDER_NAME_SIZE];
+
+    if (status != STATUS_INCONSISTENT_TOPIC_ID)
+        return status;
+    snprintf(folder, sizeof folder, STR_FMT "-%d", STR_ARG(how->topic), how->index);
+    status = log_dir_remove_partition(broker->dir, folder, err);
+    return status ? status : partition_open(how, partition, err);
+}
+
+static void opening_work(struct io_job *job)
+{
+    struct opening *o = LIST_ENTRY(job, struct opening, job);
+
+    o->err.status = partition_load(o->b->broker, &o->how, &o->partition, &o->err);
+}
+
+/* What the metadata said while it was opened is heeded, too. false: no memory. */
+static bool partition_serve(struct broker_shard *b, struct broker_partition *bp, struct partition *partition)
+{
+    const struct image_topic *topic = image_topic_by_id(b->image, bp->key.topic_id);
+    struct partition_config config;
+
+    bp->partition = partition;
+    bp->life = PARTITION_AWAKE;
+    bp->folder = true;
+    partition_attach(partition, b->shard, b->store);
+    if (topic) {
+        config_topic(b->broker->config, b->image, bp->topic, &config);
+        partition_configure(partition, &config);
+        partition_set_leader_epoch(partition, image_partition(topic, bp->key.index)->leader_epoch);
+    }
+    return !partition_coordinates(bp) || b->groups_stopped || groups_partition_opened(b->groups, bp->key.index, partition);
+}
+
+/* A partition whose files are broken does not serve; the others do. A disk that does not work fails as a whole. */
+static void partition_refused(struct broker_shard *b, struct broker_partition *bp, const struct err *err)
+{
+    bp->life = PARTITION_BROKEN;
+    log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err->text);
+    if (err->status == STATUS_IO || err->status == STATUS_NO_SPACE)
+        broker_disk_failed(b, err);
+    if (err->status != STATUS_NO_MEMORY)
+        return;
+    bp->life = PARTITION_ASLEEP; /* it is not known to be broken */
+    bp->again_ms = shard_now_ms(b->shard) + WAKE_AGAIN_MS;
+    if (bp->folder)
+        list_push_back(&b->asleep, &bp->asleep);
+}
+
+static void closing_begin(struct closing *c);
+static void partition_halt(struct broker_shard *b, struct broker_partition *bp);
+static void halted(struct broker_shard *b);
+static void wake_all_later(struct broker_shard *b);
+
+/* What this shard has no memory to do for its metadata: it cannot go on. The next start does it. */
+static void shard_starved(struct broker_shard *b, const struct broker_partition *bp)
+{
+    struct err err;
+
+    (void)err_set(&err, STATUS_NO_MEMORY, "no memory for the coordinator of partition " STR_FMT "-%d", STR_ARG(bp->topic), bp->key.index);
+    b->broker->failed(b->shard, &err);
+}
+
+static void opening_done(struct shard *here, struct io_job *job)
+{
+    struct opening *o = LIST_ENTRY(job, struct opening, job);
+    struct broker_partition *bp = o->bp;
+    struct broker_shard *b = o->b;
+    struct mail *next;
+
+    bp->opening = NULL;
+    if (o->err.status)
+        partition_refused(b, bp, &o->err);
+    else if (!partition_serve(b, bp, o->partition))
+        shard_starved(b, bp);
+    for (struct mail *mail = o->first; mail; mail = next) {
+        next = mail->next;
+        mail->run(here, mail);
+    }
+    if (o->receipt)
+        receipt_less(o->receipt);
+    if (o->closing)
+        closing_begin(o->closing);
+    else if (b->stopped && bp->life == PARTITION_AWAKE)
+        partition_halt(b, bp);
+    if (o->background)
+        wake_all_later(b);
+    if (b->stopped)
+        halted(b);
+    mem_free(o);
+}
+
+/* STATUS_NO_MEMORY: it is asleep as before. */
+static enum status partition_wake(struct broker_shard *b, struct broker_partition *bp, struct metadata_receipt *receipt, bool background)
+{
+    struct opening *o = mem_alloc(1, sizeof *o);
+
+    if (!o) {
+        bp->again_ms = shard_now_ms(b->shard) + WAKE_AGAIN_MS;
+        return STATUS_NO_MEMORY;
+    }
+    *o = (struct opening){.job = {.work = opening_work, .done = opening_done}, .b = b, .bp = bp, .receipt = receipt, .background = background};
+    o->last = &o->first;
+    partition_describe(b, bp, &o->how);
+    bp->opening = o;
+    bp->life = PARTITION_WAKING;
+    list_remove(&bp->asleep);
+    io_job_submit(shard_io(b->shard), &o->job);
+    return STATUS_OK;
+}
+
+bool broker_partition_wakes(struct broker_shard *b, struct uuid topic_id, int32_t index, struct mail *mail)
+{
+    struct broker_partition *bp = broker_partition_any(b, topic_id, index);
+
+    if (!bp || bp->life == PARTITION_AWAKE)
+        return false;
+    if (bp->life == PARTITION_ASLEEP && !b->stopped && shard_now_ms(b->shard) >= bp->again_ms && partition_wake(b, bp, NULL, false))
+        return false;
+    if (bp->life != PARTITION_WAKING)
+        return false;
+    if (mail) {
+        mail->next = NULL;
+        *bp->opening->last = mail;
+        bp->opening->last = &mail->next;
+    }
+    return true;
+}
+
+/* ---- waking all ---- */
+
+static void wake_one(struct shard *here, struct timer *timer)
+{
+    struct broker_shard *b = LIST_ENTRY(timer, struct broker_shard, waker);
+    struct list *node = list_pop_front(&b->asleep);
+    struct broker_partition *bp = node ? LIST_ENTRY(node, struct broker_partition, asleep) : NULL;
+
+    if (!bp)
+        return;
+    if (shard_now_ms(here) >= bp->again_ms && !partition_wake(b, bp, NULL, true))
+        return;
+    list_push_back(&b->asleep, &bp->asleep);
+    wake_all_later(b);
+}
+
+static void wake_all_later(struct broker_shard *b)
+{
+    if (!b->stopped)
+        timer_set(b->shard, &b->waker, shard_now_ms(b->shard) + WAKE_ALL_PAUSE_MS, wake_one);
+}
+
+void broker_wake_all(struct broker_shard *b)
+{
+    wake_all_later(b);
+}
+
+/* ---- beginning ---- */
+
+enum status broker_add_partition(struct broker_shard *b, const struct image_topic *topic, int32_t index, const struct log_dir_entry *entry,
+                                 struct metadata_receipt *receipt, struct err *err)
+{
+    struct broker_partition *bp = partition_new(b, topic, index);
+
+    if (bp && entry) {
+        bp->folder = true;
+        bp->clean = log_dir_clean(b->broker->dir);
+        bp->recovery_point = entry->recovery_point;
+        bp->log_start = entry->log_start;
+        list_push_back(&b->asleep, &bp->asleep);
+    }
+    if (bp && (!partition_coordinates(bp) || !partition_wake(b, bp, receipt, false))) {
+        if (receipt && bp->life == PARTITION_WAKING)
+            receipt->pending++;
+        return STATUS_OK;
+    }
+    return err_set(err, STATUS_NO_MEMORY, "no memory for partition " STR_FMT "-%d", STR_ARG(topic->name), index);
+}
+
+/* ---- ending: the topic was deleted ---- */
+
+static void closing_work(struct io_job *job)
+{
+    struct closing *c = LIST_ENTRY(job, struct closing, job);
+    char folder[FOLDER_NAME_SIZE];
+
+    if (c->bp->partition)
+        (void)partition_close(c->bp->partition, false);
+    snprintf(folder, sizeof folder, STR_FMT "-%d", STR_ARG(c->bp->topic), c->bp->key.index);
+    c->err.status = log_dir_remove_partition(c->b->broker->dir, folder, &c->err);
+}
+
+static void closing_done(struct shard *here, struct io_job *job)
+{
+    struct closing *c = LIST_ENTRY(job, struct closing, job);
+    struct metadata_receipt *receipt = c->receipt;
+
+    if (c->err.status && c->err.status != STATUS_NOT_FOUND) /* never written to */
+        log_line(LOG_ERROR, "folder of a deleted partition stays", "topic=%.*s partition=%d reason=%s", STR_ARG(c->bp->topic), c->bp->key.index, c->err.text);
+    if (c->err.status == STATUS_IO || c->err.status == STATUS_NO_SPACE)
+        broker_disk_failed(c->b, &c->err);
+    partition_free(c->b, c->bp);
+    mem_free(c);
+    receipt_less(receipt);
+}
+
+static void closing_stopped(struct shard *here, struct mail *mail)
+{
+    struct closing *c = LIST_ENTRY(mail, struct closing, stopped);
+
+    c->job.work = closing_work;
+    c->job.done = closing_done;
+    io_job_submit(shard_io(here), &c->job);
+}
+
+static void closing_begin(struct closing *c)
+{
+    struct broker_shard *b = c->b;
+    struct broker_partition *bp = c->bp;
+
+    bp->life = PARTITION_ENDING;
+    list_remove(&bp->asleep);
+    if (bp->partition && partition_coordinates(bp))
+        groups_partition_closing(b->groups, bp->key.index);
+    if (bp->partition)
+        partition_stop(bp->partition, &c->stopped);
+    else
+        shard_post(b->shard, b->shard, &c->stopped);
+}
+
+enum status broker_end_partition(struct broker_shard *b, struct broker_partition *bp, struct metadata_receipt *receipt, struct err *err)
+{
+    struct closing *c;
+
+    if (bp->life == PARTITION_ASLEEP && !bp->folder) {
+        partition_free(b, bp);
+        return STATUS_OK;
+    }
+    c = mem_alloc(1, sizeof *c);
+    if (!c)
+        return err_set(err, STATUS_NO_MEMORY, "no memory to close partition " STR_FMT "-%d", STR_ARG(bp->topic), bp->key.index);
+    *c = (struct closing){.b = b, .bp = bp, .receipt = receipt, .stopped.run = closing_stopped};
+    receipt->pending++;
+    if (bp->life == PARTITION_WAKING)
+        bp->opening->closing = c;
+    else
+        closing_begin(c);
+    return STATUS_OK;
+}
+
+/* ---- the stop ---- */
+
+static void halted(struct broker_shard *b)
+{
+    if (--b->stopping == 0)
+        shard_post(b->shard, b->shard, b->stopped);
+}
+
+static void partition_halted(struct shard *here, struct mail *mail)
+{
+    halted(broker_at(here));
+}
+
+static void partition_halt(struct broker_shard *b, struct broker_partition *bp)
+{
+    bp->life = PARTITION_ENDING;
+    bp->halted.run = partition_halted;
+    b->stopping++;
+    partition_stop(bp->partition, &bp->halted);
+}
+
+void broker_stop_partitions(struct broker_shard *b, struct mail *done)
+{
+    b->stopped = done;
+    b->stopping = 1;
+    timer_cancel(b->shard, &b->waker);
+    for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp)) {
+        if (bp->life == PARTITION_AWAKE)
+            partition_halt(b, bp);
+        else if (bp->life == PARTITION_WAKING)
+            b->stopping++; /* opening_done halts it */
+    }
+    halted(b);
+}
+
+/* One that was never woken since the broker was killed: what a clean stop leaves has to be made first. false: it could not be. */
+static bool partition_recover(struct broker_shard *b, struct broker_partition *bp)
+{
+    struct partition_open how;
+    struct err err;
+
+    partition_describe(b, bp, &how);
+    if (!partition_load(b->broker, &how, &bp->partition, &err))
+        return true;
+    log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err.text);
+    return err.status != STATUS_IO && err.status != STATUS_NO_SPACE && err.status != STATUS_NO_MEMORY;
+}
+
+void broker_close_partitions(struct broker_shard *b)
+{
+    for (struct broker_partition *bp = broker_partition_next(b, NULL), *next; bp; bp = next) {
+        next = broker_partition_next(b, bp);
+        if (bp->life == PARTITION_ASLEEP && bp->folder && !bp->clean)
+            b->unsaved |= !partition_recover(b, bp);
+        b->unsaved |= !checkpoint_rows_add(&b->rows, bp);
+        if (bp->partition)
+            b->unsaved |= !partition_close(bp->partition, true);
+        partition_free(b, bp);
+    }
+    map_free(&b->partitions);
+}
