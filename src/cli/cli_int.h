@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/view.h"
 
@@ -30,6 +31,7 @@ enum cli_option {
     OPT_DELETE,
     OPT_DRY_RUN,
     OPT_FILE,
+    OPT_FORCE,
     OPT_FORMAT,
     OPT_FROM,
     OPT_GROUP,
@@ -44,6 +46,8 @@ enum cli_option {
     OPT_OF_TOPIC,
     OPT_PARTITION,
     OPT_PARTITIONS,
+    OPT_RATE,
+    OPT_RECORDS,
     OPT_REPLICAS,
     OPT_SET,
     OPT_TIMEOUT,
@@ -116,6 +120,22 @@ struct cli_table {
 void cli__table_init(struct cli_table *table, size_t columns);
 void cli__cell(struct cli_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli__table_print(struct cli_table *table); /* and frees it */
+
+/* Bytes as a JSON value: null, a string, or {"base64": ...} when they are no UTF-8. */
+void cli__json_value(FILE *out, const void *bytes, size_t size);
+
+/* Rows: a line each, a kind and named fields, for a person ("kind name=value ...") or for a script (a JSON object). */
+struct cli_rows {
+    FILE *out;
+    bool json;
+    const char *file; /* what the rows are of: a field of each JSON object; NULL: nothing */
+};
+void cli__row(const struct cli_rows *rows, const char *kind); /* begins one */
+void cli__row_number(const struct cli_rows *rows, const char *name, int64_t value);
+void cli__row_flag(const struct cli_rows *rows, const char *name, bool value);
+void cli__row_text(const struct cli_rows *rows, const char *name, struct str_view text);
+void cli__row_bytes(const struct cli_rows *rows, const char *name, struct bytes_view bytes);
+void cli__row_end(const struct cli_rows *rows);
 
 /* The client */
 

@@ -25,6 +25,7 @@ const struct cli_command cli_commands[] = {
     {"consume", "write records to standard output", cli__consume},
     {"group", "list, describe, reset and delete consumer groups", cli__group},
     {"config", "show and change the configuration of topics and brokers", cli__config},
+    {"log", "dump, list, verify and repair the files of a data directory", cli__log},
     {"version", "what this is", cli__version},
     {NULL, NULL, NULL},
 };

@@ -7,6 +7,7 @@
 int cli__config(int argc, char **argv);
 int cli__consume(int argc, char **argv);
 int cli__group(int argc, char **argv);
+int cli__log(int argc, char **argv);
 int cli__produce(int argc, char **argv);
 int cli__topic(int argc, char **argv);
 

@@ -79,7 +79,7 @@ static void json_base64(FILE *out, const uint8_t *bytes, size_t size)
     fputs("\"}", out);
 }
 
-static void json_value(FILE *out, const void *bytes, size_t size)
+void cli__json_value(FILE *out, const void *bytes, size_t size)
 {
     static const char escapes[] = "\"\"\\\\\bb\ff\nn\rr\tt"; /* a character, its letter */
     const uint8_t *at = bytes;
@@ -109,9 +109,9 @@ static void json_value(FILE *out, const void *bytes, size_t size)
 static void json_header(FILE *out, size_t index, const char *name, const void *value, size_t size)
 {
     fputs(index ? ",[" : "[", out);
-    json_value(out, name, strlen(name));
+    cli__json_value(out, name, strlen(name));
     fputc(',', out);
-    json_value(out, value, size);
+    cli__json_value(out, value, size);
     fputc(']', out);
 }
 
@@ -122,12 +122,12 @@ static void print_json(const rd_kafka_message_t *message, FILE *out)
     const char *topic = rd_kafka_topic_name(message->rkt);
 
     fputs("{\"topic\":", out);
-    json_value(out, topic, strlen(topic));
+    cli__json_value(out, topic, strlen(topic));
     fprintf(out, ",\"partition\":%" PRId32 ",\"offset\":%" PRId64 ",\"timestamp\":%" PRId64 ",\"key\":", message->partition,
             message->offset, type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp);
-    json_value(out, message->key, message->key_len);
+    cli__json_value(out, message->key, message->key_len);
     fputs(",\"value\":", out);
-    json_value(out, message->payload, message->len);
+    cli__json_value(out, message->payload, message->len);
     fputs(",\"headers\":[", out);
     each_header(message, out, json_header);
     fputs("]}\n", out);

@@ -186,7 +186,7 @@ bool file__init(struct file *file, const struct fs_backend *backend, int fd, con
 {
     file->backend = backend;
     file->fd = fd;
-    file->durable = file->syncs = false;
+    file->durable = file->syncs = file->aside = false;
     atomic_init(&file->refs, 1);
     atomic_init(&file->broken, false);
     file->path = mem_copy(path, strlen(path));

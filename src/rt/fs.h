@@ -25,6 +25,7 @@ enum fs_open {
     FS_CREATE = 2,    /* make it when it is not there (implies FS_WRITE) */
     FS_EXCLUSIVE = 4, /* with FS_CREATE: STATUS_EXISTS when it is there */
     FS_DURABLE = 8,   /* with FS_WRITE: a file_write is durable when it returns; memory, offset and size of each piece are multiples of FS_BLOCK */
+    FS_ASIDE = 16,    /* to read: what was not in the page cache is not left there */
 };
 
 struct fs *fs_posix_new(void);

@@ -40,6 +40,7 @@ struct file {
     int fd;             /* what the kernel can send from; -1: none */
     bool durable;       /* the backend's writes are durable by themselves */
     bool syncs;         /* each write is followed by a sync: FS_DURABLE of a backend that has nothing better */
+    bool aside;         /* FS_ASIDE */
     atomic_uint refs;   /* dropped with release, acquired by who closes */
     atomic_bool broken; /* a sync failed; each job that writes was ordered after that one's, so it needs no order of its own */
     char *path;         /* for messages */

@@ -63,6 +63,9 @@ static enum status posix_open(struct fs *fs, const char *path, unsigned flags, s
         return fs__failed(err, ENOMEM, "open", path);
     }
     file->durable = durable;
+    file->aside = flags & FS_ASIDE;
+    if (file->aside)
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); /* reads no further than it is asked */
     *out = file;
     return STATUS_OK;
 }
@@ -169,9 +172,10 @@ static void posix_file_close(struct file *file)
 
 static enum status posix_file_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
 {
+    bool drops = file->aside && !fs_posix__read_cached(file, offset, to, size);
     uint8_t *at = to;
 
-    *got = 0;
+    *got = file->aside && !drops ? size : 0;
     while (*got < size) {
         ssize_t n = pread(file->fd, at + *got, size - *got, (off_t)(offset + *got));
         if (n < 0)
@@ -180,6 +184,8 @@ static enum status posix_file_read(struct file *file, uint64_t offset, void *to,
             break;
         *got += (size_t)n;
     }
+    if (drops)
+        (void)posix_fadvise(file->fd, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
     return STATUS_OK;
 }
 

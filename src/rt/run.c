@@ -251,6 +251,13 @@ int64_t rt_wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+void rt_sleep_ms(unsigned ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    (void)nanosleep(&time, NULL); /* a signal ends it early */
+}
+
 void rt_host_name(char *name, size_t size)
 {
     if (gethostname(name, size) < 0 || size == 0)

@@ -35,6 +35,7 @@ unsigned rt_cores(void);
 /* Before there is a shard (seeding a map, an id for a new directory) and for the command line. */
 void rt_entropy(void *bytes, size_t size);
 int64_t rt_wall_ms(void);
+void rt_sleep_ms(unsigned ms);
 
 /* This machine's name, as gethostname tells it; cut at size. */
 void rt_host_name(char *name, size_t size);

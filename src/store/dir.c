@@ -44,25 +44,31 @@ static bool topic_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
 
-/* "<topic>-<partition>" in its parts. */
-static bool entry_parse(const char *name, struct log_dir_entry *entry)
+bool log_dir_partition_named(const char *name, struct str_view *topic, int32_t *partition)
 {
     const char *dash = strrchr(name, '-');
-    int64_t partition;
+    int64_t number;
 
-    if (!dash || dash == name || dash - name > TOPIC_MAX || !text_to_number(str_from(dash + 1), &partition))
+    if (!dash || dash == name || dash - name > TOPIC_MAX || !text_to_number(str_from(dash + 1), &number))
         return false;
-    if (partition < 0 || partition > INT32_MAX || (dash[1] == '0' && dash[2]))
+    if (number < 0 || number > INT32_MAX || (dash[1] == '0' && dash[2]))
         return false;
     for (const char *c = name; c < dash; c++) {
         if (!topic_char(*c))
             return false;
     }
-    *entry = (struct log_dir_entry){.topic = {name, (size_t)(dash - name)}, .partition = (int32_t)partition, .recovery_point = -1, .log_start = -1};
+    *topic = (struct str_view){name, (size_t)(dash - name)};
+    *partition = (int32_t)number;
     return true;
 }
 
-static bool root_file(const char *name)
+static bool entry_parse(const char *name, struct log_dir_entry *entry)
+{
+    *entry = (struct log_dir_entry){.recovery_point = -1, .log_start = -1};
+    return log_dir_partition_named(name, &entry->topic, &entry->partition);
+}
+
+bool log_dir_root_named(const char *name)
 {
     if (journal_named(name))
         return true;
@@ -88,7 +94,7 @@ static enum status dir_see(struct log_dir *dir, const char *name, struct err *er
     if (name_ends(name, "-delete"))
         return join(path, dir->path, name, err) ? err->status : fs_remove_tree(dir->fs, path, err);
     if (!entry_parse(name, entry)) {
-        if (!root_file(name))
+        if (!log_dir_root_named(name))
             log_line(LOG_WARN, "not a partition: left alone", "dir=%s name=%s", dir->path, name);
         return STATUS_OK;
     }
@@ -136,8 +142,7 @@ static struct log_dir_entry *dir_find(const struct log_dir *dir, struct str_view
     return bsearch(&key, dir->entries, dir->count, sizeof key, entry_order);
 }
 
-/* Whether the text is a whole checkpoint: nothing of a broken one is believed. With `apply`, the entries learn their offsets. */
-static bool checkpoint_parse(const struct log_dir *dir, struct str_view text, size_t field, bool apply)
+bool checkpoint_read(struct str_view text, void (*each)(void *context, const struct checkpoint_entry *entry), void *context)
 {
     int64_t version, count, partition, offset;
 
@@ -145,18 +150,32 @@ static bool checkpoint_parse(const struct log_dir *dir, struct str_view text, si
         return false;
     for (; count > 0; count--) {
         struct str_view topic = text_word(&text);
-        struct log_dir_entry *entry;
-        if (!topic.size || !text_number(&text, &partition) || !text_number(&text, &offset))
+        if (!topic.size || !text_number(&text, &partition) || !text_number(&text, &offset) || partition < 0 || partition > INT32_MAX)
             return false;
-        entry = apply ? dir_find(dir, topic, partition) : NULL;
-        if (entry)
-            *(int64_t *)(void *)((char *)entry + field) = offset;
+        if (each)
+            each(context, &(struct checkpoint_entry){topic, (int32_t)partition, offset});
     }
     return text_word(&text).size == 0;
 }
 
-static enum status checkpoint_read(struct log_dir *dir, const char *file, size_t field, struct err *err)
+struct learning { /* a field of the entries, from a checkpoint */
+    struct log_dir *dir;
+    size_t field;
+};
+
+static void checkpoint_learn(void *context, const struct checkpoint_entry *line)
 {
+    const struct learning *learning = context;
+    struct log_dir_entry *entry = dir_find(learning->dir, line->topic, line->partition);
+
+    if (entry)
+        *(int64_t *)(void *)((char *)entry + learning->field) = line->offset;
+}
+
+/* Nothing of a broken one is believed. */
+static enum status dir_read_checkpoint(struct log_dir *dir, const char *file, size_t field, struct err *err)
+{
+    struct learning learning = {dir, field};
     char path[FS_PATH_MAX], *content;
     size_t size;
     enum status status = join(path, dir->path, file, err);
@@ -167,10 +186,10 @@ static enum status checkpoint_read(struct log_dir *dir, const char *file, size_t
         return STATUS_OK;
     if (status && status != STATUS_CORRUPT)
         return status;
-    if (status == STATUS_CORRUPT || !checkpoint_parse(dir, (struct str_view){content, size}, field, false))
+    if (status == STATUS_CORRUPT || !checkpoint_read((struct str_view){content, size}, NULL, NULL))
         log_line(LOG_WARN, "checkpoint does not read: ignored", "file=%s", path);
     else
-        (void)checkpoint_parse(dir, (struct str_view){content, size}, field, true);
+        (void)!checkpoint_read((struct str_view){content, size}, checkpoint_learn, &learning);
     if (!status)
         mem_free(content);
     return STATUS_OK;
@@ -255,8 +274,8 @@ static enum status dir_load(struct log_dir *dir, struct err *err)
 {
     if (dir_make(dir, err) || dir_lock(dir, err) || dir_list(dir, err))
         return err->status;
-    if (checkpoint_read(dir, "recovery-point-offset-checkpoint", offsetof(struct log_dir_entry, recovery_point), err) ||
-        checkpoint_read(dir, "log-start-offset-checkpoint", offsetof(struct log_dir_entry, log_start), err))
+    if (dir_read_checkpoint(dir, "recovery-point-offset-checkpoint", offsetof(struct log_dir_entry, recovery_point), err) ||
+        dir_read_checkpoint(dir, "log-start-offset-checkpoint", offsetof(struct log_dir_entry, log_start), err))
         return err->status;
     if (dir_journals(dir, err))
         return err->status;

@@ -28,12 +28,20 @@ const char *log_dir_path(const struct log_dir *dir);
 bool log_dir_clean(const struct log_dir *dir);
 const struct log_dir_entry *log_dir_entries(const struct log_dir *dir, size_t *count);
 
+/* "<topic>-<partition>" in its parts: topic points into the name. false: it is no partition's folder. */
+bool log_dir_partition_named(const char *name, struct str_view *topic, int32_t *partition) __attribute__((warn_unused_result));
+
+/* What else stands at the root of a log directory. */
+bool log_dir_root_named(const char *name);
+
 /* Whole checkpoint files (Kafka's format: version 0, count, "topic partition offset" lines). */
 struct checkpoint_entry {
     struct str_view topic;
     int32_t partition;
     int64_t offset;
 };
+/* Every line of one, in order; each NULL: nobody asks. false: it does not read to its end, and what was told is worth nothing. */
+bool checkpoint_read(struct str_view text, void (*each)(void *context, const struct checkpoint_entry *entry), void *context) __attribute__((warn_unused_result));
 enum status log_dir_write_checkpoint(struct log_dir *dir, const char *file, const struct checkpoint_entry *entries, size_t count, struct err *err) MUST_CHECK;
 /* The last act of a clean stop. The broker epoch (-1: none) tells the controller that this broker's replicas may be believed (KIP-966). */
 enum status log_dir_mark_clean(struct log_dir *dir, int64_t broker_epoch, struct err *err) MUST_CHECK;

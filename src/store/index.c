@@ -43,7 +43,7 @@ static struct index_entry entry_decode(const struct index *ix, const uint8_t *by
     return entry;
 }
 
-static bool entry_read(const struct index *ix, uint32_t at, struct index_entry *entry)
+bool index_at(const struct index *ix, uint32_t at, struct index_entry *entry)
 {
     uint8_t bytes[ENTRY_MAX];
     struct err err;
@@ -72,7 +72,7 @@ static bool search(const struct index *ix, struct index_entry wanted, bool by_va
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         struct index_entry entry;
-        if (!entry_read(ix, middle, &entry))
+        if (!index_at(ix, middle, &entry))
             return false;
         if (entry_above(entry, wanted, by_value))
             high = middle;
@@ -87,26 +87,26 @@ bool index_floor(const struct index *ix, int64_t key, struct index_entry *entry)
 {
     uint32_t at;
 
-    return search(ix, (struct index_entry){.key = key}, false, &at) && at > 0 && entry_read(ix, at - 1, entry);
+    return search(ix, (struct index_entry){.key = key}, false, &at) && at > 0 && index_at(ix, at - 1, entry);
 }
 
 bool index_floor_value(const struct index *ix, int32_t value, struct index_entry *entry)
 {
     uint32_t at;
 
-    return search(ix, (struct index_entry){.value = value}, true, &at) && at > 0 && entry_read(ix, at - 1, entry);
+    return search(ix, (struct index_entry){.value = value}, true, &at) && at > 0 && index_at(ix, at - 1, entry);
 }
 
 bool index_ceiling_value(const struct index *ix, int32_t value, struct index_entry *entry)
 {
     uint32_t at;
 
-    return search(ix, (struct index_entry){.value = value - 1}, true, &at) && at < ix->count && entry_read(ix, at, entry);
+    return search(ix, (struct index_entry){.value = value - 1}, true, &at) && at < ix->count && index_at(ix, at, entry);
 }
 
 bool index_last(const struct index *ix, struct index_entry *entry)
 {
-    return ix->count > 0 && entry_read(ix, ix->count - 1, entry);
+    return ix->count > 0 && index_at(ix, ix->count - 1, entry);
 }
 
 static bool index_grow(struct index *ix)
@@ -145,7 +145,7 @@ static bool keys_grow(const struct index *ix)
     struct index_entry before, entry;
 
     for (uint32_t i = 0; i < ix->count; i++, before = entry) {
-        if (!entry_read(ix, i, &entry) || (i && entry.key <= before.key) || entry.value < 0 || (ix->key_size == OFFSET_KEY && entry.key < 0))
+        if (!index_at(ix, i, &entry) || (i && entry.key <= before.key) || entry.value < 0 || (ix->key_size == OFFSET_KEY && entry.key < 0))
             return false;
     }
     return true;

@@ -51,6 +51,7 @@ enum status index_open(struct index *ix, struct fs *fs, const char *path, struct
 bool index_floor(const struct index *ix, int64_t key, struct index_entry *entry) __attribute__((warn_unused_result));
 bool index_floor_value(const struct index *ix, int32_t value, struct index_entry *entry) __attribute__((warn_unused_result)); /* values grow too */
 bool index_ceiling_value(const struct index *ix, int32_t value, struct index_entry *entry) __attribute__((warn_unused_result)); /* the first that is not below */
+bool index_at(const struct index *ix, uint32_t i, struct index_entry *entry) __attribute__((warn_unused_result)); /* i below count */
 bool index_last(const struct index *ix, struct index_entry *entry) __attribute__((warn_unused_result));
 
 #endif

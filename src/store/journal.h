@@ -55,6 +55,15 @@ enum status journal_replay(struct fs *fs, const char *dir, struct log_dir_entry 
 enum status journal_remove_all(struct fs *fs, const char *dir, struct err *err) MUST_CHECK; /* durable on return */
 bool journal_named(const char *name); /* whether it is the name of a journal, of one that was being made, or of what says that there is one */
 
+/* What a journal's file holds, for who only looks: its groups in order, each followed by its frames. */
+struct journal_look {
+    void (*group)(void *context, uint64_t sequence, uint64_t oldest, uint64_t position, uint32_t size, uint32_t frames);
+    void (*frame)(void *context, struct uuid topic_id, struct str_view folder, int64_t base, uint64_t position, struct bytes_view batches);
+    void *context;
+};
+/* STATUS_CORRUPT: a start would refuse it (what reads was told before). */
+enum status journal_look(struct fs *fs, const char *path, const struct journal_look *look, struct err *err) MUST_CHECK;
+
 /* The layout (docs/formats/journal.md). */
 enum {
     JOURNAL_MAGIC = 0x424e4a31,       /* "BNJ1": head and group */

@@ -22,7 +22,7 @@
 #include "store/text.h"
 #include "wire/records.h"
 
-enum { JOURNAL_FILE_MAX = 1 << 30, METADATA_MAX = 4096, DIGITS = 20, CHECKED_FROM = 16 }; /* base offset and epoch before it are outside a batch's CRC: they may be torn */
+enum { JOURNAL_FILE_MAX = 1 << 30, METADATA_MAX = 4096, CHECKED_FROM = 16 }; /* base offset and epoch before it are outside a batch's CRC: they may be torn */
 
 struct group {
     uint64_t sequence, oldest;
@@ -194,7 +194,7 @@ static enum status target_know(const struct replay *replay, const char *folder, 
     target->base = -1;
     for (size_t i = 0; i < count; i++) { /* in order: the last one counts */
         int64_t base;
-        if (strlen(names[i]) == DIGITS + 4 && strcmp(names[i] + DIGITS, ".log") == 0 && text_to_number((struct str_view){names[i], DIGITS}, &base))
+        if (segment_named(names[i], ".log", &base))
             target->base = base;
     }
     mem_free(names);
@@ -392,6 +392,46 @@ static enum status file_replay(struct replay *replay, const char *name, struct e
     status = content_replay(replay, name, (const uint8_t *)content, size, err);
     mem_free(content);
     return status ? err_wrap(err, "%s", name) : STATUS_OK;
+}
+
+static enum status group_look(const struct group *group, const uint8_t *file, const struct journal_look *look, struct err *err)
+{
+    struct frame frame;
+    struct reader r;
+
+    look->group(look->context, group->sequence, group->oldest, (uint64_t)(group->at - file), group->size, group->frames);
+    reader_init(&r, group->at + JOURNAL_GROUP_HEAD, group->size - JOURNAL_GROUP_HEAD);
+    for (uint32_t i = 0; i < group->frames; i++) {
+        if (!frame_read(&r, &frame) || batches_end(frame.bytes) < 0)
+            return err_set(err, STATUS_CORRUPT, "group %llu: frame %u does not read", (unsigned long long)group->sequence, i);
+        look->frame(look->context, frame.topic_id, frame.name, frame.base, frame.position, frame.bytes);
+    }
+    return STATUS_OK;
+}
+
+enum status journal_look(struct fs *fs, const char *path, const struct journal_look *look, struct err *err)
+{
+    enum status status = STATUS_OK;
+    struct group *groups = NULL;
+    size_t size, count = 0, needed;
+    uint64_t id, torn = 0;
+    char *content;
+
+    if (fs_read_file(fs, path, JOURNAL_FILE_MAX, &content, &size, err))
+        return err->status;
+    if (!head_read((const uint8_t *)content, size, &id))
+        status = err_set(err, STATUS_CORRUPT, "its head does not read");
+    else if (!(groups = mem_alloc(size / FS_BLOCK + 1, sizeof *groups)))
+        status = err_set(err, STATUS_NO_MEMORY, "no memory");
+    if (groups)
+        count = groups_find((const uint8_t *)content, size, id, groups, &torn);
+    for (size_t i = 0; i < count && !status; i++)
+        status = group_look(&groups[i], (const uint8_t *)content, look, err);
+    if (!status)
+        status = groups_choose(groups, count, &needed, err);
+    mem_free(groups);
+    mem_free(content);
+    return status;
 }
 
 static bool ends(const char *name, const char *suffix)

@@ -14,19 +14,9 @@
 #include "rt/log.h"
 #include "store/text.h"
 
-enum { SEGMENTS_FIRST = 4, EPOCHS_SPARE = 4, DIGITS = 20, METADATA_MAX = 4096, EPOCHS_MAX = 16 << 20, SNAPSHOT_MAX = 256 << 20 };
+enum { SEGMENTS_FIRST = 4, EPOCHS_SPARE = 4, METADATA_MAX = 4096, EPOCHS_MAX = 16 << 20, SNAPSHOT_MAX = 256 << 20 };
 
 /* --- names ----------------------------------------------------------------------------------------------------------------- */
-
-/* "<20 digits><suffix>" → the offset; false for any other name. */
-static bool name_offset(const char *name, const char *suffix, int64_t *offset)
-{
-    struct str_view text = str_from(name);
-
-    if (text.size != DIGITS + strlen(suffix) || strcmp(name + DIGITS, suffix) != 0)
-        return false;
-    return text_to_number((struct str_view){name, DIGITS}, offset) && *offset >= 0;
-}
 
 static bool name_ends(const char *name, const char *suffix)
 {
@@ -151,9 +141,9 @@ static enum status log_see_file(struct log *log, const char *name, int64_t now_m
         return err_set(err, STATUS_CORRUPT, "%s: a compaction was interrupted: start and stop Apache Kafka on this directory once", name);
     if (name_ends(name, ".deleted") || name_ends(name, ".cleaned") || name_ends(name, ".tmp"))
         return join(path, log->dir, name, err) ? err->status : fs_remove(log->fs, path, err);
-    if (name_offset(name, ".txnindex", &base) && log->count && log->segments[log->count - 1]->base == base)
+    if (segment_named(name, ".txnindex", &base) && log->count && log->segments[log->count - 1]->base == base)
         log->segments[log->count - 1]->aborts = true; /* the .log's name came before */
-    return name_offset(name, ".log", &base) ? log_add_segment(log, base, now_ms, err) : STATUS_OK;
+    return segment_named(name, ".log", &base) ? log_add_segment(log, base, now_ms, err) : STATUS_OK;
 }
 
 static enum status log_see_files(struct log *log, int64_t now_ms, struct err *err)
@@ -498,7 +488,7 @@ enum status log_snapshot_read(struct log *log, int64_t at_most, int64_t *offset,
         return status;
     *offset = -1;
     for (size_t i = 0; i < count; i++) {
-        if (name_offset(names[i], ".snapshot", &found) && found <= at_most && found > *offset)
+        if (segment_named(names[i], ".snapshot", &found) && found <= at_most && found > *offset)
             *offset = found;
     }
     mem_free(names);

@@ -6,11 +6,13 @@
 #include "base/mem.h"
 #include "base/reader.h"
 #include "rt/log.h"
+#include "store/text.h"
 
 enum {
     TXNINDEX_MAX = 1 << 30,
     FIND_CHUNK = 8192,        /* an index interval and a head: most lookups take one read */
     RECOVER_CHUNK = 1 << 20,
+    DIGITS = 20, /* of an offset in a name */
 };
 
 struct segment *segment_new(int64_t base, int64_t now_ms)
@@ -43,6 +45,13 @@ enum status segment_path(char path[static FS_PATH_MAX], const char *dir, int64_t
     if (n < 0 || n >= FS_PATH_MAX)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", dir);
     return STATUS_OK;
+}
+
+bool segment_named(const char *name, const char *suffix, int64_t *base)
+{
+    if (strlen(name) != DIGITS + strlen(suffix) || strcmp(name + DIGITS, suffix) != 0)
+        return false;
+    return text_to_number((struct str_view){name, DIGITS}, base) && *base >= 0;
 }
 
 /* --- appending ------------------------------------------------------------------------------------------------------------- */

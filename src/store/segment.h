@@ -39,6 +39,9 @@ void segment_free(struct segment *seg);
 /* <dir>/<20 digits><suffix> */
 enum status segment_path(char path[static FS_PATH_MAX], const char *dir, int64_t base, const char *suffix, struct err *err) MUST_CHECK;
 
+/* "<20 digits><suffix>": the offset; false for any other name. */
+bool segment_named(const char *name, const char *suffix, int64_t *base) __attribute__((warn_unused_result));
+
 /* The segment takes one more batch at its end: counts it and indexes it, by Kafka's rules. */
 void segment_note(struct segment *seg, const struct batch_head *head, int64_t index_interval);
 /* No more appends: the last timestamp is indexed. false: no memory, and there may be more appends. */
