@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs test_cli.py against a broker of its own: test/cli/run.py [--against kafka] [PATTERN...]"""
+"""Runs test_cli.py against a broker of its own, and test_log.py on directories of its own: test/cli/run.py [--against kafka] [PATTERN...]"""
 
 import os
 import pathlib
@@ -33,12 +33,14 @@ def main():
     with broker.KINDS[arguments.against](broker.scratch("cli") / "data") as running:
         os.environ["BARNABAS_BOOTSTRAP"] = running.address
         os.environ.setdefault("BARNABAS_BIN", str(broker.BUILD / "barnabas"))
-        import test_cli  # it reads the environment once
+        import test_cli  # they read the environment once
+        import test_log
 
         for case in cases(unittest.defaultTestLoader.loadTestsFromModule(test_cli)):
             name = ".".join(case.id().split(".")[1:])
             if arguments.chosen(name):
                 suite.run_case(name, run, case)
+        suite.run_case("Log", run, unittest.defaultTestLoader.loadTestsFromModule(test_log))
     suite.finish()
 
 

@@ -73,6 +73,7 @@ class CommandLine(Case):
             "topic": ["create", "list", "describe", "alter", "delete"],
             "group": ["list", "describe", "reset", "delete", "delete-offsets"],
             "config": ["describe", "alter"],
+            "log": ["dump", "segments", "verify", "repair"],
             "produce": [],
             "consume": [],
             "version": [],

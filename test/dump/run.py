@@ -9,7 +9,9 @@ dump         DumpLogSegments reads every file that a broker full of everything (
 kafka-opens  Kafka, started on that directory, tells the same topics, records, configurations and groups, and goes on with them
 and-back     so do we, on the directory that Kafka went on with
 we-open      the other way round, from a directory that Kafka filled
+log-dump     `barnabas log dump` tells of both directories what DumpLogSegments tells, and `log verify` finds nothing wrong
 """
+import json
 import pathlib
 import re
 import shutil
@@ -94,6 +96,51 @@ def is_complaint(line):
     return COMPLAINT.search(line) and not NO_COMPLAINT.search(line)
 
 
+# What both tools tell of a line of Kafka's: our kind, and Kafka's names for ours.
+TOLD = [
+    (re.compile(r"baseOffset:"), "batch", {"base_offset": "baseOffset", "last_offset": "lastOffset", "count": "count", "base_sequence": "baseSequence",
+        "producer_id": "producerId", "producer_epoch": "producerEpoch", "leader_epoch": "partitionLeaderEpoch", "transactional": "isTransactional",
+        "control": "isControl", "position": "position", "size": "size", "compression": "compresscodec", "crc": "crc", "valid": "isvalid"}),
+    (re.compile(r"\| offset:"), "record", {"offset": "offset", "key_size": "keySize", "value_size": "valueSize"}),
+    (re.compile(r"offset: \d+ position:"), "offset_entry", {"offset": "offset", "position": "position"}),
+    (re.compile(r"timestamp: \d+ offset:"), "time_entry", {"timestamp": "timestamp", "offset": "offset"}),
+    (re.compile(r"producerId: \d+ producerEpoch:"), "producer", {"producer_id": "producerId", "producer_epoch": "producerEpoch",
+        "coordinator_epoch": "coordinatorEpoch", "last_timestamp": "lastTimestamp", "last_sequence": "lastSequence", "last_offset": "lastOffset",
+        "offset_delta": "offsetDelta"}),
+]
+OUR_KINDS = {kind: names for _, kind, names in TOLD}
+
+
+def kafka_tells(files):
+    command = broker.java("org.apache.kafka.tools.DumpLogSegments", "--deep-iteration", "--files", ",".join(map(str, files)))
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", timeout=600, check=True)
+    file = None
+    for line in ran.stdout.splitlines():
+        if line.startswith("Dumping "):
+            file = line.split(" ", 1)[1]
+        for pattern, kind, names in TOLD:
+            if pattern.match(line):
+                told = dict(re.findall(r"(\w+): (\S+)", line))
+                yield file, kind, tuple(told[name].lower() for name in names.values())
+
+
+def we_tell(files):
+    ran = subprocess.run([broker.BUILD / "barnabas", "log", "dump", "--json", "--records", *files], stdout=subprocess.PIPE, timeout=600, check=True)
+    for line in ran.stdout.splitlines():
+        row = json.loads(line)
+        if row["kind"] in OUR_KINDS:
+            yield row["file"], row["kind"], tuple(str(row[name]).lower() for name in OUR_KINDS[row["kind"]])
+
+
+def log_dump(directory):
+    files = [path for path in sorted(directory.rglob("*")) if path.suffix in (".log", ".index", ".timeindex", ".snapshot") and "-delete" not in str(path)]
+    ours, theirs = list(we_tell(files)), list(kafka_tells(files))
+    suite.check(len(ours) > 100, True, "enough is told")
+    suite.check(sorted(ours), sorted(theirs), "what the tools tell")
+    verified = subprocess.run([broker.BUILD / "barnabas", "log", "verify", "--records", directory], stdout=subprocess.PIPE, text=True, timeout=600)
+    suite.check((verified.returncode, "finding " in verified.stdout), (0, False), f"verify: {verified.stdout[:500]}")
+
+
 def fill(case, kind, name):
     """A broker of one kind, stopped cleanly, and what it told before."""
     server = broker.KINDS[kind](case.scratch / name, SETTINGS)
@@ -144,10 +191,11 @@ def main():
         def we_open():
             theirs, theirs_told = fill(case, "kafka", "theirs")
             dump(theirs.data)
+            log_dump(theirs.data)
             open_with(case, "barnabas", theirs.data, theirs_told, "we on Kafka's directory")
             dump(theirs.data)
 
-        for name, function, *values in (("dump", dump, ours.data), ("dump-after-kill", after_kill), ("kafka-opens", kafka_opens), ("we-open", we_open)):
+        for name, function, *values in (("dump", dump, ours.data), ("log-dump", log_dump, ours.data), ("dump-after-kill", after_kill), ("kafka-opens", kafka_opens), ("we-open", we_open)):
             if arguments.chosen(name):
                 suite.run_case(name, function, *values)
     suite.finish()
