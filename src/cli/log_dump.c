@@ -12,11 +12,10 @@
 #include "store/journal.h"
 #include "store/scan.h"
 #include "store/segment.h"
-#include "store/text.h"
-#include "wire/record/aborted_txn.h"
+#include "store/txnindex.h"
 #include "wire/record/producer_snapshot.h"
 
-enum { READ_CHUNK = 256 * 1024, ABORTED_SIZE = 34, SNAPSHOT_CRC_FROM = 6 };
+enum { READ_CHUNK = 256 * 1024, SNAPSHOT_CRC_FROM = 6 };
 
 struct dump {
     struct fs *fs;
@@ -156,33 +155,25 @@ static enum status small_file(const struct dump *d, const char *path, char **con
 
 static enum status dump_txnindex(struct dump *d, const char *path, struct err *err)
 {
-    struct arena arena;
-    struct reader r;
+    struct txnindex index = {0};
     char *content;
     size_t size;
+    enum status status = small_file(d, path, &content, &size, err);
 
-    if (small_file(d, path, &content, &size, err))
-        return err->status;
-    arena_init(&arena, 1 << 20);
-    reader_init(&r, content, size);
-    while (r.left) {
-        struct aborted_txn txn;
-        int16_t version = reader_i16(&r);
-        if (r.bad || aborted_txn_decode(&r, version, &arena, &txn)) {
-            dump_bad(d, size - r.left, "no entry of a transaction index");
-            break;
-        }
+    if (status)
+        return status;
+    status = txnindex_decode(&index, (struct bytes_view){(const uint8_t *)content, size}, 0, INT64_MAX, err);
+    for (size_t i = 0; !status && i < index.count; i++) {
         cli__row(&d->rows, "aborted_transaction");
-        cli__row_number(&d->rows, "version", version);
-        cli__row_number(&d->rows, "producer_id", txn.producer_id);
-        cli__row_number(&d->rows, "first_offset", txn.first_offset);
-        cli__row_number(&d->rows, "last_offset", txn.last_offset);
-        cli__row_number(&d->rows, "last_stable_offset", txn.last_stable_offset);
+        cli__row_number(&d->rows, "producer_id", index.list[i].producer_id);
+        cli__row_number(&d->rows, "first_offset", index.list[i].first_offset);
+        cli__row_number(&d->rows, "last_offset", index.list[i].last_offset);
+        cli__row_number(&d->rows, "last_stable_offset", index.list[i].last_stable);
         cli__row_end(&d->rows);
     }
-    arena_free(&arena);
+    txnindex_free(&index);
     mem_free(content);
-    return STATUS_OK;
+    return status;
 }
 
 static void dump_producers(const struct dump *d, const struct producer_snapshot *snapshot)

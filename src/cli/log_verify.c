@@ -17,6 +17,7 @@
 #include "store/dir.h"
 #include "store/journal.h"
 #include "store/segment.h"
+#include "store/txnindex.h"
 #include "store/verify.h"
 #include "wire/record/producer_snapshot.h"
 
@@ -204,6 +205,22 @@ static void check_snapshot(struct check *c, const struct log_folder *folder, con
     mem_free(content);
 }
 
+/* `base` and `end`: of the segment's offsets. */
+static void check_aborted(struct check *c, const char *dir, int64_t base, int64_t end)
+{
+    struct txnindex index = {0};
+    char path[FS_PATH_MAX], *content;
+    struct err err;
+    size_t size;
+
+    if (segment_path(path, dir, base, ".txnindex", &err) || fs_read_file(c->fs, path, SMALL_FILE_MAX, &content, &size, &err))
+        return;
+    if (txnindex_decode(&index, (struct bytes_view){(const uint8_t *)content, size}, base, end, &err))
+        tell(c, c->torn_allowed, path, &(struct finding){.size = size, .offset = -1, .what = err.text});
+    txnindex_free(&index);
+    mem_free(content);
+}
+
 static void check_topic_id(struct check *c, const struct log_folder *folder)
 {
     char path[FS_PATH_MAX], *content;
@@ -273,8 +290,10 @@ static void check_folder(void *context, const struct log_folder *folder)
     c->partitions++;
     c->folder = folder;
     read_epochs(c, folder);
-    for (size_t i = 0; i < folder->count; i++)
+    for (size_t i = 0; i < folder->count; i++) {
         end = check_segment(c, folder->path, folder->bases[i], i + 1 < folder->count ? folder->bases[i + 1] : INT64_MAX);
+        check_aborted(c, folder->path, folder->bases[i], end);
+    }
     check_names(c, folder, end);
     check_topic_id(c, folder);
     keep_end(c, folder, end);

@@ -7,7 +7,9 @@
 #include "rt/run.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -253,9 +255,7 @@ int64_t rt_wall_ms(void)
 
 void rt_sleep_ms(unsigned ms)
 {
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    (void)nanosleep(&time, NULL); /* a signal ends it early */
+    (void)poll(NULL, 0, (int)(ms < INT_MAX ? ms : INT_MAX)); /* a signal ends it early */
 }
 
 void rt_host_name(char *name, size_t size)
