@@ -456,8 +456,8 @@ static enum status disk_open(struct fs *fs, const char *path, unsigned flags, st
     node = find(disk, path, &parent, name);
     if (node && (flags & FS_EXCLUSIVE))
         failed = EEXIST;
-    else if (node && node->directory)
-        failed = EISDIR;
+    else if (node && node->directory != !!(flags & FS_VOLUME))
+        failed = node->directory ? EISDIR : ENOTDIR;
     else if (!node && (!(flags & FS_CREATE) || !parent))
         failed = ENOENT;
     if (failed)
@@ -688,6 +688,25 @@ static void sync_fail(struct disk *disk, struct node *node, bool drops)
     content_copy(&node->now, &node->kept);
 }
 
+static void file_sync_or_fail(struct disk *disk, struct node *node, bool keeps, bool drops)
+{
+    if (keeps || drops)
+        sync_fail(disk, node, drops);
+    else
+        node_sync(node);
+}
+
+/* Of all nodes some are synced before one fails; the changes of a directory stay open, then. */
+static void node_sync_or_fail(struct disk *disk, struct node *node, bool keeps, bool drops)
+{
+    bool fails = (keeps || drops) && draw(disk, 2);
+
+    if (!node->directory)
+        file_sync_or_fail(disk, node, fails && keeps, fails && drops);
+    else if (!fails)
+        directory_sync(node);
+}
+
 static enum status disk_file_sync(struct file *file, struct err *err)
 {
     struct disk_file *open = disk_file_of(file);
@@ -699,12 +718,15 @@ static enum status disk_file_sync(struct file *file, struct err *err)
         return leave(failed, "sync", file->path, err);
     keeps = happens(disk, disk->faults.sync_keeps);
     drops = happens(disk, disk->faults.sync_drops);
-    if (!keeps && !drops) {
-        node_sync(open->node);
-        return STATUS_OK;
+    if (!open->node->directory) {
+        file_sync_or_fail(disk, open->node, keeps, drops);
+    } else {
+        for (struct list *link = disk->nodes.prev, *next; link != &disk->nodes; link = next) { /* what a directory lets go is younger than it */
+            next = link->prev;
+            node_sync_or_fail(disk, LIST_ENTRY(link, struct node, link), keeps, drops);
+        }
     }
-    sync_fail(disk, open->node, drops);
-    return leave(EIO, "sync", file->path, err);
+    return leave(keeps || drops ? EIO : 0, "sync", file->path, err);
 }
 
 static enum status disk_file_truncate(struct file *file, uint64_t size, struct err *err)

@@ -16,7 +16,7 @@
 
 static bool idle(const struct log *log)
 {
-    return log->end == log->durable && list_empty(&log->queue) && !log->commits && !log->spill.busy && log->writing == log->last;
+    return log->end == log->durable && list_empty(&log->queue) && !log->commits && !log->spilling && log->writing == log->last;
 }
 
 static bool look_at_file(const struct look *look, const struct segment *seg, const char *suffix, struct bytes_view *now, struct bytes_view *kept)

@@ -36,8 +36,10 @@ enum status fs_open(struct fs *fs, const char *path, unsigned flags, struct file
 {
     enum status status = fs->backend->open(fs, path, flags, file, err);
 
-    if (status == STATUS_OK)
-        (*file)->syncs = (flags & FS_DURABLE) && !(*file)->durable;
+    if (status != STATUS_OK)
+        return status;
+    (*file)->syncs = (flags & FS_DURABLE) && !(*file)->durable;
+    (*file)->volume = flags & FS_VOLUME;
     return status;
 }
 
@@ -186,7 +188,7 @@ bool file__init(struct file *file, const struct fs_backend *backend, int fd, con
 {
     file->backend = backend;
     file->fd = fd;
-    file->durable = file->syncs = file->aside = false;
+    file->durable = file->syncs = file->aside = file->volume = false;
     atomic_init(&file->refs, 1);
     atomic_init(&file->broken, false);
     file->path = mem_copy(path, strlen(path));

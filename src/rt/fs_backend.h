@@ -39,6 +39,7 @@ struct file {
     const struct fs_backend *backend;
     int fd;             /* what the kernel can send from; -1: none */
     bool durable;       /* the backend's writes are durable by themselves */
+    bool volume;        /* FS_VOLUME */
     bool syncs;         /* each write is followed by a sync: FS_DURABLE of a backend that has nothing better */
     bool aside;         /* FS_ASIDE */
     atomic_uint refs;   /* dropped with release, acquired by who closes */

@@ -241,8 +241,8 @@ static enum status mem_open(struct fs *fs, const char *path, unsigned flags, str
     node = find(mem, path, &parent, &name, &size);
     if (node && (flags & FS_EXCLUSIVE))
         failed = EEXIST;
-    else if (node && node->directory)
-        failed = EISDIR;
+    else if (node && node->directory != !!(flags & FS_VOLUME))
+        failed = node->directory ? EISDIR : ENOTDIR;
     else if (!node && !(flags & FS_CREATE))
         failed = ENOENT;
     else if (!node)

@@ -45,6 +45,8 @@ static enum status posix_open(struct fs *fs, const char *path, unsigned flags, s
         how |= O_CREAT;
     if (flags & FS_EXCLUSIVE)
         how |= O_EXCL;
+    if (flags & FS_VOLUME)
+        how |= O_DIRECTORY;
     if (!file)
         return fs__failed(err, ENOMEM, "open", path);
     if (flags & FS_DURABLE)
@@ -225,7 +227,7 @@ static void posix_file_begin_sync(struct file *file, uint64_t offset, uint64_t s
 
 static enum status posix_file_sync(struct file *file, struct err *err)
 {
-    return fdatasync(file->fd) < 0 ? fs__failed(err, errno, "sync", file->path) : STATUS_OK;
+    return (file->volume ? syncfs(file->fd) : fdatasync(file->fd)) < 0 ? fs__failed(err, errno, "sync", file->path) : STATUS_OK;
 }
 
 static enum status posix_file_truncate(struct file *file, uint64_t size, struct err *err)

@@ -13,11 +13,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-enum {
-    COMMIT_APPENDS_MAX = 1024,     /* pieces of one write: as many as the system takes in one call */
-    SPILL_BYTES = 1 << 20,         /* appended in small pieces, bytes cost four times as much */
-    TAILS_BYTES_MAX = 32 << 20,    /* of a shard */
-};
+enum { COMMIT_APPENDS_MAX = 1024 }; /* pieces of one write: as many as the system takes in one call */
 
 /* --- planning, on the shard ------------------------------------------------------------------------------------------------ */
 
@@ -179,8 +175,11 @@ static void commit_done(struct shard *here, struct io_job *job);
 static void commit_work(struct io_job *job)
 {
     struct commit *c = LIST_ENTRY(job, struct commit, job);
+    struct err err;
 
-    c->status = commit_files(c, &c->log->err);
+    c->status = commit_files(c, &err);
+    if (c->status)
+        c->err = mem_copy(&err, sizeof err);
 }
 
 /* --- the group ------------------------------------------------------------------------------------------------------------- */
@@ -253,41 +252,38 @@ void log__commit_submit(struct log *log)
 static void commit_start(struct log *log, struct commit *c)
 {
     log->commits++;
+    log->commits_begun++;
     c->sync = store__durability(log->store) == DURABILITY_SYNC;
     c->base = log->writing->base;
     c->position = log->tail.taken;
+    c->journaled = journal_take(log->home->journal, c);
+    if (c->journaled)
+        return;
     if (log->epochs.dirty) {
         c->epochs = epochs_format(&log->epochs);
         log->epochs.dirty = !c->epochs.data;
     }
-    c->journaled = journal_take(log->home->journal, c);
-    if (c->journaled)
-        return;
     log->direct = c;
     log->held = true;
     log__spill_go_on(log);
 }
 
-/* NULL: no memory; but others are under way then, and when they end it is tried again. */
-static struct commit *commit_new(struct log *log)
+/* Whether there is something to commit now: no direct one is under way, and an append or a new segment waits. */
+static bool wants_commit(const struct log *log)
 {
-    struct commit *c = log->commits ? mem_alloc(1, sizeof *c) : &log->commit;
-
-    if (c) {
-        *c = (struct commit){.log = log};
-        list_init(&c->link);
-        list_init(&c->appends);
-    }
-    return c;
+    return !log->direct && (!list_empty(&log->queue) || log->writing != log->last);
 }
 
-void log__commit(struct log *log)
+bool log__commit(struct log *log)
 {
     struct segment *next = segment_after(log, log->writing);
-    struct commit *c = log->direct ? NULL : commit_new(log);
+    struct commit *c = wants_commit(log) ? store__commit_new(log->store) : NULL;
 
     if (!c)
-        return;
+        return !wants_commit(log);
+    c->log = log;
+    list_init(&c->link);
+    list_init(&c->appends);
     if (next && log->taken == next->base) {
         c->make = next;
         next = segment_after(log, next);
@@ -295,11 +291,11 @@ void log__commit(struct log *log)
     commit_gather(log, c, next);
     if (c->make || c->pieces_count) {
         commit_start(log, c);
-        return;
+    } else {
+        store__commit_free(log->store, c);
+        log__check_idle(log);
     }
-    if (c != &log->commit)
-        mem_free(c);
-    log__check_idle(log);
+    return true;
 }
 
 /* The commit's group completes, in order. The callbacks may append again, but not close the log: that waits for log_when_idle. */
@@ -310,19 +306,6 @@ static void appends_complete(struct shard *here, struct list *appends, enum stat
         append->status = status;
         append->done(here, append);
     }
-}
-
-/* The tail is to be spilled in pieces that are worth a call, and all tails of the shard are to stay in their bounds. */
-static bool tail_is_large(const struct log *log)
-{
-    return log->tail.end - log->tail.from >= SPILL_BYTES || *log->tail.held > TAILS_BYTES_MAX;
-}
-
-static void journaled_succeeded(struct log *log, const struct commit *c)
-{
-    tail_grow(&log->tail, c->size);
-    if (tail_is_large(log))
-        log__spill(log);
 }
 
 static void direct_succeeded(struct log *log, struct commit *c)
@@ -342,6 +325,9 @@ static void direct_succeeded(struct log *log, struct commit *c)
     if (c->file && !seg->file)
         seg->file = file_ref(c->file);
     tail_move(&log->tail, log->written);
+    log->spilled = log->durable;
+    if (c->sync)
+        log->synced = log->durable;
 }
 
 static void commit_succeeded(struct log *log, struct commit *c)
@@ -352,16 +338,17 @@ static void commit_succeeded(struct log *log, struct commit *c)
     if (c->pieces_count) {
         const struct log_append *oldest = LIST_ENTRY(c->appends.next, struct log_append, link);
         const struct log_append *newest = LIST_ENTRY(c->appends.prev, struct log_append, link);
-        log->marks[log->marks_next++ % MARKS] = (struct mark){oldest->base_offset, position};
+        if (log->marks)
+            log->marks->list[log->marks->next++ % MARKS] = (struct mark){oldest->base_offset, position};
         log->durable = newest->last_offset + 1;
     }
-    if (c->journaled)
-        journaled_succeeded(log, c);
-    else
+    if (c->journaled) {
+        tail_grow(&log->tail, c->size);
+        log__tail_grew(log);
+    } else {
         direct_succeeded(log, c);
-    if (c->sync && !c->journaled)
-        log->synced = log->durable;
-    journal_synced(log);
+        log__synced(log);
+    }
 }
 
 static void commit_done(struct shard *here, struct io_job *job)
@@ -379,7 +366,7 @@ void log__commit_done(struct shard *here, struct commit *c)
     if (log->direct == c)
         log->direct = NULL;
     if (c->status && !BUG(KAFKA_10778))
-        store__failed(log, &log->err);
+        store__failed(log, c->status, c->err);
     else if (!store__offline(log->home))
         commit_succeeded(log, c);
     if (c->file)
@@ -390,8 +377,8 @@ void log__commit_done(struct shard *here, struct commit *c)
     list_init(&appends);
     list_move_all(&appends, &c->appends);
     status = c->status;
-    if (c != &log->commit)
-        mem_free(c);
+    mem_free(c->err);
+    store__commit_free(log->store, c);
     if (!list_empty(&log->queue) || log->writing != log->last || store__offline(log->home))
         store__wants_commit(log);
     log__spill_go_on(log);

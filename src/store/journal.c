@@ -19,6 +19,7 @@ enum {
     GROUP_BYTES = 1 << 20,         /* a group that has as many takes no more */
     GROUPS = 2,                    /* one is written; the next gathers, and begins when it is done, without the shard: so the disk does not wait */
     SHARE_BYTES_MAX = 1 << 20,     /* of one log: more is not written twice */
+    FEED = 512,                    /* logs that are told at a time that the journal wants its half back */
     HEAD_ROOM = FS_BLOCK,
     BUFFER_BYTES = GROUP_BYTES + SHARE_BYTES_MAX + FS_BLOCK,
 };
@@ -46,7 +47,7 @@ struct journal {
     unsigned commits;         /* while NONE */
     bool kept;                /* a log was not closed well: the file stays for the next start */
     char path[FS_PATH_MAX];
-    struct file *file;
+    struct file *file, *volume;
     uint64_t id, sequence;    /* sequence: of the last group */
     struct half halves[2];
     unsigned current;
@@ -61,8 +62,7 @@ struct journal {
     enum status status;       /* of the making, and then the jobs' of the groups: once one failed, none is written */
     struct err err;
 
-    struct log *syncing;      /* of the half that is not filled; one at a time */
-    int64_t syncing_end;      /* its offset that has to be synced */
+    size_t waits;             /* logs of the half that is not filled that were asked to sync, and have not yet (log.journal_waits) */
 };
 
 static size_t whole_blocks(size_t size)
@@ -108,13 +108,15 @@ void journal_free(struct journal *j)
 
     if (!j)
         return;
-    ASSERT(j->begun == j->ended && !j->syncing && j->state != MAKING);
+    ASSERT(j->begun == j->ended && j->state != MAKING);
     fs = shard_fs(store__shard(j->store));
     if (j->file) {
         file_unref(j->file);
         if (!j->kept && (remove_needed(j, fs, &err) || fs_remove(fs, j->path, &err) || fs_sync_dir(fs, j->dir, &err)))
             log_line(LOG_WARN, "journal not removed", "file=%s reason=%s", j->path, err.text);
     }
+    if (j->volume)
+        file_unref(j->volume);
     mem_free(j->block);
     mem_free(j);
 }
@@ -142,7 +144,8 @@ static enum status make_content(struct journal *j, struct file *file, struct err
     return file_write(file, 0, &(struct bytes_view){head, HEAD_ROOM}, 1, err);
 }
 
-/* Under another name until it is whole, so that who finds a journal finds a whole one. */
+/* Under another name until it is whole, so that who finds a journal finds a whole one. The volume is open before anything is spilled, so that no
+ * failure of writing it is missed. */
 static enum status make_file(struct journal *j, struct err *err)
 {
     struct fs *fs = shard_fs(store__shard(j->store));
@@ -154,7 +157,7 @@ static enum status make_file(struct journal *j, struct err *err)
     if (snprintf(path, sizeof path, "%s.tmp", j->path) >= (int)sizeof path ||
         snprintf(needed, sizeof needed, "%s" JOURNAL_NEEDED, j->path) >= (int)sizeof needed)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", j->path);
-    if (fs_open(fs, path, FS_CREATE | FS_DURABLE, &file, err))
+    if (fs_open(fs, j->dir, FS_VOLUME, &j->volume, err) || fs_open(fs, path, FS_CREATE | FS_DURABLE, &file, err))
         return err->status;
     if (make_content(j, file, err) || fs_rename(fs, path, j->path, err) || fs_write_file(fs, needed, size, (size_t)n, err)) {
         file_unref(file);
@@ -214,49 +217,59 @@ bool journal_owes(const struct log *log)
     return log->home->journal && log->synced < log->durable;
 }
 
+static void waits_no_more(struct log *log)
+{
+    struct journal *j = log->home->journal;
+
+    if (!log->journal_waits)
+        return;
+    log->journal_waits = false;
+    if (!--j->waits)
+        store__commit_waiting(j->store);
+}
+
 void journal_forget(struct log *log)
 {
     struct journal *j = log->home->journal;
 
     if (journal_owes(log))
         j->kept = true;
-    if (j && j->syncing == log)
-        j->syncing = NULL;
     list_remove(&log->journal_halves[0]);
     list_remove(&log->journal_halves[1]);
+    waits_no_more(log);
 }
 
-/* One at a time: commits that go the slow way are not to wait behind many. */
-static void sync_next(struct journal *j)
+struct file *journal_volume(const struct journal *j)
 {
-    struct half *half = &j->halves[!j->current];
-    struct list *node;
-    struct log *log;
-
-    do {
-        node = list_pop_front(&half->logs);
-        if (!node)
-            return;
-        log = LIST_ENTRY(node, struct log, journal_halves[!j->current]);
-    } while (log->synced == log->durable);
-    j->syncing = log;
-    j->syncing_end = log->durable;
-    log__sync(log);
-}
-
-void journal_synced(struct log *log)
-{
-    struct journal *j = log->home->journal;
-
-    if (!j || j->syncing != log || log->synced < j->syncing_end)
-        return;
-    j->syncing = NULL;
-    sync_next(j);
+    return j->volume;
 }
 
 static bool other_half_free(const struct journal *j)
 {
-    return list_empty(&j->halves[!j->current].logs) && !j->syncing;
+    return list_empty(&j->halves[!j->current].logs) && !j->waits;
+}
+
+/* The logs of the half, some at a time: their spills run while more are asked. */
+void journal_feed(struct journal *j)
+{
+    struct half *half = &j->halves[!j->current];
+    struct list *node;
+
+    for (unsigned asked = 0; asked < FEED && (node = list_pop_front(&half->logs));) {
+        struct log *log = LIST_ENTRY(node, struct log, journal_halves[!j->current]);
+        if (log->synced == log->durable)
+            continue;
+        log->journal_waits = true;
+        j->waits++;
+        asked++;
+        log__sync(log);
+    }
+}
+
+void journal_synced(struct log *log)
+{
+    if (log->synced >= log->sync_to)
+        waits_no_more(log);
 }
 
 /* --- a group --------------------------------------------------------------------------------------------------------------- */
@@ -272,7 +285,7 @@ static void half_change(struct journal *j)
     j->current = !j->current;
     j->used = 0;
     j->halves[j->current].first = j->sequence + 1;
-    sync_next(j);
+    journal_feed(j);
 }
 
 static struct group *next_group(struct journal *j)
@@ -311,9 +324,7 @@ bool journal_busy(struct journal *j)
 {
     if (!j || j->state != READY)
         return false;
-    if (j->open)
-        return next_group(j)->filled >= GROUP_BYTES;
-    return j->begun - j->ended == GROUPS || (j->begun != j->ended && other_half_free(j));
+    return !j->open || next_group(j)->filled >= GROUP_BYTES;
 }
 
 static struct str_view log_name(const struct log *log)
@@ -331,7 +342,7 @@ bool journal_take(struct journal *j, struct commit *c)
         return false;
     if (j->state == NONE && ++j->commits == COMMITS_FIRST)
         make(j, log);
-    if (!j->open || c->make || c->epochs.data || !c->pieces_count || c->size > SHARE_BYTES_MAX)
+    if (!j->open || c->make || !c->pieces_count || c->size > SHARE_BYTES_MAX)
         return false;
     group = next_group(j);
     size += log_name(log).size;
@@ -413,7 +424,7 @@ static void group_done(struct shard *here, struct io_job *job)
         struct commit *c = LIST_ENTRY(node, struct commit, link);
         c->status = group->status;
         if (c->status)
-            store__failed(c->log, &j->err);
+            store__failed(c->log, c->status, &j->err);
         log__commit_done(here, c);
     }
     store__commit_waiting(j->store);

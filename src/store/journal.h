@@ -10,8 +10,8 @@
  * While one group is written the next gathers, and it begins when that one is done, on the same thread: the disk does not wait for the shard.
  * Groups end in order, and when one failed none is written after it.
  *
- * While one half is filled, the logs that have bytes in the other are synced, one after the other; then that half is free to be filled again.
- * Never is a half overwritten before; when it is not free in time, commits go the slow way (log_int.h), which is always right.
+ * While one half is filled, the logs that have bytes in the other are spilled and synced (spill.c), all of them by a few jobs; then that half is free to
+ * be filled again. Never is a half overwritten before; when it is not free in time, commits wait.
  *
  * Invariants
  * 1. A group is durable in the journal before any of it is acknowledged, read, or written to a segment.
@@ -22,7 +22,7 @@
  * before any log is opened; logs then find in their segments what was acknowledged, and perhaps a group that was not.
  *
  * The file is made by a job after the first commits, so that an idle shard has none, and is removed at a clean stop. Commits of one log that are
- * large, that roll, or that begin an epoch do not go through it.
+ * large or that roll do not go through it.
  */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
@@ -44,6 +44,9 @@ void journal_begin(struct journal *journal);
 bool journal_busy(struct journal *journal); /* its groups are under way, or this one is full: what wants a commit waits */
 bool journal_take(struct journal *journal, struct commit *c);
 void journal_submit(struct journal *journal);
+
+void journal_feed(struct journal *journal);             /* logs were spilled: the next may be */
+struct file *journal_volume(const struct journal *journal); /* the file system that the logs are in (FS_VOLUME) */
 
 bool journal_owes(const struct log *log);               /* not all that is durable of it is synced in its segment */
 void journal_synced(struct log *log);                   /* more of it may be: the journal may have waited for that */

@@ -134,10 +134,18 @@ enum status log__know_times(struct log *log, struct segment *seg, struct err *er
 /* Where a commit of late began. What follows was checked when it came, and has not been on its way through a disk since. */
 static const struct mark *mark_at(const struct log *log, int64_t offset)
 {
-    for (unsigned i = 0; i < MARKS; i++)
-        if (log->marks[i].offset == offset)
-            return &log->marks[i];
+    for (unsigned i = 0; log->marks && i < MARKS; i++)
+        if (log->marks->list[i].offset == offset)
+            return &log->marks->list[i];
     return NULL;
+}
+
+/* Somebody reads where the log is written, and perhaps follows it. Without memory, each read searches. */
+static void marks_begin(struct log *log)
+{
+    log->marks = mem_alloc(1, sizeof *log->marks);
+    for (unsigned i = 0; log->marks && i < MARKS; i++)
+        log->marks->list[i].offset = -1;
 }
 
 /* Position and base offset of the batch that holds `offset`, or of the next one when it was compacted away; *position == end: not in this segment. */
@@ -203,6 +211,8 @@ enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size
     *slice = (struct log_slice){.base_offset = offset};
     if (offset < log->start || offset > log->end)
         return STATUS_OFFSET_OUT_OF_RANGE;
+    if (offset >= log->writing->base && !log->marks)
+        marks_begin(log);
     for (size_t i = log__segment_at(log, offset); i < log->count && offset < limit; i++) {
         struct segment *seg = log->segments[i];
         uint64_t end = readable(log, seg);

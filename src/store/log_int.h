@@ -9,6 +9,10 @@
  * Of `writing` the file has the beginning, and the tail (tail.h) what the journal alone made durable. A commit is of one of two kinds: journaled, to the
  * journal and the tail; several may be under way, which end in order. Or direct, to the file: alone, behind an empty tail, and it syncs for itself.
  *
+ *   start <= synced <= spilled <= durable <= end       synced: in the segment for good; spilled: written to it; durable: also what the tail has
+ *
+ * There may be tens of thousands of logs: what only a commit or a spill needs is theirs, so that a log at rest is small.
+ *
  * A roll happens in memory inside log_append, so that every append knows its place at once and the producer snapshot is of the right
  * moment; the files follow in the commit that first needs them.
  */
@@ -25,14 +29,17 @@
 enum { MARKS = 16 };
 
 /* Where a commit began: a reader who follows the log comes back exactly there, and needs no search. Offset -1: none. */
-struct mark {
-    int64_t offset;
-    uint64_t position;
+struct marks {
+    unsigned next;
+    struct mark {
+        int64_t offset;
+        uint64_t position;
+    } list[MARKS];
 };
 
 /* A group of appends on its way to the disk, and the files of a new segment before them. What it points at is lent to the job. */
 struct commit {
-    struct io_job job;
+    struct io_job job;           /* of a direct one */
     struct log *log;
     bool sync;
     struct segment *make;        /* NULL: the segment is there already */
@@ -46,23 +53,29 @@ struct commit {
     size_t size;
     struct list appends;
     enum status status;
+    struct err *err;             /* of a direct one that failed; NULL: no memory to tell */
     bool journaled;
     struct list link;            /* the journal's group */
     uint8_t *room;               /* in the tail */
 };
 
-/* What is in the tail on its way to the file. What it points at is lent to the job. */
+/* What is in the tails of some logs on its way to their files, or these on the way to the disk. What it points at is lent to the job. */
 struct spill {
     struct io_job job;
-    struct log *log;
+    struct store_dir *dir;
     bool busy;
-    bool sync;
-    int64_t base;                /* of the segment */
-    struct file *file;           /* NULL: the job opens it */
-    uint64_t from, to;
-    unsigned chunks;             /* of the tail, that hold it */
-    int64_t end;                 /* what a sync is good for: the offset behind */
+    struct file *volume;         /* of a sync */
+    struct spill_item {
+        struct log *log;
+        int64_t base;            /* of the segment */
+        struct file *file;       /* NULL: the job opens it */
+        const struct tail_chunk *first, *last;
+        uint64_t from, to;
+        int64_t end;             /* what it is good for: the offset behind */
+    } *items, one;
+    size_t count;
     enum status status;
+    struct err err;
 };
 
 /* The files of removed segments: renamed at once, removed when file.delete.delay.ms has passed. */
@@ -85,16 +98,15 @@ struct log {
     struct log_config config;
     struct segment **segments;
     size_t count, capacity;
-    int64_t start, durable, synced, end;
+    int64_t start, durable, synced, spilled, end;
     int64_t aborted_known;       /* at opening: what is below is in the segments' files */
-    bool aborted_lost;           /* at opening: one did not read */
     int64_t taken;               /* by commits: the rest is queued */
     uint64_t size;               /* bytes of all segments */
     struct segment *writing, *last;
     uint64_t written;            /* bytes of `writing` that are durable: in the file, and behind them in the tail */
     struct tail tail;
-    struct mark marks[MARKS];
-    unsigned marks_next, marks_seen; /* seen: at the last housekeeping */
+    struct marks *marks;         /* of the last MARKS commits, while somebody reads at the end; NULL: none */
+    unsigned commits_begun, commits_seen; /* seen: at the last housekeeping */
     struct epochs epochs;
     struct segment *reading;     /* the one cold segment whose files are open */
 
@@ -102,15 +114,18 @@ struct log {
     struct store_dir *home;
     struct list queue;           /* appends that no commit has taken */
     struct list store_link;      /* in the store's list while it has work */
-    struct commit commit;        /* the first of those that are under way; the others are allocated */
-    unsigned commits;            /* how many */
     struct commit *direct;       /* the direct one, the last that was begun; NULL: none */
-    bool held;                   /* it waits for the journaled ones before it and for the tail */
-    struct spill spill;
-    struct err err;              /* of the direct commit's job, or the spill's: never both */
-    bool spill_syncs;            /* once more, with a sync, when it can be */
+    unsigned commits;            /* under way */
+    unsigned jobs;               /* under way beside the commits: graves, spills and the journal's making */
+    bool held;                   /* the direct one waits for the journaled ones before it and for the tail */
+    bool aborted_lost;           /* at opening: one did not read */
+    bool spilling, syncing;      /* in the job of that kind */
+    bool sync_spills;            /* a sync is wanted, and has to wait for the tail */
+    bool journal_waits;          /* for that sync */
+    int64_t sync_to;             /* what it has to cover */
+    struct list tail_link;       /* the directory's tails or to_spill */
+    struct list sync_link;       /* the directory's to_sync */
     struct list graves;
-    unsigned jobs;               /* under way beside the commit: graves, spills and the journal's making */
     struct list journal_halves[2]; /* the journal's: what it holds of this log is not yet synced in the segment */
     struct mail *idle;
 
@@ -119,7 +134,7 @@ struct log {
 };
 
 /* commit.c */
-void log__commit(struct log *log);                                 /* takes what is queued to the disk; the store calls it at the end of a turn */
+bool log__commit(struct log *log) __attribute__((warn_unused_result)); /* takes what is queued to the disk; the store calls it at the end of a turn. false: no memory */
 bool log__roll(struct log *log, int64_t base, int64_t now_ms);     /* a new last segment; false: no memory, or the last one is empty */
 void log__commit_submit(struct log *log);                          /* a held one, once the tail is empty or its directory offline */
 void log__commit_done(struct shard *here, struct commit *c);
@@ -130,9 +145,12 @@ enum status log__make_segment(struct fs *fs, const char *dir, struct segment *se
 enum status log__save_epochs(struct fs *fs, const char *dir, struct str_view text, struct err *err) MUST_CHECK;                     /* blocking */
 
 /* spill.c */
-void log__spill(struct log *log);       /* now, unless the file is busy */
-void log__sync(struct log *log);        /* all that is durable now is spilled and synced, when it can be; then journal_synced and log__check_idle */
-void log__spill_go_on(struct log *log); /* what wanted the file may have it now */
+void log__tail_grew(struct log *log);
+bool log__must_wait(const struct log *log); /* there is too much in the tails: until some of it is spilled */
+void log__spill_go_on(struct log *log);     /* a held commit may have the file now, or is nearer to it */
+void log__sync(struct log *log);            /* all that is durable now is spilled and synced, when it can be; then log__synced and log__check_idle */
+void log__synced(struct log *log);          /* more of it may be */
+void log__spill_forget(struct log *log);    /* it is closed */
 
 /* log.c */
 size_t log__segment_at(const struct log *log, int64_t offset); /* the index of the last segment whose base is not above */
@@ -146,8 +164,13 @@ enum status log__load_aborted(struct log *log, bool clean, int64_t recovery_poin
 /* A log directory as one store sees it. */
 struct store_dir {
     struct list link; /* the store's, once a log was attached */
+    struct store *store;
     bool offline;
     struct journal *journal; /* NULL: each log syncs for itself */
+    struct list tails;       /* logs with something in their tails, the oldest first */
+    struct list to_spill, to_sync;
+    size_t sync_spills;      /* logs that have to be spilled before those are synced */
+    struct spill spill, sync;
     size_t size;
     char path[];      /* of `size` bytes and a zero */
 };
@@ -157,7 +180,9 @@ struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh)
 bool store__offline(const struct store_dir *dir);
 void store__wants_commit(struct log *log);
 void store__commit_waiting(struct store *store); /* a journal's group is back: what waited for it may commit */
-void store__failed(struct log *log, const struct err *why);
+void store__failed(struct log *log, enum status status, const struct err *why); /* NULL: there was no memory to tell */
+struct commit *store__commit_new(struct store *store) __attribute__((warn_unused_result)); /* NULL: no memory, and its own is in use: when that is back, those who want to commit may */
+void store__commit_free(struct store *store, struct commit *c);
 struct shard *store__shard(const struct store *store);
 enum durability store__durability(const struct store *store);
 size_t *store__tails(struct store *store); /* bytes that the tails of its logs hold */

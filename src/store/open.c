@@ -46,8 +46,8 @@ static struct log *log_new(const struct log_open *how)
     list_init(&log->graves);
     list_init(&log->journal_halves[0]);
     list_init(&log->journal_halves[1]);
-    for (size_t i = 0; i < MARKS; i++)
-        log->marks[i].offset = -1;
+    list_init(&log->tail_link);
+    list_init(&log->sync_link);
     log->dir = mem_copy(how->dir, strlen(how->dir));
     log->home = store__dir_new(how->dir);
     log->segments = mem_alloc(SEGMENTS_FIRST, sizeof *log->segments);
@@ -62,6 +62,7 @@ static void log_free(struct log *log)
     for (struct list *node = list_pop_front(&log->graves); node; node = list_pop_front(&log->graves))
         mem_free(LIST_ENTRY(node, struct grave, link)); /* the files go when the log is opened again */
     tail_free(&log->tail);
+    mem_free(log->marks);
     mem_free(log->segments);
     epochs_free(&log->epochs);
     if (!log->store)
@@ -341,7 +342,7 @@ static void log_settle(struct log *log, const struct log_open *how)
 {
     log->writing = log->last = log->segments[log->count - 1];
     log->written = log->last->size;
-    log->durable = log->synced = log->taken = log->end;
+    log->durable = log->synced = log->spilled = log->taken = log->end;
     log->start = log->segments[0]->base > how->log_start ? log->segments[0]->base : how->log_start;
     for (size_t i = 0; i < log->count; i++)
         log->size += log->segments[i]->size;
@@ -470,6 +471,7 @@ enum status log_close(struct log *log, bool clean, struct err *err)
     if (status)
         (void)err_wrap(err, "close log %s", log->dir);
     list_remove(&log->store_link);
+    log__spill_forget(log);
     journal_forget(log);
     log_free(log);
     return status;

@@ -1,29 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The tail's way into the segment: in large pieces, long after its bytes were acknowledged, and one at a time for each log.
+ * The tails' way into the segments, long after their bytes were acknowledged: many logs in one job, and one sync for all.
  *
- * It is spilled when it is large, when all tails together are, when the log is to be synced (the journal wants its space back, or the log is idle or
- * closed), and before a commit that writes the segment itself: that one is held until the tail is empty. Journaled commits go on meanwhile.
+ *   tails ──large, the shard's are too many, a sync or a direct commit wants it──> to_spill ──job: written──┬─ more came ──> tails
+ *                                                                                                         └─ a sync is wanted ──> to_sync ──job──> synced
+ *
+ * A directory has one job of each kind under way. Logs that take a record now and then are many, and each costs its file's opening and a small write: so they
+ * are kept as long as there is memory for them (TAILS_BYTES), and when there is not, those go that hold at least the average; the oldest of them
+ * first, a second chance for the others. A sync begins when every log that waits for one is spilled, and covers all of these: file by file when they are
+ * few, else the file system as a whole, which costs as much for fifty thousand files as for some.
+ *
+ * Journaled commits go on meanwhile; when the shard's tails hold more than they may (TAILS_BYTES_MAX), they wait for the spills.
  */
 #include "store/log_int.h"
 
-static enum status spill_open(struct spill *s, struct err *err)
+#include "base/assert.h"
+#include "base/mem.h"
+
+enum {
+    SPILL_BYTES = 1 << 20,         /* appended in small pieces, bytes cost four times as much */
+    TAILS_BYTES = 48 << 20,        /* of a shard: more are spilled */
+    TAILS_BYTES_MAX = 64 << 20,    /* and beyond that, commits wait */
+    BATCH_LOGS = 256,              /* of one job: some milliseconds */
+    BATCH_BYTES = 4 << 20,
+    LOOKS = 4 * BATCH_LOGS,        /* for logs that are worth it, at a time */
+    KEEP_BYTES = 64 << 10,         /* who spills as much will do so again: its file stays open */
+    BATCH_SYNCED = 4096,           /* logs of one sync; after the first the file system has little left to do */
+    SYNC_EACH_MAX = 32,            /* files that are synced one by one */
+};
+
+/* --- the jobs: files only --------------------------------------------------------------------------------------------------- */
+
+static enum status item_open(struct spill_item *item, struct err *err)
 {
     char path[FS_PATH_MAX];
 
-    if (s->file)
+    if (item->file)
         return STATUS_OK;
-    if (segment_path(path, s->log->dir, s->base, ".log", err))
+    if (segment_path(path, item->log->dir, item->base, ".log", err))
         return err->status;
-    return fs_open(s->log->fs, path, FS_WRITE, &s->file, err);
+    return fs_open(item->log->fs, path, FS_WRITE, &item->file, err);
 }
 
-static enum status spill_files(struct spill *s, struct err *err)
+static void item_close(struct spill_item *item)
 {
-    if (spill_open(s, err) || tail_write(s->log->tail.chunks, s->chunks, s->file, s->from, s->to, err))
+    if (item->file)
+        file_unref(item->file);
+    item->file = NULL;
+}
+
+static enum status item_write(struct spill_item *item, struct err *err)
+{
+    if (item_open(item, err) || tail_write(item->first, item->last, item->file, item->from, item->to, err))
         return err->status;
-    if (s->sync)
-        return file_sync(s->file, err);
-    file_begin_sync(s->file, s->from, s->to - s->from); /* piece by piece: all at once, later, would hold up the journal */
+    if (item->to - item->from < KEEP_BYTES)
+        return STATUS_OK;
+    file_begin_sync(item->file, item->from, item->to - item->from); /* piece by piece: all at once, later, would hold up the journal */
     return STATUS_OK;
 }
 
@@ -31,55 +62,68 @@ static void spill_work(struct io_job *job)
 {
     struct spill *s = LIST_ENTRY(job, struct spill, job);
 
-    s->status = spill_files(s, &s->log->err);
+    s->status = STATUS_OK;
+    for (size_t i = 0; i < s->count && !s->status; i++) {
+        s->status = item_write(&s->items[i], &s->err);
+        if (s->items[i].to - s->items[i].from < KEEP_BYTES)
+            item_close(&s->items[i]);
+    }
 }
 
-static void spill_done(struct shard *here, struct io_job *job)
+static void sync_work(struct io_job *job)
 {
     struct spill *s = LIST_ENTRY(job, struct spill, job);
-    struct log *log = s->log;
 
-    s->busy = false;
-    log->jobs--;
-    if (s->status) {
-        store__failed(log, &log->err);
-    } else {
-        tail_cut(&log->tail, s->to);
-        if (s->file && !log->writing->file)
-            log->writing->file = file_ref(s->file);
-        if (s->sync && log->synced < s->end)
-            log->synced = s->end;
-        journal_synced(log);
+    s->status = STATUS_OK;
+    if (s->count > SYNC_EACH_MAX) {
+        s->status = file_sync(s->volume, &s->err);
+        return;
     }
-    if (s->file)
-        file_unref(s->file);
-    log__spill_go_on(log);
-    log__check_idle(log);
+    for (size_t i = 0; i < s->count && !s->status; i++) {
+        s->status = item_open(&s->items[i], &s->err);
+        if (!s->status)
+            s->status = file_sync(s->items[i].file, &s->err);
+        item_close(&s->items[i]);
+    }
 }
 
-static void spill_start(struct log *log)
-{
-    struct spill *s = &log->spill;
+/* --- what both have in common ------------------------------------------------------------------------------------------------ */
 
-    s->job = (struct io_job){.work = spill_work, .done = spill_done};
-    s->log = log;
-    s->busy = true;
-    s->sync = log->spill_syncs;
-    s->base = log->writing->base;
-    s->file = log->writing->file ? file_ref(log->writing->file) : NULL;
-    s->from = log->tail.from;
-    s->to = log->tail.end;
-    s->chunks = log->tail.count;
-    s->end = log->durable;
-    log->spill_syncs = false;
+/* Room for `most`; without memory, for one. */
+static size_t spill_room(struct spill *s, size_t most)
+{
+    s->items = most > 1 ? mem_alloc(most, sizeof *s->items) : NULL;
+    s->count = 0;
+    if (s->items)
+        return most;
+    s->items = &s->one;
+    return 1;
+}
+
+static struct spill_item *spill_add(struct spill *s, struct log *log)
+{
+    struct spill_item *item = &s->items[s->count++];
+
+    *item = (struct spill_item){.log = log, .base = log->writing->base, .file = log->writing->file ? file_ref(log->writing->file) : NULL};
     log->jobs++;
-    io_job_submit(shard_io(store__shard(log->store)), &s->job);
+    return item;
 }
 
-/* The commit that writes the file itself, and another spill, come first. */
-static bool file_is_free(const struct log *log)
+static void spill_submit(struct spill *s, struct store_dir *dir, void (*work)(struct io_job *), void (*done)(struct shard *, struct io_job *))
 {
-    return !log->spill.busy && (!log->direct || log->held);
+    s->busy = true;
+    s->dir = dir;
+    s->job = (struct io_job){.work = work, .done = done};
+    io_job_submit(shard_io(store__shard(dir->store)), &s->job);
+}
+
+static void spill_end(struct spill *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        item_close(&s->items[i]);
+    if (s->items != &s->one)
+        mem_free(s->items);
+    s->busy = false;
 }
 
 static bool tail_is_empty(const struct log *log)
@@ -87,26 +131,231 @@ static bool tail_is_empty(const struct log *log)
     return log->tail.from == log->tail.end;
 }
 
+/* The list that a log with a tail is in: `to`, when it is none of the batch's. */
+static void tail_list(struct log *log, struct list *to)
+{
+    list_remove(&log->tail_link);
+    list_push_back(to, &log->tail_link);
+}
+
+/* --- spilling --------------------------------------------------------------------------------------------------------------- */
+
+static void sync_begin(struct store_dir *dir);
+
+/* After the file, the tail or the wish changed: where the log waits now. */
+static void log_sort(struct log *log)
+{
+    struct store_dir *dir = log->home;
+
+    if (log->sync_spills && log->spilled >= log->sync_to) {
+        log->sync_spills = false;
+        dir->sync_spills--;
+    }
+    if (log->spilling)
+        return;
+    if (tail_is_empty(log))
+        list_remove(&log->tail_link);
+    else if (log->held || log->sync_spills)
+        tail_list(log, &dir->to_spill);
+    else if (list_empty(&log->tail_link))
+        tail_list(log, &dir->tails);
+    if (log->synced < log->sync_to && log->spilled >= log->sync_to && list_empty(&log->sync_link) && !log->syncing)
+        list_push_back(&dir->to_sync, &log->sync_link);
+}
+
+static void spill_begin(struct store_dir *dir);
+
+static void spilled(const struct spill *s, struct spill_item *item)
+{
+    struct log *log = item->log;
+
+    log->jobs--;
+    log->spilling = false;
+    if (!s->status) {
+        tail_cut(&log->tail, item->to);
+        log->spilled = item->end;
+        if (item->file && !log->writing->file)
+            log->writing->file = file_ref(item->file);
+        log_sort(log);
+    }
+    log__spill_go_on(log);
+    log__check_idle(log);
+}
+
+static void spill_done(struct shard *here, struct io_job *job)
+{
+    struct spill *s = LIST_ENTRY(job, struct spill, job);
+    struct store_dir *dir = s->dir;
+
+    if (s->status)
+        store__failed(s->items[0].log, s->status, &s->err);
+    for (size_t i = 0; i < s->count; i++)
+        spilled(s, &s->items[i]);
+    spill_end(s);
+    journal_feed(dir->journal);
+    spill_begin(dir);
+    sync_begin(dir);
+    store__commit_waiting(dir->store);
+}
+
+static void spill_begin(struct store_dir *dir)
+{
+    struct spill *s = &dir->spill;
+    size_t room, bytes = 0;
+
+    if (s->busy || dir->offline || list_empty(&dir->to_spill))
+        return;
+    room = spill_room(s, dir->to_spill.next == dir->to_spill.prev ? 1 : BATCH_LOGS);
+    while (s->count < room && bytes < BATCH_BYTES && !list_empty(&dir->to_spill)) {
+        struct log *log = LIST_ENTRY(list_pop_front(&dir->to_spill), struct log, tail_link);
+        struct spill_item *item = spill_add(s, log);
+        item->first = log->tail.first;
+        item->last = log->tail.last;
+        item->from = log->tail.from;
+        item->to = log->tail.end;
+        item->end = log->durable;
+        log->spilling = true;
+        bytes += (size_t)(item->to - item->from);
+    }
+    spill_submit(s, dir, spill_work, spill_done);
+}
+
+static uint64_t tail_size(struct list *tail_link)
+{
+    const struct log *log = LIST_ENTRY(tail_link, struct log, tail_link);
+
+    return log->tail.end - log->tail.from;
+}
+
+/* Makes room in memory: of so many logs those that hold at least the average; the others go behind. */
+static void dir_relieve(struct store_dir *dir)
+{
+    uint64_t size = 0, count = 0;
+
+    if (!list_empty(&dir->to_spill) || dir->spill.busy)
+        return;
+    for (struct list *at = dir->tails.next; at != &dir->tails && count < LOOKS; at = at->next) {
+        size += tail_size(at);
+        count++;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        struct list *node = list_pop_front(&dir->tails);
+        list_push_back(tail_size(node) >= size / count ? &dir->to_spill : &dir->tails, node);
+    }
+    spill_begin(dir);
+}
+
+void log__tail_grew(struct log *log)
+{
+    log_sort(log);
+    if (log->tail.end - log->tail.from >= SPILL_BYTES && !log->spilling)
+        tail_list(log, &log->home->to_spill);
+    if (*log->tail.held > TAILS_BYTES)
+        dir_relieve(log->home);
+    spill_begin(log->home);
+}
+
+bool log__must_wait(const struct log *log)
+{
+    return *log->tail.held > TAILS_BYTES_MAX && log->home->spill.busy;
+}
+
 void log__spill_go_on(struct log *log)
 {
     bool offline = store__offline(log->home);
 
-    if (!file_is_free(log))
+    if (!log->held || log->spilling)
         return;
-    if (log->held && log->commits == 1 && (offline || tail_is_empty(log)))
+    if (log->commits == 1 && (offline || tail_is_empty(log))) {
         log__commit_submit(log);
-    else if (!offline && ((log->held && !tail_is_empty(log)) || (log->spill_syncs && log->synced < log->durable)))
-        spill_start(log);
+    } else if (!offline) {
+        log_sort(log);
+        spill_begin(log->home);
+    }
 }
 
-void log__spill(struct log *log)
+/* --- syncing ---------------------------------------------------------------------------------------------------------------- */
+
+static void synced(const struct spill *s, const struct spill_item *item)
 {
-    if (file_is_free(log) && !store__offline(log->home) && !tail_is_empty(log))
-        spill_start(log);
+    struct log *log = item->log;
+
+    log->jobs--;
+    log->syncing = false;
+    if (!s->status) {
+        if (log->synced < item->end)
+            log->synced = item->end;
+        log__synced(log);
+    }
+    log__check_idle(log);
+}
+
+static void sync_done(struct shard *here, struct io_job *job)
+{
+    struct spill *s = LIST_ENTRY(job, struct spill, job);
+    struct store_dir *dir = s->dir;
+
+    if (s->status)
+        store__failed(s->items[0].log, s->status, &s->err);
+    for (size_t i = 0; i < s->count; i++)
+        synced(s, &s->items[i]);
+    spill_end(s);
+    journal_feed(dir->journal);
+    sync_begin(dir);
+}
+
+static void sync_begin(struct store_dir *dir)
+{
+    struct spill *s = &dir->sync;
+    size_t room;
+
+    if (s->busy || dir->offline || dir->sync_spills || list_empty(&dir->to_sync))
+        return;
+    room = spill_room(s, dir->to_sync.next == dir->to_sync.prev ? 1 : BATCH_SYNCED);
+    while (s->count < room && !list_empty(&dir->to_sync)) {
+        struct log *log = LIST_ENTRY(list_pop_front(&dir->to_sync), struct log, sync_link);
+        if (log->direct && !log->held)
+            continue; /* it syncs for itself */
+        spill_add(s, log)->end = log->spilled;
+        log->syncing = true;
+    }
+    if (!s->count) {
+        spill_end(s);
+        return;
+    }
+    s->volume = journal_volume(dir->journal);
+    spill_submit(s, dir, sync_work, sync_done);
+}
+
+void log__synced(struct log *log)
+{
+    log_sort(log);
+    journal_synced(log);
 }
 
 void log__sync(struct log *log)
 {
-    log->spill_syncs = true;
-    log__spill_go_on(log);
+    struct store_dir *dir = log->home;
+
+    if (dir->offline)
+        return;
+    log->sync_to = log->durable;
+    if (!log->sync_spills && log->spilled < log->sync_to) {
+        log->sync_spills = true;
+        dir->sync_spills++;
+    }
+    log_sort(log);
+    spill_begin(dir);
+    sync_begin(dir);
+}
+
+/* --- a log comes and goes --------------------------------------------------------------------------------------------------- */
+
+void log__spill_forget(struct log *log)
+{
+    list_remove(&log->tail_link);
+    list_remove(&log->sync_link);
+    if (log->sync_spills)
+        log->home->sync_spills--;
+    log->sync_spills = false;
 }

@@ -13,6 +13,8 @@ struct store {
     struct list dirs;
     size_t journal_size; /* 0: no journals */
     size_t tails;        /* bytes of all logs' */
+    struct commit reserve; /* for who has no memory for one */
+    bool reserve_used;
     void (*offline)(struct shard *here, const char *log_dir, const struct err *why);
 };
 
@@ -75,10 +77,8 @@ static void store_turn_end(struct shard *here, struct mail *mail)
         struct log *log = LIST_ENTRY(node, struct log, store_link);
         if (log->home->offline)
             log__fail_queue(log);
-        else if (journal_busy(log->home->journal))
+        else if (journal_busy(log->home->journal) || log__must_wait(log) || !log__commit(log))
             list_push_back(&store->wanting, node);
-        else
-            log__commit(log);
     }
     LIST_EACH(at, &store->dirs)
         journal_submit(LIST_ENTRY(at, struct store_dir, link)->journal);
@@ -108,6 +108,27 @@ void store__commit_waiting(struct store *store)
         ask_turn_end(store);
 }
 
+struct commit *store__commit_new(struct store *store)
+{
+    struct commit *c = mem_alloc(1, sizeof *c);
+
+    if (c || store->reserve_used)
+        return c;
+    store->reserve_used = true;
+    store->reserve = (struct commit){0};
+    return &store->reserve;
+}
+
+void store__commit_free(struct store *store, struct commit *c)
+{
+    if (c != &store->reserve) {
+        mem_free(c);
+        return;
+    }
+    store->reserve_used = false;
+    store__commit_waiting(store);
+}
+
 /* --- log directories ------------------------------------------------------------------------------------------------------- */
 
 struct store_dir *store__dir_new(const char *log_dir)
@@ -119,6 +140,9 @@ struct store_dir *store__dir_new(const char *log_dir)
     if (!dir)
         return NULL;
     list_init(&dir->link);
+    list_init(&dir->tails);
+    list_init(&dir->to_spill);
+    list_init(&dir->to_sync);
     dir->size = size;
     memcpy(dir->path, log_dir, size);
     return dir;
@@ -144,6 +168,7 @@ struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh)
     }
     if (store->journal_size && store->durability == DURABILITY_SYNC)
         fresh->journal = journal_new(store, fresh->path, store->journal_size); /* without memory, none */
+    fresh->store = store;
     list_push_back(&store->dirs, &fresh->link);
     return fresh;
 }
@@ -153,14 +178,20 @@ bool store__offline(const struct store_dir *dir)
     return dir->offline;
 }
 
-void store__failed(struct log *log, const struct err *why)
+void store__failed(struct log *log, enum status status, const struct err *why)
 {
     struct store *store = log->store;
+    struct err unknown;
 
     if (log->home->offline)
         return;
     log->home->offline = true;
+    if (!why) {
+        (void)err_set(&unknown, status, "%s: no memory for the reason", log->dir);
+        why = &unknown;
+    }
     log_line(LOG_ERROR, "log directory offline", "dir=%s reason=%s", log->home->path, why->text);
+    store__commit_waiting(store);
     if (store->offline)
         store->offline(store->shard, log->home->path, why);
 }
@@ -176,6 +207,7 @@ void store_fail_dir(struct store *store, const char *log_dir)
 
     if (dir)
         dir->offline = true;
+    store__commit_waiting(store);
 }
 
 bool store_dir_offline(const struct store *store, const char *log_dir)

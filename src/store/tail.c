@@ -8,10 +8,11 @@
 #include "base/mem.h"
 #include "rt/fs_backend.h"
 
-enum { CHUNK_MIN = 1024, CHUNK_MAX = 1 << 20, CHUNK_GROWTH = 4 };
+enum { CHUNK_MAX = 1 << 20 };
 
 struct tail_chunk {
     struct file file; /* first */
+    struct tail_chunk *next; /* in the tail; NULL: the last one */
     uint64_t position;
     size_t room, used; /* used: with what is not of the tail yet */
     uint8_t data[];
@@ -53,10 +54,8 @@ static struct tail_chunk *chunk_new(uint64_t position, size_t room)
 
     if (!chunk)
         return NULL;
-    if (!file__init(&chunk->file, &chunk_backend, -1, "the tail")) {
-        mem_free(chunk);
-        return NULL;
-    }
+    chunk->file = (struct file){.backend = &chunk_backend, .fd = -1}; /* without a name: nothing that is done with it fails */
+    atomic_init(&chunk->file.refs, 1);
     chunk->position = position;
     chunk->room = room;
     return chunk;
@@ -124,47 +123,64 @@ void tail_init(struct tail *tail, uint64_t at, size_t *held)
     *tail = (struct tail){.from = at, .end = at, .taken = at, .held = held};
 }
 
-static void drop_first(struct tail *tail, unsigned count)
+static size_t chunk_cost(const struct tail_chunk *chunk)
 {
-    for (unsigned i = 0; i < count; i++) {
-        *tail->held -= tail->chunks[i]->room;
-        file_unref(&tail->chunks[i]->file);
-    }
-    tail->count -= count;
-    memmove(tail->chunks, tail->chunks + count, tail->count * sizeof(struct tail_chunk *));
+    return sizeof *chunk + chunk->room;
+}
+
+static void drop_first(struct tail *tail)
+{
+    struct tail_chunk *chunk = tail->first;
+
+    tail->first = chunk->next;
+    if (!tail->first)
+        tail->last = NULL;
+    *tail->held -= chunk_cost(chunk);
+    file_unref(&chunk->file);
 }
 
 void tail_free(struct tail *tail)
 {
-    drop_first(tail, tail->count);
+    while (tail->first)
+        drop_first(tail);
 }
 
-/* Room for what comes, and for some more when there was something before. */
+/* Room for what comes, and as much again as there was before. */
 static size_t room_for(const struct tail *tail, size_t size)
 {
-    size_t room = tail->count ? tail->chunks[tail->count - 1]->room * CHUNK_GROWTH : CHUNK_MIN;
+    uint64_t room = tail->taken - tail->from;
 
     if (room > CHUNK_MAX)
         room = CHUNK_MAX;
-    return room < size ? size : room;
+    return room < size ? size : (size_t)room;
+}
+
+static struct tail_chunk *add_chunk(struct tail *tail, size_t size)
+{
+    size_t room = room_for(tail, size);
+    struct tail_chunk *chunk = tail->taken - tail->from + room <= TAIL_ROOM_MAX ? chunk_new(tail->taken, room) : NULL;
+
+    if (!chunk)
+        return NULL;
+    *tail->held += chunk_cost(chunk);
+    if (tail->last)
+        tail->last->next = chunk;
+    else
+        tail->first = chunk;
+    return tail->last = chunk;
 }
 
 uint8_t *tail_room(struct tail *tail, size_t size)
 {
-    struct tail_chunk *last = tail->count ? tail->chunks[tail->count - 1] : NULL;
+    struct tail_chunk *chunk = tail->last;
 
-    if (!last || last->room - last->used < size) {
-        if (tail->count == TAIL_CHUNKS_MAX)
-            return NULL;
-        last = chunk_new(tail->taken, room_for(tail, size));
-        if (!last)
-            return NULL;
-        *tail->held += last->room;
-        tail->chunks[tail->count++] = last;
-    }
-    last->used += size;
+    if (!chunk || chunk->room - chunk->used < size)
+        chunk = add_chunk(tail, size);
+    if (!chunk)
+        return NULL;
+    chunk->used += size;
     tail->taken += size;
-    return last->data + (last->used - size);
+    return chunk->data + (chunk->used - size);
 }
 
 void tail_grow(struct tail *tail, size_t size)
@@ -175,19 +191,22 @@ void tail_grow(struct tail *tail, size_t size)
 /* Not the last ones when commits have room in them. */
 void tail_cut(struct tail *tail, uint64_t to)
 {
-    unsigned count = 0;
-
     ASSERT(to >= tail->from && to <= tail->end);
     tail->from = to;
-    while (count < tail->count && tail->chunks[count]->position + tail->chunks[count]->used <= to)
-        count++;
-    drop_first(tail, count);
+    while (tail->first && tail->first->position + tail->first->used <= to)
+        drop_first(tail);
 }
 
 void tail_move(struct tail *tail, uint64_t at)
 {
-    ASSERT(tail->from == tail->taken && !tail->count);
+    ASSERT(tail->from == tail->taken && !tail->first);
     tail->from = tail->end = tail->taken = at;
+}
+
+/* Where the bytes of the tail that the chunk holds end. */
+static uint64_t chunk_end(const struct tail *tail, const struct tail_chunk *chunk)
+{
+    return chunk->next && chunk->next->position < tail->end ? chunk->next->position : tail->end;
 }
 
 struct file *tail_source(const struct tail *tail, struct file *disk, uint64_t position, uint64_t *left)
@@ -195,13 +214,22 @@ struct file *tail_source(const struct tail *tail, struct file *disk, uint64_t po
     struct file *source = disk;
     uint64_t end = tail->from;
 
-    for (unsigned i = 0; i < tail->count && position >= end; i++) {
-        source = &tail->chunks[i]->file;
-        end = i + 1 < tail->count && tail->chunks[i + 1]->position < tail->end ? tail->chunks[i + 1]->position : tail->end;
+    for (struct tail_chunk *chunk = tail->first; chunk && position >= end; chunk = chunk->next) {
+        source = &chunk->file;
+        end = chunk_end(tail, chunk);
     }
     if (position < end && *left > end - position)
         *left = end - position;
     return source;
+}
+
+static unsigned chunks_count(const struct tail *tail)
+{
+    unsigned count = 0;
+
+    for (const struct tail_chunk *chunk = tail->first; chunk; chunk = chunk->next)
+        count++;
+    return count;
 }
 
 struct file *tail_span(const struct tail *tail, struct file *disk, uint64_t from, uint64_t to)
@@ -212,7 +240,7 @@ struct file *tail_span(const struct tail *tail, struct file *disk, uint64_t from
 
     if (left == to - from)
         return file_ref(source);
-    span = mem_alloc(1, sizeof *span + (TAIL_CHUNKS_MAX + 1) * sizeof *span->parts);
+    span = mem_alloc(1, sizeof *span + (chunks_count(tail) + 1) * sizeof *span->parts);
     if (!span || !file__init(&span->file, &span_backend, -1, "the segment and its tail")) {
         mem_free(span);
         return NULL;
@@ -226,15 +254,17 @@ struct file *tail_span(const struct tail *tail, struct file *disk, uint64_t from
     return &span->file;
 }
 
-enum status tail_write(struct tail_chunk *const *chunks, unsigned count, struct file *disk, uint64_t from, uint64_t to, struct err *err)
+enum status tail_write(const struct tail_chunk *chunk, const struct tail_chunk *last, struct file *disk, uint64_t from, uint64_t to, struct err *err)
 {
-    for (unsigned i = 0; from < to; i++) {
-        uint64_t end = i + 1 < count && chunks[i + 1]->position < to ? chunks[i + 1]->position : to;
-        struct bytes_view piece = {chunks[i]->data + (from - chunks[i]->position), (size_t)(end - from)};
+    while (from < to) {
+        uint64_t end = chunk != last && chunk->next->position < to ? chunk->next->position : to;
+        struct bytes_view piece = {chunk->data + (from - chunk->position), (size_t)(end - from)};
 
         if (from < end && file_write(disk, from, &piece, 1, err))
             return err->status;
         from = end;
+        if (chunk != last)
+            chunk = chunk->next;
     }
     return STATUS_OK;
 }

@@ -71,7 +71,7 @@ static void buried(struct shard *here, struct io_job *job)
 
     log->jobs--;
     if (grave->status)
-        store__failed(log, &grave->err);
+        store__failed(log, grave->status, &grave->err);
     if (grave->renamed) {
         mem_free(grave);
     } else {
@@ -168,18 +168,20 @@ static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
     grave_submit(log, grave);
 }
 
-/* A log that took nothing since the last time gives its descriptors back, once all of it is synced. */
+/* A log that took nothing since the last time gives its descriptors and its marks back, once all of it is synced. */
 static void close_idle(struct log *log)
 {
-    if (log->marks_next == log->marks_seen && journal_owes(log)) {
+    if (log->commits_begun == log->commits_seen && journal_owes(log)) {
         log__sync(log);
-    } else if (log->marks_next == log->marks_seen && !log->commits) {
+    } else if (log->commits_begun == log->commits_seen && !log->commits) {
+        mem_free(log->marks);
+        log->marks = NULL;
         segment_close(log->last);
         if (log->reading)
             segment_close(log->reading);
         log->reading = NULL;
     }
-    log->marks_seen = log->marks_next;
+    log->commits_seen = log->commits_begun;
 }
 
 void log_housekeep(struct log *log, int64_t wall_ms)
