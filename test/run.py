@@ -26,6 +26,7 @@ SUITES = [
     ("unit-clang", "test/unit/run.py --clang"),
     ("oracle", "test/oracle/run.py"),
     ("differential", "test/differential/run.py"),
+    ("kafkafiles", "test/kafkafiles/run.py"),
     ("dump", "test/dump/run.py"),
     ("cli", "test/cli/run.py"),
     ("kill9", "test/kill9/run.py"),

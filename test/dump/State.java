@@ -43,10 +43,10 @@ final class State {
     private static final List<String> CODECS = List.of("none", "gzip", "snappy", "lz4", "zstd");
 
     private final String address;
-    private final Admin admin;
+    final Admin admin;
     private final Random chance = new Random(7);
 
-    private State(String address) {
+    State(String address) {
         this.address = address;
         admin = Admin.create(Map.of("bootstrap.servers", address));
     }
@@ -56,13 +56,13 @@ final class State {
         switch (args[0]) {
             case "fill" -> state.fill();
             case "add" -> state.add();
-            case "tell" -> state.tell();
+            case "tell" -> state.tell().forEach(System.out::println);
             default -> throw new IllegalArgumentException(args[0]);
         }
         state.admin.close();
     }
 
-    private void fill() throws Exception {
+    void fill() throws Exception {
         List<NewTopic> topics = new ArrayList<>();
         for (String codec : CODECS)
             topics.add(new NewTopic("codec-" + codec, 2, (short) 1));
@@ -105,7 +105,7 @@ final class State {
         admin.deleteConsumerGroupOffsets("by-hand", Set.of(new TopicPartition("empty", 2))).all().get();
     }
 
-    private void add() throws Exception {
+    void add() throws Exception {
         for (String codec : CODECS)
             produce(codec, true, "codec-" + codec, 2, 50, 200);
         produce("none", true, "rolled", 1, 1000, 1500);
@@ -144,11 +144,11 @@ final class State {
         }
     }
 
-    private void configure(ConfigResource.Type type, String name, String key, String value, AlterConfigOp.OpType operation) throws Exception {
+    void configure(ConfigResource.Type type, String name, String key, String value, AlterConfigOp.OpType operation) throws Exception {
         admin.incrementalAlterConfigs(Map.of(new ConfigResource(type, name), List.of(new AlterConfigOp(new ConfigEntry(key, value), operation)))).all().get();
     }
 
-    private KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> more) {
+    KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> more) {
         Map<String, Object> config = new HashMap<>(more);
         config.putAll(Map.of("bootstrap.servers", address, "auto.offset.reset", "earliest", "enable.auto.commit", false));
         return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
@@ -170,7 +170,7 @@ final class State {
         }
     }
 
-    private void tell() throws Exception {
+    Set<String> tell() throws Exception {
         Set<String> lines = new TreeSet<>();
         Collection<TopicDescription> topics = admin.describeTopics(admin.listTopics().names().get()).allTopicNames().get().values();
         List<TopicPartition> partitions = new ArrayList<>();
@@ -186,7 +186,7 @@ final class State {
             admin.listConsumerGroupOffsets(group.groupId()).partitionsToOffsetAndMetadata().get().forEach((partition, offset) ->
                 lines.add("offset " + group.groupId() + " " + partition + " " + offset));
         }
-        lines.forEach(System.out::println);
+        return lines;
     }
 
     private void tellConfigs(Set<String> lines, ConfigResource resource, ConfigEntry.ConfigSource source) throws Exception {
@@ -209,7 +209,7 @@ final class State {
         }
     }
 
-    private static String hash(byte[] bytes) {
+    static String hash(byte[] bytes) {
         return bytes == null ? "null" : bytes.length + ":" + Arrays.hashCode(bytes);
     }
 }

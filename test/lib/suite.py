@@ -23,13 +23,15 @@ def report(name, failure=None):
 
 
 def run_case(name, function, *arguments):
+    """Whether it passed."""
     try:
         function(*arguments)
     except Exception as error:  # whatever it is, it is this case's failure, and the others still run
         traceback.print_exc()
         report(name, f"{type(error).__name__}: {error}")
-    else:
-        report(name)
+        return False
+    report(name)
+    return True
 
 
 def check(got, want, what="value"):
