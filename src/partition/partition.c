@@ -135,7 +135,7 @@ static void save_producers(void *context, int64_t offset, struct bytes_view *con
 static enum status open_log(struct partition *p, const struct partition_open *how, struct err *err)
 {
     char dir[FS_PATH_MAX];
-    struct log_open log = {.fs = how->fs, .dir = dir, .topic_id = how->topic_id, .config = how->config.log, .clean = how->clean,
+    struct log_open log = {.fs = how->fs, .dir = dir, .topic_id = how->topic_id, .config = how->config.log, .clean = how->clean, .fresh = how->fresh,
                            .now_ms = how->wall_ms, .recovery_point = how->recovery_point, .log_start = how->log_start};
 
     if (snprintf(dir, sizeof dir, "%s/" STR_FMT "-%d", how->log_dir, STR_ARG(how->topic), how->index) >= (int)sizeof dir)
@@ -194,6 +194,11 @@ void partition_set_leader_epoch(struct partition *p, int32_t leader_epoch)
 }
 
 /* --- closing --------------------------------------------------------------------------------------------------------------- */
+
+void partition_discard(struct partition *p)
+{
+    log_discard(p->log);
+}
 
 void partition_stop(struct partition *p, struct mail *done)
 {

@@ -38,6 +38,7 @@ struct partition_open {
     int32_t leader_epoch;
     struct partition_config config;
     bool clean;
+    bool fresh;               /* it has no folder (log.h) */
     int64_t recovery_point, log_start; /* -1: unknown */
     int64_t wall_ms;
     uint64_t seed;            /* of the producers' map */
@@ -48,6 +49,8 @@ enum status partition_open(const struct partition_open *how, struct partition **
 void partition_attach(struct partition *p, struct shard *shard, struct store *store);
 void partition_configure(struct partition *p, const struct partition_config *config);
 void partition_set_leader_epoch(struct partition *p, int32_t leader_epoch);
+/* Before it is stopped: its topic was deleted. */
+void partition_discard(struct partition *p);
 /* Nothing new is accepted from now on; outstanding appends complete; waiters are woken; then `done` runs: it may be closed. */
 void partition_stop(struct partition *p, struct mail *done);
 /* Blocking, small. false: not all of it could be saved, so that the log directory must not be marked clean. */

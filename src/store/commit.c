@@ -159,6 +159,10 @@ static enum status commit_roll(struct commit *c, struct err *err)
 
 static enum status commit_files(struct commit *c, struct err *err)
 {
+    if (c->folder && log__make_folder_durable(c->log, c->base, &c->file, err))
+        return err->status;
+    if (c->unsynced && (log__sync_folder(c->log, err) || log__sync_home(c->log, err)))
+        return err->status;
     if (c->make && commit_roll(c, err))
         return err->status;
     if (c->epochs.data && log__save_epochs(c->log->fs, c->log->dir, c->epochs, err))
@@ -242,6 +246,8 @@ void log__commit_submit(struct log *log)
     }
     if (c->make)
         commit_turn_page(log, c);
+    c->folder = log->unmade;
+    c->unsynced = log->unsynced;
     c->base = log->writing->base;
     c->position = log->written;
     c->file = log->writing->file ? file_ref(log->writing->file) : NULL;
@@ -312,6 +318,11 @@ static void direct_succeeded(struct log *log, struct commit *c)
 {
     struct segment *seg = log->writing;
 
+    if (c->folder) {
+        seg->made = true;
+        log->unmade = false;
+    }
+    log->unsynced = false;
     if (c->make) {
         seg->made = true;
         mem_free((void *)(uintptr_t)seg->snapshot.data);
@@ -412,12 +423,17 @@ void log__check_idle(struct log *log)
 
     if (!mail || !log__idle(log))
         return;
-    if (journal_owes(log) && !store__offline(log->home)) { /* else the journal might sync it at any time, until it is closed */
+    if (journal_owes(log) && !store__offline(log->home) && !(log->discarded && log->unmade)) { /* else the journal might sync it at any time, until it is closed */
         log__sync(log);
         return;
     }
     log->idle = NULL;
     shard_post(store__shard(log->store), store__shard(log->store), mail);
+}
+
+void log_discard(struct log *log)
+{
+    log->discarded = true;
 }
 
 void log_when_idle(struct log *log, struct mail *mail)

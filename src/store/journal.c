@@ -232,7 +232,7 @@ void journal_forget(struct log *log)
 {
     struct journal *j = log->home->journal;
 
-    if (journal_owes(log))
+    if (journal_owes(log) && !(log->discarded && log->unmade))
         j->kept = true;
     list_remove(&log->journal_halves[0]);
     list_remove(&log->journal_halves[1]);

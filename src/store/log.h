@@ -52,6 +52,7 @@ struct log_open {
     struct uuid topic_id;
     struct log_config config;
     bool clean;
+    bool fresh;          /* there is no folder: nothing is read or made, and it comes into being when something has to be written to it */
     int64_t now_ms;      /* wall time: ages segments whose records have no timestamps */
     int64_t recovery_point, log_start; /* from the checkpoints; -1: unknown */
 };
@@ -68,6 +69,9 @@ void log_configure(struct log *log, const struct log_config *config);
 
 /* An offset from which on not much (some 128 KiB) stands before `offset`. Blocking: before log_attach. */
 int64_t log_recent_offset(struct log *log, int64_t offset);
+
+/* Before log_when_idle: the topic was deleted, so that a log which has no folder needs none. */
+void log_discard(struct log *log);
 
 /* Posts `mail` once nothing of the log is queued or under way, and all of it is synced. One at a time. */
 void log_when_idle(struct log *log, struct mail *mail);

@@ -42,6 +42,7 @@ struct commit {
     struct io_job job;           /* of a direct one */
     struct log *log;
     bool sync;
+    bool folder, unsynced;       /* it is to be made, with the segment that is written; or to be synced */
     struct segment *make;        /* NULL: the segment is there already */
     struct segment *seal;        /* the one before `make`, whose indexes become files; NULL: none */
     struct str_view epochs;      /* the leader epoch file's new text; data NULL: as it is */
@@ -71,6 +72,7 @@ struct spill {
         struct file *file;       /* NULL: the job opens it */
         const struct tail_chunk *first, *last;
         uint64_t from, to;
+        bool make, unsynced;     /* the folder */
         int64_t end;             /* what it is good for: the offset behind */
     } *items, one;
     size_t count;
@@ -117,6 +119,8 @@ struct log {
     struct commit *direct;       /* the direct one, the last that was begun; NULL: none */
     unsigned commits;            /* under way */
     unsigned jobs;               /* under way beside the commits: graves, spills and the journal's making */
+    bool unmade, unsynced;       /* its folder (folder.c) */
+    bool discarded;              /* its topic is gone */
     bool held;                   /* the direct one waits for the journaled ones before it and for the tail */
     bool aborted_lost;           /* at opening: one did not read */
     bool spilling, syncing;      /* in the job of that kind */
@@ -143,6 +147,13 @@ void log__check_idle(struct log *log);
 bool log__idle(const struct log *log);
 enum status log__make_segment(struct fs *fs, const char *dir, struct segment *seg, struct file **file, struct err *err) MUST_CHECK; /* blocking; not yet durable */
 enum status log__save_epochs(struct fs *fs, const char *dir, struct str_view text, struct err *err) MUST_CHECK;                     /* blocking */
+
+/* folder.c: blocking */
+enum status log__save_metadata(const struct log *log, struct err *err) MUST_CHECK; /* durable on return */
+enum status log__make_folder(const struct log *log, int64_t base, struct file **file, struct err *err) MUST_CHECK; /* with its first segment */
+enum status log__sync_folder(const struct log *log, struct err *err) MUST_CHECK; /* what log__make_folder made, but for its name: */
+enum status log__sync_home(const struct log *log, struct err *err) MUST_CHECK;
+enum status log__make_folder_durable(const struct log *log, int64_t base, struct file **file, struct err *err) MUST_CHECK;
 
 /* spill.c */
 void log__tail_grew(struct log *log);

@@ -112,10 +112,9 @@ static enum status metadata_check(struct log *log, const char *content, size_t s
 /* Reads it, or writes it when it is not there (or empty: a crash came between). */
 static enum status log_metadata(struct log *log, struct err *err)
 {
-    char path[FS_PATH_MAX], id[UUID_TEXT_SIZE], *content, text[64];
+    char path[FS_PATH_MAX], *content;
     size_t size;
     enum status status;
-    int n;
 
     if (join(path, log->dir, "partition.metadata", err))
         return err->status;
@@ -126,9 +125,7 @@ static enum status log_metadata(struct log *log, struct err *err)
     }
     if (status != STATUS_NOT_FOUND || uuid_is_zero(log->topic_id))
         return status == STATUS_NOT_FOUND ? STATUS_OK : status;
-    uuid_format(log->topic_id, id);
-    n = snprintf(text, sizeof text, "version: 0\ntopic_id: %s\n", id);
-    return fs_write_file(log->fs, path, text, (size_t)n, err);
+    return log__save_metadata(log, err);
 }
 
 /* --- the directory --------------------------------------------------------------------------------------------------------- */
@@ -177,7 +174,7 @@ static enum status log_make(struct log *log, int64_t base, int64_t now_ms, struc
     log->end = base;
     if (fs_sync_dir(log->fs, log->dir, err))
         return err->status;
-    return fs_sync_dir(log->fs, log->home->path[0] ? log->home->path : "/", err);
+    return log__sync_home(log, err);
 }
 
 /* --- segments -------------------------------------------------------------------------------------------------------------- */
@@ -360,6 +357,24 @@ static void log_compare(const struct log *log, const struct log_open *how)
         log_line(LOG_WARN, "log begins behind its checkpoint", "dir=%s start=%lld checkpoint=%lld", log->dir, (long long)log->segments[0]->base, (long long)how->log_start);
 }
 
+static enum status epochs_spare(struct log *log, struct err *err)
+{
+    return epochs_reserve(&log->epochs, EPOCHS_SPARE) ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
+}
+
+/* In memory only. */
+static enum status log_begin(struct log *log, const struct log_open *how, struct err *err)
+{
+    int64_t base = how->log_start > 0 ? how->log_start : 0;
+
+    if (log_add_segment(log, base, how->now_ms, err))
+        return err->status;
+    log->end = base;
+    log->unmade = true;
+    log_settle(log, how);
+    return epochs_spare(log, err);
+}
+
 static enum status log_load(struct log *log, const struct log_open *how, struct err *err)
 {
     bool there = fs_exists(log->fs, log->dir);
@@ -382,7 +397,7 @@ static enum status log_load(struct log *log, const struct log_open *how, struct 
     log_settle(log, how);
     if (log_check_epochs(log, err) || log_complete_epochs(log, err))
         return err->status;
-    return epochs_reserve(&log->epochs, EPOCHS_SPARE) ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
+    return epochs_spare(log, err);
 }
 
 enum status log_open(const struct log_open *how, struct log **out, struct err *err)
@@ -395,7 +410,7 @@ enum status log_open(const struct log_open *how, struct log **out, struct err *e
     if (!log->dir || !log->home || !log->segments)
         status = err_set(err, STATUS_NO_MEMORY, "no memory");
     else
-        status = log_load(log, how, err);
+        status = how->fresh ? log_begin(log, how, err) : log_load(log, how, err);
     if (status) {
         log_free(log);
         return err_wrap(err, "open log %s", how->dir);
@@ -456,6 +471,8 @@ static enum status log_save(struct log *log, struct err *err)
         return err_set(err, STATUS_NO_MEMORY, "no memory for an index");
     if (segment_save(log->last, log->fs, log->dir, err) || log_save_snapshot(log, err) || log_save_epochs(log, err))
         return err->status;
+    if (log->unsynced)
+        return log__sync_folder(log, err) ? err->status : log__sync_home(log, err);
     return fs_sync_dir(log->fs, log->dir, err);
 }
 
@@ -466,7 +483,7 @@ enum status log_close(struct log *log, bool clean, struct err *err)
     ASSERT(list_empty(&log->queue) && !log->commits && !log->jobs);
     if (clean && log->store && store__offline(log->home))
         status = err_set(err, STATUS_KAFKA_STORAGE_ERROR, "the log directory is offline");
-    else if (clean)
+    else if (clean && !log->unmade) /* who was never written to has nothing to save */
         status = log_save(log, err);
     if (status)
         (void)err_wrap(err, "close log %s", log->dir);
@@ -484,7 +501,7 @@ enum status log_snapshot_read(struct log *log, int64_t at_most, int64_t *offset,
     char path[FS_PATH_MAX], **names, *bytes;
     size_t count, size;
     int64_t found;
-    enum status status = fs_list(log->fs, log->dir, &names, &count, err);
+    enum status status = log->unmade ? STATUS_NOT_FOUND : fs_list(log->fs, log->dir, &names, &count, err);
 
     if (status)
         return status;

@@ -119,6 +119,8 @@ enum status segment_open(struct segment *seg, struct fs *fs, const char *dir, st
 {
     char path[FS_PATH_MAX];
 
+    if (!seg->made) /* what it has is in memory */
+        return STATUS_OK;
     if (!seg->file && (segment_path(path, dir, seg->base, ".log", err) ||
                        fs_open(fs, path, seg->cold ? FS_READ : FS_WRITE, &seg->file, err)))
         return err->status;

@@ -51,7 +51,7 @@ enum status segment_save(const struct segment *seg, struct fs *fs, const char *d
 /* The indexes were saved and leave memory. */
 void segment_chill(struct segment *seg);
 
-/* Opens what is not open: the .log (for writing too while it is not cold), and a cold segment's indexes. */
+/* Opens what is not open and was made: the .log (for writing too while it is not cold), and a cold segment's indexes. */
 enum status segment_open(struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
 void segment_close(struct segment *seg); /* gives its files back: they are opened again when needed */
 /* max_timestamp of a segment whose indexes are files: from the end of its time index on. Open. */

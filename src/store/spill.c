@@ -36,6 +36,8 @@ static enum status item_open(struct spill_item *item, struct err *err)
 
     if (item->file)
         return STATUS_OK;
+    if (item->make)
+        return log__make_folder(item->log, item->base, &item->file, err);
     if (segment_path(path, item->log->dir, item->base, ".log", err))
         return err->status;
     return fs_open(item->log->fs, path, FS_WRITE, &item->file, err);
@@ -70,9 +72,17 @@ static void spill_work(struct io_job *job)
     }
 }
 
+static enum status item_sync(struct spill_item *item, struct err *err)
+{
+    if (item_open(item, err) || file_sync(item->file, err))
+        return err->status;
+    return item->unsynced ? log__sync_folder(item->log, err) : STATUS_OK;
+}
+
 static void sync_work(struct io_job *job)
 {
     struct spill *s = LIST_ENTRY(job, struct spill, job);
+    bool folders = false;
 
     s->status = STATUS_OK;
     if (s->count > SYNC_EACH_MAX) {
@@ -80,11 +90,12 @@ static void sync_work(struct io_job *job)
         return;
     }
     for (size_t i = 0; i < s->count && !s->status; i++) {
-        s->status = item_open(&s->items[i], &s->err);
-        if (!s->status)
-            s->status = file_sync(s->items[i].file, &s->err);
+        s->status = item_sync(&s->items[i], &s->err);
+        folders |= s->items[i].unsynced;
         item_close(&s->items[i]);
     }
+    if (!s->status && folders)
+        s->status = log__sync_home(s->items[0].log, &s->err);
 }
 
 /* --- what both have in common ------------------------------------------------------------------------------------------------ */
@@ -104,7 +115,8 @@ static struct spill_item *spill_add(struct spill *s, struct log *log)
 {
     struct spill_item *item = &s->items[s->count++];
 
-    *item = (struct spill_item){.log = log, .base = log->writing->base, .file = log->writing->file ? file_ref(log->writing->file) : NULL};
+    *item = (struct spill_item){.log = log, .base = log->writing->base, .file = log->writing->file ? file_ref(log->writing->file) : NULL,
+                                .make = log->unmade, .unsynced = log->unsynced};
     log->jobs++;
     return item;
 }
@@ -174,6 +186,10 @@ static void spilled(const struct spill *s, struct spill_item *item)
     if (!s->status) {
         tail_cut(&log->tail, item->to);
         log->spilled = item->end;
+        if (item->make) {
+            log->unmade = false;
+            log->unsynced = log->writing->made = true;
+        }
         if (item->file && !log->writing->file)
             log->writing->file = file_ref(item->file);
         log_sort(log);
@@ -285,6 +301,8 @@ static void synced(const struct spill *s, const struct spill_item *item)
     if (!s->status) {
         if (log->synced < item->end)
             log->synced = item->end;
+        if (item->unsynced)
+            log->unsynced = false;
         log__synced(log);
     }
     log__check_idle(log);
