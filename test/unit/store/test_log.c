@@ -266,6 +266,101 @@ static void test_tail_needs_no_search(void **state)
     fs_free(fs);
 }
 
+static bool is_ready(void *context)
+{
+    return fs_exists(context, "/logs/barnabas-journal.0.needed");
+}
+
+/* Enough commits for a journal to be made. */
+static void make_journal(struct world *w, struct fs *fs)
+{
+    struct log_open open = how_on(fs, world_config, false);
+    struct log *log;
+    struct err err;
+
+    assert_int_equal(fs_mkdir(fs, "/logs", &err), STATUS_OK);
+    open.dir = "/logs/other-0";
+    log = world_open_log(w, &open);
+    for (int i = 0; i < 70; i++)
+        assert_int_equal(world_put(w, log, (struct batch_spec){0}), STATUS_OK);
+    assert_true(sim_run_until(w->sim, is_ready, fs, WORLD_SOON));
+    world_close_log(w, log, false);
+}
+
+static unsigned count_all(const unsigned calls[static FS_CALL_LOCK + 1])
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i <= FS_CALL_LOCK; i++)
+        count += calls[i];
+    return count;
+}
+
+/* A log without a folder costs the disk nothing before something of it has to be written; many get their folders in one sync. */
+static void test_fresh(void **state)
+{
+    enum { FRESH = 100, RECORDS = 3 };
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    unsigned calls[FS_CALL_LOCK + 1] = {0}, done = 0;
+    struct log *logs[FRESH], *discarded;
+    struct log_open open = how_on(fs, world_config, false);
+    enum status worst = STATUS_OK;
+    struct log_slice slice;
+    char dir[64];
+    struct err err;
+
+    store_use_journal(w.store, 1 << 20);
+    make_journal(&w, fs);
+    fs_mem_set_fault(fs, count_calls, calls);
+    open.fresh = true;
+    for (unsigned i = 0; i < FRESH; i++) {
+        snprintf(dir, sizeof dir, "/logs/t-%u", i);
+        open.dir = dir;
+        logs[i] = world_open_log(&w, &open);
+    }
+    open.dir = "/logs/gone-0";
+    discarded = world_open_log(&w, &open);
+    assert_int_equal(count_all(calls), 0);
+    for (int64_t record = 0; record < RECORDS; record++) {
+        for (unsigned i = 0; i < FRESH; i++)
+            world_queue(logs[i], (struct batch_spec){.base_offset = record}, &done, &worst);
+        world_queue(discarded, (struct batch_spec){.base_offset = record}, &done, &worst);
+        sim_run(w.sim, 1000000);
+    }
+    assert_int_equal(done, RECORDS * (FRESH + 1));
+    assert_int_equal(worst, STATUS_OK);
+    assert_int_equal(calls[FS_CALL_MKDIR], 0);
+    assert_int_equal(log_read(logs[7], 1, INT64_MAX, 1 << 20, true, &slice, &err), STATUS_OK);
+    assert_int_equal(slice.base_offset, 1);
+    file_unref(slice.file);
+    log_discard(discarded);
+    world_close_log(&w, discarded, false);
+    assert_int_equal(calls[FS_CALL_MKDIR], 0);
+    for (unsigned i = 0; i < FRESH; i++)
+        log_housekeep(logs[i], WORLD_WALL); /* it took something since the last time */
+    for (unsigned i = 0; i < FRESH; i++)
+        log_housekeep(logs[i], WORLD_WALL);
+    sim_run(w.sim, 1000000);
+    assert_int_equal(calls[FS_CALL_MKDIR], FRESH);
+    assert_true(calls[FS_CALL_SYNC] < 5 && calls[FS_CALL_SYNC_DIR] == 0);
+    assert_int_equal(log_recovery_point(logs[0]), RECORDS);
+    fs_mem_set_fault(fs, NULL, NULL);
+    open.fresh = false;
+    open.clean = true;
+    for (unsigned i = 0; i < FRESH; i++) {
+        world_close_log(&w, logs[i], true);
+        snprintf(dir, sizeof dir, "/logs/t-%u", i);
+        open.dir = dir;
+        logs[i] = world_open_log(&w, &open);
+        assert_int_equal(log_end_offset(logs[i]), RECORDS);
+        world_close_log(&w, logs[i], false);
+    }
+    assert_false(fs_exists(fs, "/logs/gone-0"));
+    world_end(&w);
+    fs_free(fs);
+}
+
 /* Offsets that compaction left out: a read begins with the next batch there is, over the end of a segment too. */
 static void test_sparse(void **state)
 {
@@ -480,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_slices),
         cmocka_unit_test(test_group_commit),
         cmocka_unit_test(test_tail_needs_no_search),
+        cmocka_unit_test(test_fresh),
         cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_async),
         cmocka_unit_test(test_rolls_by_time),
