@@ -7,6 +7,7 @@
 #include "broker/lifecycle.h"
 
 #include "base/mem.h"
+#include "broker/admission.h"
 #include "broker/checkpoints.h"
 #include "broker/fetch_sessions.h"
 #include "broker/metadata_int.h"
@@ -106,8 +107,6 @@ static enum status broker_identify(struct broker *broker, const uint8_t entropy[
         s = meta_properties_parse((struct str_view){(const char *)text.data, text.size}, &meta, err);
     if (s)
         return s;
-    if (meta.node_id != broker->node_id)
-        return err_set(err, STATUS_INVALID, "%s belongs to node %d, but node.id is %d", log_dir_path(broker->dir), meta.node_id, broker->node_id);
     memcpy(broker->cluster_id, meta.cluster_id, sizeof broker->cluster_id);
     broker->directory_id = meta.directory_id;
     s = broker_read_text(broker, BOOTSTRAP_FILE, &text, err);
@@ -156,8 +155,10 @@ static enum status broker_listeners(struct broker *broker, const char *host, str
 static enum status broker_open_parts(struct broker *broker, const struct broker_options *o, struct err *err)
 {
     struct image *images[SHARDS_MAX];
-    enum status s = log_dir_open(o->fs, config_log_dir(o->config, 0), &broker->dir, err);
+    enum status s = directory_admit(o->fs, config_log_dir(o->config, 0), broker->node_id, err);
 
+    if (s == STATUS_OK)
+        s = log_dir_open(o->fs, config_log_dir(o->config, 0), &broker->dir, err);
     if (s == STATUS_OK)
         s = broker_identify(broker, o->entropy, o->wall_ms, err);
     if (s == STATUS_OK)

@@ -84,6 +84,9 @@ struct decide_node {
     struct str_view rack; /* null: none */
 };
 
+/* The levels of a feature that this node could work with; false: it does not know it. */
+bool decide_supports(struct str_view feature, int16_t *min, int16_t *max);
+
 /* The bootstrap records in a transaction of their own (KIP-868), when the image has no metadata.version yet. */
 enum status decide_bootstrap(struct decision *d, const struct meta_records *bootstrap) MUST_CHECK;
 /* This node as a controller. */

@@ -27,6 +27,18 @@ static const struct {
 };
 enum { SUPPORTED = sizeof supported / sizeof supported[0] };
 
+bool decide_supports(struct str_view feature, int16_t *min, int16_t *max)
+{
+    for (size_t i = 0; i < SUPPORTED; i++) {
+        if (!str_equal(supported[i].name, feature))
+            continue;
+        *min = supported[i].min;
+        *max = supported[i].max;
+        return true;
+    }
+    return false;
+}
+
 static void put(struct decision *d, const struct message *message, int16_t version, const void *in)
 {
     if (meta_records_put(&d->records, message, version, in) != STATUS_OK)

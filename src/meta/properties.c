@@ -258,6 +258,8 @@ static enum status meta_property(struct meta_properties *out, struct str_view ke
 {
     bool good = true;
 
+    if (str_is(key, "version") && str_is(value, "0"))
+        return err_set(err, STATUS_UNSUPPORTED_VERSION, "%s: of a Kafka with ZooKeeper: migrate it to KRaft with Kafka 3.9 first", META_PROPERTIES_FILE);
     if (str_is(key, "version")) {
         good = str_is(value, "1");
         *seen |= 1;

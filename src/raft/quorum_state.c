@@ -68,24 +68,27 @@ static int32_t scan_number(struct scan *s)
     return (int32_t)(negative ? -value : value);
 }
 
-/* Over a list or an object, whatever is in it. */
-static void skip_nested(struct scan *s)
+/* Over a list or an object, whatever is in it. How many objects a list has. */
+static int32_t skip_nested(struct scan *s)
 {
+    int32_t objects = 0;
     int depth = 0;
 
     do {
         if (!s->left.size) {
             s->bad = true;
-            return;
+            return 0;
         }
         if (*s->left.data == '"') {
             (void)scan_text(s);
             continue;
         }
+        objects += depth == 1 && *s->left.data == '{';
         depth += (*s->left.data == '[' || *s->left.data == '{') - (*s->left.data == ']' || *s->left.data == '}');
         s->left.data++;
         s->left.size--;
     } while (depth > 0 && !s->bad);
+    return objects;
 }
 
 static void scan_member(struct scan *s, struct str_view name, struct quorum_state *out)
@@ -101,10 +104,12 @@ static void scan_member(struct scan *s, struct str_view name, struct quorum_stat
         out->version = (int16_t)scan_number(s);
     else if (str_is(name, "votedDirectoryId"))
         s->bad |= !uuid_parse(scan_text(s), &out->voted_directory);
+    else if (str_is(name, "currentVoters"))
+        out->voters = skip_nested(s);
     else if (s->left.size && *s->left.data == '"')
         (void)scan_text(s);
     else if (s->left.size && (*s->left.data == '[' || *s->left.data == '{'))
-        skip_nested(s);
+        (void)skip_nested(s);
     else
         (void)scan_number(s);
 }

@@ -27,6 +27,7 @@ struct quorum_state {
     int32_t leader_id, leader_epoch, voted_id; /* -1: none */
     struct uuid voted_directory;               /* zero: none */
     int16_t version;
+    int32_t voters;                            /* of version 0, when it is read: how many */
 };
 
 /* Reads any quorum-state of Kafka's. STATUS_CORRUPT. */

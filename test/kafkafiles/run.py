@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafka's files are ours, and ours are Kafka's.
 
-    test/kafkafiles/run.py [PATTERN OF CASES]
+    test/kafkafiles/run.py [PATTERN OF CASES]      refuse-..., or `journey` as a whole
 
 One directory goes from Kafka 4.3.1 to Barnabas and back, several times, stopped cleanly and killed; each tells what the other told
 before (see Life.java): records, offsets, groups, configurations, what is stable and what was aborted of transactions, which producers
@@ -11,6 +11,7 @@ are remembered. Kafka's own tools read every file. What we cannot carry is refus
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 sys.path.insert(0, str(HERE.parent / "dump"))
 import broker
+import forge
 import run as dump
 import suite
 
@@ -125,17 +127,87 @@ def kafka_at_last(journey):
         journey.compare(server, "Kafka after that")
 
 
+def content(directory):
+    """Names, bytes and times of all that is in a directory."""
+    return [(str(path.relative_to(directory)), path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None) for path in sorted(directory.rglob("*"))]
+
+
+def refuse(directory, word):
+    """We do not start, say why, and have changed nothing."""
+    before = content(directory)
+    server = broker.Barnabas(directory, SETTINGS)
+    try:
+        server.start()
+    except RuntimeError as error:
+        said = str(error)
+    else:
+        server.kill()
+        raise AssertionError("it was opened")
+    if word not in said:
+        raise AssertionError(f"not {word!r}: {said[-800:]}")
+    suite.check(content(directory), before, "the directory")
+
+
+def refuse_forged(scratch, kind, change, word):
+    copy = shutil.copytree(scratch / kind, scratch / change.__name__)
+    (copy / "somebody-0.0123456789abcdef0123456789abcdef-delete").mkdir()  # what every opening removes
+    change(copy)
+    refuse(copy, word)
+    shutil.rmtree(copy)
+
+
+def standalone(scratch):
+    """A quorum whose only voter stands in the log (KIP-853), of an older release: formatted by Kafka, begun by us, gone on with by Kafka."""
+    data, port, controller = scratch / "standalone", broker.free_port(), broker.free_port()
+    settings = {**SETTINGS, "controller.quorum.voters": "", "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
+                "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"}
+    properties = scratch / "standalone.properties"
+    properties.write_text("".join(f"{key}={value}\n" for key, value in {**settings, "process.roles": "broker,controller", "controller.listener.names": "CONTROLLER",
+                                                                       "log.dirs": data}.items()))
+    subprocess.run(broker.java("kafka.tools.StorageTool", "format", "--standalone", "--release-version", "3.9", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", properties),
+                   check=True, capture_output=True, timeout=100)
+    with broker.Barnabas(data, SETTINGS) as server:
+        subprocess.run([server.binary, "topic", "create", "t", "--bootstrap", server.address], check=True, capture_output=True, timeout=100)
+        make_record(server)
+    dump.dump(data)
+    with broker.Kafka(data, settings, port) as server:
+        suite.check(by_librdkafka(server, "t", "read_committed"), [(0, 0)], "records by Kafka")
+
+
+def make_record(server):
+    subprocess.run(["kcat", "-P", "-b", server.address, "-t", "t", "-p", "0"], input=b"one\n", check=True, timeout=100)
+
+
+def refusals(arguments):
+    scratch = broker.scratch("kafkafiles-refused")
+    with broker.Barnabas(scratch / "whole", SETTINGS) as server:
+        subprocess.run([server.binary, "topic", "create", "t", "--partitions", "1", "--bootstrap", server.address], check=True, capture_output=True, timeout=100)
+        make_record(server)
+    for change, word in forge.FORGERIES.items():
+        name = "refuse-" + change.__name__.replace("_", "-")
+        if arguments.chosen(name):
+            suite.run_case(name, refuse_forged, scratch, "whole", change, word)
+    if arguments.chosen("standalone"):
+        suite.run_case("standalone", standalone, scratch)
+
+
 def main():
     arguments = suite.arguments(__doc__.splitlines()[0])
+    refusals(arguments)
+    if arguments.chosen("journey"):
+        journey()
+    suite.finish()
+
+
+def journey():
     with tempfile.TemporaryDirectory() as classes:
         subprocess.run(["javac", "-nowarn", "-d", classes, "-cp", f"{broker.DEPS}/kafka/libs/*", HERE.parent / "dump/State.java", HERE / "Life.java"], check=True,
                        stderr=subprocess.DEVNULL)
-        journey = Journey(classes)
+        way = Journey(classes)
         for name, step in (("kafka-fills", kafka_fills), ("we-open", we_open), ("kafka-goes-on", kafka_goes_on), ("we-after-kill", we_after_kill),
                            ("kafka-at-last", kafka_at_last)):
-            if not suite.run_case(name, step, journey):
+            if not suite.run_case(name, step, way):
                 break  # the next one needs what this one leaves
-    suite.finish()
 
 
 if __name__ == "__main__":

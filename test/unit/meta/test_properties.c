@@ -117,7 +117,7 @@ static void test_meta_properties(void **state)
     assert_memory_equal(&meta, &again, sizeof meta);
     assert_int_equal(meta_properties_parse(STR_LIT("version=1\nnode.id=1\n"), &meta, &err), STATUS_CORRUPT);
     assert_int_equal(meta_properties_parse(STR_LIT("version=0\nnode.id=1\ncluster.id=x\n"), &meta, &err),
-                     STATUS_CORRUPT);
+                     STATUS_UNSUPPORTED_VERSION);
     assert_int_equal(meta_properties_parse(STR_LIT("version=1\nnode.id=x\ncluster.id=x\n"), &meta, &err),
                      STATUS_CORRUPT);
     assert_int_equal(
