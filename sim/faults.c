@@ -152,7 +152,7 @@ static void fail_writes(struct strike *s)
 
 static void fail_syncs(struct strike *s)
 {
-    uint32_t often = 10000 + (uint32_t)below(s, 900000);
+    uint32_t often = UINT32_C(1000) << below(s, 11); /* one alone in a stop's hundreds, as likely as nearly all */
 
     *(below(s, 2) ? &s->fault.disk.sync_keeps : &s->fault.disk.sync_drops) = often;
     s->fault.ill_us = 1 + below(s, 10000000);

@@ -390,6 +390,17 @@ static void learn_batch(struct client *c, size_t op, struct bytes_view batch, in
     arena_free(&arena);
 }
 
+/* Invariant 21; beyond the promise it is the reader who has to see it. */
+static void on_corrupt(struct client *c, uint32_t partition, int64_t offset)
+{
+    load_tell(c, "finds no batch, or one whose checksum is wrong, at offset %lld or behind it", (long long)offset);
+    if (c->load->options.beyond)
+        c->load->reported[partition] = true;
+    else
+        load_broken(c, "corrupt", "%s-%d: no batch, or one whose checksum is wrong, was served at offset %lld or behind it", topic_of(c->load, partition)->name,
+                    index_of(partition), (long long)offset);
+}
+
 int64_t fetch_learn(struct client *c, size_t op, const struct fetch_response_partition *p)
 {
     struct load *load = c->load;
@@ -409,14 +420,12 @@ int64_t fetch_learn(struct client *c, size_t op, const struct fetch_response_par
     }
     it->high_watermark = p->high_watermark;
     it->start_offset = p->log_start_offset;
-    while (batch_head_read(left, &head) && head.length >= BATCH_OVERHEAD - BATCH_PREFIX && batch_size(&head) <= left.size) {
-        if (batch_check_crc(left, &size) && load->options.beyond) {
-            load_tell(c, "finds a batch at offset %lld whose checksum is wrong", (long long)head.base_offset);
-            load->reported[it->partition] = true;
-            break;
-        }
-        if (batch_check_crc(left, &size)) {
-            load_broken(c, "corrupt", "a batch at offset %lld whose checksum is wrong was served", (long long)head.base_offset); /* invariant 21 */
+    while (left.size >= BATCH_OVERHEAD) {
+        bool is_batch = batch_head_read(left, &head) && head.length >= BATCH_OVERHEAD - BATCH_PREFIX;
+        if (is_batch && batch_size(&head) > left.size)
+            break; /* the answer was full */
+        if (!is_batch || batch_check_crc(left, &size)) {
+            on_corrupt(c, it->partition, next);
             break;
         }
         learn_batch(c, op, (struct bytes_view){left.data, size}, &next);
