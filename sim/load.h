@@ -41,6 +41,7 @@ struct load_counts {
     uint64_t sequence_ends; /* batches, acknowledged, with 2^31 - 1 and 0 in them */
     uint64_t epoch_ends;    /* batches, acknowledged, of a producer whose epoch is one of the last two */
     uint64_t offset_ends;   /* batches that were refused because there are no more offsets */
+    uint64_t settings_judged, members_judged; /* that somebody was told of, and is known what it had to be */
 };
 struct load_counts load_counts(const struct load *load);
 

@@ -9,10 +9,6 @@
 #include "wire/api/delete_records.h"
 #include "wire/api/delete_topics.h"
 #include "wire/api/describe_cluster.h"
-#include "wire/api/describe_configs.h"
-#include "wire/api/describe_groups.h"
-#include "wire/api/incremental_alter_configs.h"
-#include "wire/api/list_groups.h"
 #include "wire/api/metadata.h"
 #include "wire/api/offset_commit.h"
 #include "wire/api/offset_delete.h"
@@ -24,6 +20,7 @@ struct admin {
     struct client c;
     char name[NAME_SIZE]; /* of the topic that it works on */
     struct topic *topic;
+    int64_t segment_bytes; /* that it asked for; -1: none */
     bool uncertain; /* whether the topic of that name is there: ask */
 };
 
@@ -39,7 +36,7 @@ static void rest(struct client *c)
 
 /* --- making --- */
 
-static void created(struct admin *a, struct uuid id, int32_t partitions)
+static void created(struct admin *a, struct uuid id, int32_t partitions, bool as_asked)
 {
     struct load *load = a->c.load;
     struct topic *topic;
@@ -48,6 +45,8 @@ static void created(struct admin *a, struct uuid id, int32_t partitions)
         if (uuid_equal(load->topics[i].id, id))
             return;
     topic = topic_add(load, a->name, id, partitions);
+    topic->settings[SETTING_SEGMENT_BYTES] = (struct setting){.value = a->segment_bytes, .known = as_asked, .settled_us = load->sim->now_us};
+    topic->settings[SETTING_INDEX_INTERVAL] = (struct setting){.value = -1, .known = as_asked, .settled_us = load->sim->now_us};
     if (a->name[0] == 'l') {
         topic->lasting = true;
         topic->trimmed = load->topics_count == LASTING_TOPICS;
@@ -62,7 +61,7 @@ static void on_created(struct client *c, const struct call *call, const void *re
 
     a->uncertain = !out || out->topics[0].error_code;
     if (out && !out->topics[0].error_code)
-        created(a, out->topics[0].topic_id, (int32_t)call->note);
+        created(a, out->topics[0].topic_id, (int32_t)call->note, true);
     if (out)
         client_sleep(c, 500000);
 }
@@ -78,7 +77,8 @@ static void create(struct admin *a, int32_t partitions)
     create_topics_request_init(&in);
     create_topics_request_topic_init(&topic);
     create_topics_request_config_init(&config);
-    snprintf(bytes, sizeof bytes, "%d", 2000 + (int)load_random(load, 30000));
+    a->segment_bytes = 2000 + (int)load_random(load, 30000);
+    snprintf(bytes, sizeof bytes, "%d", (int)a->segment_bytes);
     config.name = STR_LIT("internal.segment.bytes");
     config.value = str_from(bytes);
     topic.name = str_from(a->name);
@@ -86,6 +86,7 @@ static void create(struct admin *a, int32_t partitions)
     topic.replication_factor = 1;
     topic.configs = &config;
     topic.configs_count = load_chance(load, 70);
+    a->segment_bytes = topic.configs_count ? a->segment_bytes : -1;
     in.topics = &topic;
     in.topics_count = 1;
     client_call(&a->c, API_CREATE_TOPICS, 7, &in, on_created)->note = (uint64_t)partitions;
@@ -119,7 +120,7 @@ static void on_metadata(struct client *c, const struct call *call, const void *r
             check_topic(a, out, &load->topics[i]);
     for (int32_t i = 0; a->uncertain && i < out->topics_count; i++)
         if (str_is(out->topics[i].name, a->name))
-            created(a, out->topics[i].topic_id, out->topics[i].partitions_count);
+            created(a, out->topics[i].topic_id, out->topics[i].partitions_count, false);
     a->uncertain = false;
     rest(c);
 }
@@ -137,38 +138,6 @@ static void on_any(struct client *c, const struct call *call, const void *respon
 {
     if (response)
         rest(c);
-}
-
-static void describe_configs(struct admin *a)
-{
-    struct topic *topic = topic_any(a->c.load, false);
-    struct describe_configs_request_resource resource;
-    struct describe_configs_request in;
-
-    describe_configs_request_init(&in);
-    describe_configs_request_resource_init(&resource);
-    resource.resource_type = topic ? 2 : 4;
-    resource.resource_name = topic ? str_from(topic->name) : STR_LIT("1");
-    resource.configuration_keys_count = -1;
-    in.resources = &resource;
-    in.resources_count = 1;
-    client_call(&a->c, API_DESCRIBE_CONFIGS, (int16_t)(1 + load_random(a->c.load, 4)), &in, on_any);
-}
-
-static void describe_groups(struct admin *a)
-{
-    struct str_view names[] = {STR_LIT("g0"), STR_LIT("nobody")};
-    struct list_groups_request list;
-    struct describe_groups_request in;
-
-    list_groups_request_init(&list);
-    describe_groups_request_init(&in);
-    in.groups = names;
-    in.groups_count = 2;
-    if (load_chance(a->c.load, 50))
-        client_call(&a->c, API_LIST_GROUPS, (int16_t)load_random(a->c.load, 6), &list, on_any);
-    else
-        client_call(&a->c, API_DESCRIBE_GROUPS, (int16_t)load_random(a->c.load, 7), &in, on_any);
 }
 
 static void describe_cluster(struct admin *a)
@@ -289,28 +258,6 @@ static void trim(struct admin *a)
     call->op = history_begin(&load->history, (struct op){.kind = OP_DELETE, .process = a->c.id, .partition = partition, .offset = which.offset});
 }
 
-static void reconfigure(struct admin *a, const struct topic *topic)
-{
-    char bytes[16];
-    struct incremental_alter_configs_request_config config;
-    struct incremental_alter_configs_request_resource resource;
-    struct incremental_alter_configs_request in;
-
-    incremental_alter_configs_request_init(&in);
-    incremental_alter_configs_request_resource_init(&resource);
-    incremental_alter_configs_request_config_init(&config);
-    snprintf(bytes, sizeof bytes, "%d", 1000 + (int)load_random(a->c.load, 100000));
-    config.name = load_chance(a->c.load, 50) ? STR_LIT("internal.segment.bytes") : STR_LIT("index.interval.bytes");
-    config.value = str_from(bytes);
-    resource.resource_type = 2;
-    resource.resource_name = str_from(topic->name);
-    resource.configs = &config;
-    resource.configs_count = 1;
-    in.resources = &resource;
-    in.resources_count = 1;
-    client_call(&a->c, API_INCREMENTAL_ALTER_CONFIGS, (int16_t)load_random(a->c.load, 2), &in, on_any);
-}
-
 static void change(struct admin *a, uint64_t what)
 {
     struct load *load = a->c.load;
@@ -330,7 +277,7 @@ static void change(struct admin *a, uint64_t what)
     else if (what < 7)
         trim(a);
     else
-        reconfigure(a, topic);
+        client_alter_configs(&a->c, topic);
 }
 
 /* --- groups without members --- */
@@ -536,9 +483,9 @@ static void admin_wake(struct client *c)
     } else if (what < 11) {
         look(a);
     } else if (what == 11) {
-        describe_configs(a);
+        client_describe_configs(c, topic_any(c->load, false));
     } else if (what == 12) {
-        describe_groups(a);
+        client_describe_groups(c);
     } else if (what == 13) {
         describe_cluster(a);
     } else {

@@ -25,6 +25,15 @@ enum {
     ANSWER_S_MAX = 40,
 };
 
+/* What an administrator may change of a topic, and what it is (load_describe.c). */
+struct setting {
+    int64_t value;      /* -1: not set */
+    uint64_t settled_us; /* since when */
+    unsigned open;      /* changes under way */
+    bool known, mixed;  /* mixed: some of them at once */
+};
+enum { SETTING_SEGMENT_BYTES, SETTING_INDEX_INTERVAL, SETTINGS };
+
 /* A topic under one id, from its making on; never taken out of the table. */
 struct topic {
     char name[NAME_SIZE];
@@ -34,6 +43,7 @@ struct topic {
     bool lasting;       /* nobody deletes it */
     bool trimmed;       /* its records are deleted now and then */
     bool gone;          /* somebody tried to delete it */
+    struct setting settings[SETTINGS];
 };
 
 struct client;
@@ -74,6 +84,7 @@ struct call {
     size_t op;          /* in the history; ops: how many from there on */
     unsigned ops;
     uint64_t note;      /* the kind's */
+    int64_t value;      /* the same */
 };
 
 /* The end of what was acknowledged of a partition: all, at `mid_us`, and some time before it. */
@@ -154,5 +165,22 @@ size_t fetch_op(const struct load *load, const struct call *call, uint32_t parti
 void load_acked(struct load *load, uint32_t partition, int64_t end);
 int64_t load_acked_long_ago(struct load *load, uint32_t partition); /* the end of what was acknowledged more than a few seconds ago */
 void ops_refused(struct load *load, const struct call *call); /* those that are open */
+
+/* What can be looked up, for administrators. */
+void client_alter_configs(struct client *c, const struct topic *topic);
+void client_describe_configs(struct client *c, const struct topic *topic);
+void client_describe_groups(struct client *c);
+
+/* A member that was dealt partitions, and has heard nothing else since. false: this client is none. */
+struct member_view {
+    uint32_t group;
+    const char *id;
+    uint64_t since_us; /* that it was dealt them */
+    const struct fetch_want *owned;
+    size_t owned_count;
+};
+bool member_look(struct client *c, struct member_view *view);
+/* Somebody was told this. It is wrong when the member's next heartbeat is answered as if nothing had happened. */
+void member_doubt(struct client *c, const char *what);
 
 #endif

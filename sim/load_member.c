@@ -33,6 +33,9 @@ struct member {
     struct fetch_want owned[OWNED_MAX];
     size_t owned_count, at; /* at: of owned, being read */
     uint64_t beat_us;
+    uint64_t synced_us; /* when it was dealt what it owns */
+    const char *doubt;  /* member_doubt, at doubt_us; NULL: none */
+    uint64_t doubt_us;
 };
 
 static struct member *member_of(struct client *c)
@@ -73,6 +76,26 @@ static void on_error(struct member *m, int16_t error)
     if (error != STATUS_COORDINATOR_LOAD_IN_PROGRESS && error != STATUS_COORDINATOR_NOT_AVAILABLE && error != STATUS_NOT_COORDINATOR)
         m->state = MEMBER_OUT;
     client_sleep(&m->c, 500000);
+}
+
+/* --- what others are told of it --- */
+
+bool member_look(struct client *c, struct member_view *view)
+{
+    const struct member *m = member_of(c);
+
+    if (c->kind != &member_kind || m->state < MEMBER_OWNING)
+        return false;
+    *view = (struct member_view){m->group, m->id, m->synced_us, m->owned, m->owned_count};
+    return true;
+}
+
+void member_doubt(struct client *c, const char *what)
+{
+    struct member *m = member_of(c);
+
+    m->doubt = what;
+    m->doubt_us = c->load->sim->now_us;
 }
 
 /* --- joining --- */
@@ -146,7 +169,8 @@ static void on_synced(struct client *c, const struct call *call, const void *res
     }
     load_tell(c, "owns %zu partitions in %s, generation %d", m->owned_count, m->group_id, m->generation);
     m->state = m->owned_count ? MEMBER_OWNING : MEMBER_READING;
-    m->beat_us = load->sim->now_us;
+    m->beat_us = m->synced_us = load->sim->now_us;
+    m->doubt = NULL;
     client_sleep(c, 20000);
 }
 
@@ -315,11 +339,16 @@ static void on_read(struct client *c, const struct call *call, const void *respo
 static void on_beat(struct client *c, const struct call *call, const void *response)
 {
     const struct heartbeat_response *out = response;
+    struct member *m = member_of(c);
 
-    if (out && out->error_code)
-        on_error(member_of(c), out->error_code);
-    else if (out)
+    if (out && out->error_code) {
+        on_error(m, out->error_code);
+    } else if (out) {
+        if (m->doubt && call->begun_us > m->doubt_us && m->generation == (int32_t)call->note)
+            load_broken(c, "described", "%s of %s, generation %d: %s", m->id, m->group_id, m->generation, m->doubt);
+        m->doubt = NULL;
         client_sleep(c, 200000);
+    }
 }
 
 static void beat(struct member *m)
@@ -332,7 +361,7 @@ static void beat(struct member *m)
     in.generation_id = m->generation;
     in.group_instance_id = instance_of(m);
     m->beat_us = m->c.load->sim->now_us;
-    client_call(&m->c, API_HEARTBEAT, (int16_t)load_random(m->c.load, 5), &in, on_beat);
+    client_call(&m->c, API_HEARTBEAT, (int16_t)load_random(m->c.load, 5), &in, on_beat)->note = (uint64_t)m->generation;
 }
 
 static void on_left(struct client *c, const struct call *call, const void *response)

@@ -66,7 +66,8 @@ static void tell_format(struct run *r, const char *format, ...)
 /* Beyond the promise: a consequence of what the broker reported. */
 static bool is_excused(const struct run *r, const char *rule)
 {
-    static const char *const rules[] = {"topic-lost", "out-of-range", "sequence", "start-offset", "unread", "unresolved", "late", "starved", "epoch-end", "fenced"};
+    static const char *const rules[] = {"topic-lost", "out-of-range", "sequence", "start-offset", "unread", "unresolved", "late", "starved", "epoch-end", "fenced",
+                                        "setting", "described"};
 
     for (size_t i = 0; r->reported && i < sizeof rules / sizeof *rules; i++)
         if (!strcmp(rule, rules[i]))
