@@ -306,7 +306,7 @@ static void settle(struct client *c, const struct call *call, int16_t error)
     if (!error) {
         for (size_t i = call->op; i < call->op + call->ops; i++)
             history_end(&c->load->history, i, OP_OK);
-    } else if (error == STATUS_GROUP_ID_NOT_FOUND || error == STATUS_NON_EMPTY_GROUP || error == STATUS_GROUP_SUBSCRIBED_TO_TOPIC || error == STATUS_NOT_COORDINATOR ||
+    } else if (error == STATUS_GROUP_ID_NOT_FOUND || error == STATUS_NON_EMPTY_GROUP || error == STATUS_GROUP_SUBSCRIBED_TO_TOPIC ||
                error == STATUS_COORDINATOR_LOAD_IN_PROGRESS || error == STATUS_UNKNOWN_MEMBER_ID || error == STATUS_ILLEGAL_GENERATION ||
                error == STATUS_REBALANCE_IN_PROGRESS) {
         ops_refused(c->load, call);

@@ -6,11 +6,14 @@
 #include "wire/api/list_offsets.h"
 #include "wire/api/offset_fetch.h"
 
+enum { PATIENCE = 10 };
+
 struct audit {
     struct client c;
     uint32_t partition; /* being read */
     int64_t next;       /* -1: its start is to be asked for */
     uint32_t group;     /* being asked about, when all partitions are read */
+    unsigned patience;  /* how often a partition may not be ready yet */
 };
 
 static struct audit *audit_of(struct client *c)
@@ -21,12 +24,23 @@ static struct audit *audit_of(struct client *c)
 static void audit_init(struct client *c)
 {
     audit_of(c)->next = -1;
+    audit_of(c)->patience = PATIENCE;
 }
 
 static void next_partition(struct audit *a)
 {
     a->partition++;
     a->next = -1;
+    a->patience = PATIENCE;
+}
+
+/* Memory may have been short when it was to be opened. */
+static bool not_ready(struct audit *a, int16_t error)
+{
+    if (error != STATUS_NOT_LEADER_OR_FOLLOWER || !a->patience)
+        return false;
+    a->patience--;
+    return true;
 }
 
 static void on_start(struct client *c, const struct call *call, const void *response)
@@ -36,6 +50,10 @@ static void on_start(struct client *c, const struct call *call, const void *resp
 
     if (!out)
         return;
+    if (not_ready(a, out->topics[0].partitions[0].error_code)) {
+        client_sleep(c, 1000000);
+        return;
+    }
     if (out->topics[0].partitions[0].error_code) {
         load_broken(c, "unread", "%s-%d has no start: status %d", topic_of(c->load, a->partition)->name, index_of(a->partition), out->topics[0].partitions[0].error_code);
         next_partition(a);
@@ -80,6 +98,11 @@ static void on_part(struct client *c, const struct call *call, const void *respo
         return;
     }
     p = &out->responses[0].partitions[0];
+    if (not_ready(a, p->error_code)) {
+        ops_refused(c->load, call);
+        client_sleep(c, 1000000);
+        return;
+    }
     if (p->error_code) {
         load_broken(c, "unread", "%s-%d, offset %lld: status %d", topic_of(c->load, a->partition)->name, index_of(a->partition), (long long)a->next, p->error_code);
         ops_refused(c->load, call);

@@ -274,8 +274,8 @@ static void on_committed(struct client *c, const struct call *call, const void *
     error = out->topics[0].partitions[0].error_code;
     if (!error)
         history_end(&c->load->history, call->op, OP_OK);
-    else if (error == STATUS_ILLEGAL_GENERATION || error == STATUS_UNKNOWN_MEMBER_ID || error == STATUS_REBALANCE_IN_PROGRESS || error == STATUS_NOT_COORDINATOR ||
-             error == STATUS_COORDINATOR_LOAD_IN_PROGRESS)
+    else if (error == STATUS_ILLEGAL_GENERATION || error == STATUS_UNKNOWN_MEMBER_ID || error == STATUS_REBALANCE_IN_PROGRESS ||
+             error == STATUS_COORDINATOR_LOAD_IN_PROGRESS) /* what a coordinator had under way when it stopped being one may be done */
         history_end(&c->load->history, call->op, OP_REFUSED);
     if (error)
         on_error(m, error);
