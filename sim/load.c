@@ -180,6 +180,7 @@ bool client_connected(struct client *c)
         client_sleep(c, 500000);
         return false;
     }
+    c->connections++;
     sim_client_notify(c->wire, on_arrival, c);
     return true;
 }

@@ -63,6 +63,7 @@ struct client { /* at the head of each kind's own */
     const struct client_kind *kind;
     unsigned id;
     struct sim_client *wire; /* NULL: not connected */
+    unsigned connections;    /* until now */
     struct list calls;       /* sent, in order */
     uint8_t *in;             /* of answers that are not complete yet */
     size_t in_size, in_room;

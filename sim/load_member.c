@@ -16,6 +16,7 @@
 #include "wire/api/sync_group.h"
 
 enum { LOST_US = 60000000 }; /* so long a request may still be on its way */
+enum { IDLE_US = 60000000 }; /* after which a member that sends no SyncGroup is out: its rebalance timeout, and all that a fault may add */
 enum { ID_SIZE = 128, MEMBERS_MAX = 32, OWNED_MAX = LASTING_TOPICS * TOPIC_PARTITIONS_MAX };
 
 enum member_state { MEMBER_OUT, MEMBER_JOINED, MEMBER_OWNING, MEMBER_READING };
@@ -30,6 +31,8 @@ struct member {
     char others[MEMBERS_MAX][ID_SIZE]; /* of a leader */
     size_t others_count;
     bool leads, asked_coordinator;
+    unsigned idles; /* on this connection it sends heartbeats instead of its SyncGroup; 0: on none */
+    uint64_t joined_us;
     struct fetch_want owned[OWNED_MAX];
     size_t owned_count, at; /* at: of owned, being read */
     uint64_t beat_us;
@@ -116,12 +119,16 @@ static void on_joined(struct client *c, const struct call *call, const void *res
         return;
     }
     keep_id(m->id, out->member_id);
+    /* In a generation that is new: who joins again needs no SyncGroup, and a coordinator that loads its group knows nothing of who owes one. */
+    m->idles = m->generation != out->generation_id && load_chance(c->load, 3) ? c->connections : 0;
     m->generation = out->generation_id;
+    m->doubt = NULL;
     m->leads = str_equal(out->leader, out->member_id);
     m->others_count = 0;
     for (int32_t i = 0; m->leads && i < out->members_count && i < MEMBERS_MAX; i++)
         keep_id(m->others[m->others_count++], out->members[i].member_id);
     m->state = MEMBER_JOINED;
+    m->joined_us = c->load->sim->now_us;
     load_tell(c, "joined %s, generation %d%s", m->group_id, m->generation, m->leads ? ", and leads" : "");
     client_sleep(c, load_chance(c->load, 5) ? 3000000 : 20000);
 }
@@ -138,7 +145,7 @@ static void join(struct member *m)
     in.group_id = str_from(m->group_id);
     in.member_id = str_from(m->id);
     in.session_timeout_ms = 6000;
-    in.rebalance_timeout_ms = 10000;
+    in.rebalance_timeout_ms = 10000; /* IDLE_US */
     in.protocol_type = STR_LIT("consumer");
     in.protocols = &protocol;
     in.protocols_count = 1;
@@ -347,7 +354,9 @@ static void on_beat(struct client *c, const struct call *call, const void *respo
         if (m->doubt && call->begun_us > m->doubt_us && m->generation == (int32_t)call->note)
             load_broken(c, "described", "%s of %s, generation %d: %s", m->id, m->group_id, m->generation, m->doubt);
         m->doubt = NULL;
-        client_sleep(c, 200000);
+        if (m->state == MEMBER_JOINED && m->idles == c->connections && c->load->sim->now_us > m->joined_us + IDLE_US)
+            load_broken(c, "idle", "%s of %s, generation %d, never sent its SyncGroup, and is still a member", m->id, m->group_id, m->generation);
+        client_sleep(c, m->state == MEMBER_JOINED ? 3000000 : 200000);
     }
 }
 
@@ -457,6 +466,8 @@ static void member_wake(struct client *c)
     case MEMBER_JOINED:
         if (m->instance[0] && load_chance(c->load, 10))
             come_back(m, 20000);
+        else if (m->idles == c->connections)
+            beat(m);
         else
             sync_group(m);
         break;

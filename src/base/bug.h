@@ -28,6 +28,7 @@ enum bug {
     BUG_KAFKA_673,      /* broker/broker.c: recovery runs after a clean stop, and not after a crash */
     BUG_KAFKA_10778,    /* store/commit.c: after a write that failed the log goes on */
     BUG_POSTGRES_FSYNC, /* rt/fs.c: a sync that failed is tried again, and the second answer believed ("PANIC on fsync() failure", 2018) */
+    BUG_KAFKA_10471,    /* store/dir.c: that a start takes the clean-stop marker away is not synced */
     /* producers */
     BUG_KAFKA_5494,     /* partition/producers.c: only a producer's last batch is known as a duplicate, though five may be under way */
     BUG_REDPANDA_3039,  /* partition/producers.c: a batch that is sent again is refused as out of order */
@@ -49,11 +50,13 @@ enum bug {
     /* groups */
     BUG_KAFKA_5600,     /* coord/records.c: loading keeps the first of a partition's commits instead of the last */
     BUG_KAFKA_9065,     /* broker/groups.c: loading goes on for ever at the log's end */
+    BUG_KAFKA_7286,     /* broker/groups.c: loading does not come past a batch that is larger than its buffer */
     BUG_KAFKA_2017,     /* broker/groups.c: answers leave before what they tell is durable */
     BUG_KAFKA_9365,     /* coord/offsets.c: commits are not fenced by their generation */
     BUG_REDPANDA_4900,  /* coord/records.c: loading passes over tombstones: what was deleted comes back */
     BUG_KAFKA_10284,    /* coord/join.c: a static member's new id is not written down */
     BUG_KAFKA_9801,     /* coord/join.c: a static member that comes back while the others wait for their assignment gets an empty one */
+    BUG_KAFKA_12890,    /* coord/sync.c: who sends heartbeats, but never its SyncGroup, holds up its group for ever */
     /* epochs and metadata */
     BUG_KAFKA_10527,    /* raft/raft.c: a leader that comes back leads in its old epoch */
     BUG_KAFKA_7415,     /* partition/partition.c: a new leader does not write down where its epoch begins */

@@ -587,8 +587,8 @@ static void load_go(struct load *l)
     struct partition_read read = {.offset = l->next,
                                   .current_leader_epoch = -1,
                                   .last_fetched_epoch = -1,
-                                  .size_max = LOAD_BYTES,
-                                  .at_least_one = true};
+                                  .size_max = BUG(KAFKA_7286) ? LOAD_BYTES / 4096 : LOAD_BYTES,
+                                  .at_least_one = !BUG(KAFKA_7286)};
 
     if (c->closing) {
         load_end(l);

@@ -5,6 +5,7 @@
  * A member that has not sent its SyncGroup when the rebalance timeout is over is removed, even if the group is stable
  * by then.
  */
+#include "base/bug.h"
 #include "coord/coord_int.h"
 #include "wire/api/heartbeat.h"
 #include "wire/api/leave_group.h"
@@ -66,7 +67,8 @@ void coord__sync_begin(struct group *g, struct coord_step *step, int64_t timeout
     {
         owes(LIST_ENTRY(at, struct member, link), true);
     }
-    deadline_set(&g->coord->deadlines, &g->sync, step->now_ms + (uint64_t)timeout_ms);
+    if (!BUG(KAFKA_12890))
+        deadline_set(&g->coord->deadlines, &g->sync, step->now_ms + (uint64_t)timeout_ms);
 }
 
 void coord__sync_forget(struct group *g)
