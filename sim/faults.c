@@ -292,6 +292,8 @@ void profile_choose(struct profile *p, struct sim *sim)
     set(p, "log.index.interval.bytes=%d", sim__random_below(sim, 2) ? (int)sim__random_below(sim, 500) : 4096);
     set(p, "log.segment.delete.delay.ms=%d", sim__random_below(sim, 2) ? 100 : 60000);
     set(p, "log.retention.check.interval.ms=%d", sim__random_below(sim, 2) ? 5000 : 300000);
+    set(p, "barnabas.scrub.interval.ms=%d", sim__random_below(sim, 2) ? 1000 : 60000);
+    set(p, "barnabas.scrub.bytes.per.second=%d", sim__random_below(sim, 4) ? 1 << 20 : 0);
     /* the wall clock jumps by days: nothing may go because of its age */
     set(p, "log.retention.ms=-1");
     set(p, "offsets.retention.minutes=2147483647");

@@ -100,8 +100,11 @@ static void hear(void *context, const char *line)
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++)
         if (strstr(line, strerror(failures[i])))
             return;
-    if (!r->rotten)
+    if (!r->rotten) {
+        if (strstr(line, "a file went bad"))
+            broken(r, "scrub", line);
         return;
+    }
     r->reported = true;
     load_report(r->load, line);
 }

@@ -25,6 +25,7 @@ struct groups;         /* groups.h */
 struct fetch_sessions; /* fetch_sessions.h */
 struct producer_ids;   /* producer_ids.h */
 struct checkpoints;    /* checkpoints.h */
+struct scrub;          /* store/scrub.h */
 struct node;           /* node.h, a room above: a name only */
 struct metadata_receipt; /* metadata_int.h */
 
@@ -73,6 +74,7 @@ struct broker_shard {
     struct metadata *metadata;         /* on shard 0, else NULL */
     struct producer_ids *producer_ids; /* on shard 0, else NULL */
     struct checkpoints *checkpoints;   /* on shard 0, else NULL */
+    struct scrub *scrub;               /* on shard 0, else NULL; NULL: there is to be none */
     struct timer housekeeping;
     struct mail offline[SHARDS_MAX];   /* from each other shard, once: its disk failed */
     struct metadata_receipt *receipt;  /* of the batch that is being applied */
@@ -88,7 +90,7 @@ struct broker_shard {
     size_t stopping;
     struct mail *stop_done;            /* then the shard's part of the stop is over; `stop_parts` are not */
     unsigned stop_parts;
-    struct mail partitions_stopped, groups_idle;
+    struct mail partitions_stopped, groups_idle, scrub_stopped;
     struct node *node;                 /* whose part this is (node.h); for its steps only */
 };
 

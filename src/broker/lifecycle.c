@@ -13,7 +13,9 @@
 #include "broker/metadata_int.h"
 #include "broker/partitions.h"
 #include "broker/producer_ids.h"
+#include "broker/scrubbing.h"
 #include "rt/log.h"
+#include "store/scrub.h"
 
 enum {
     SMALL_FILE_MAX = 1024 * 1024,
@@ -324,7 +326,7 @@ enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here)
     b->metadata = broker->metadata;
     b->producer_ids = producer_ids_new(b);
     b->checkpoints = checkpoints_new(b);
-    if (!b->producer_ids || !b->checkpoints)
+    if (!b->producer_ids || !b->checkpoints || scrubbing_begin(b, &b->scrub))
         return err_set(err, STATUS_NO_MEMORY, "no memory");
     return metadata_start(b->metadata, b, &broker->bootstrap, ready, err);
 }
@@ -346,6 +348,7 @@ static void broker_close_shard(struct broker_shard *b)
     groups_free(b->groups);
     broker_close_partitions(b);
     fetch_sessions_free(b->sessions);
+    scrub_free(b->scrub);
     if (shard_id(b->shard) != 0) {
         store_free(b->store);
         b->store = NULL; /* shard 0 may still have bad news of the disk */
@@ -368,8 +371,10 @@ static void broker_part_stopped(struct shard *here, struct mail *mail)
 void broker_stop_shard(struct broker_shard *b, struct mail *done)
 {
     b->stop_done = done;
-    b->stop_parts = 2;
-    b->groups_idle.run = b->partitions_stopped.run = broker_part_stopped;
+    b->stop_parts = 2 + (b->scrub != NULL);
+    b->groups_idle.run = b->partitions_stopped.run = b->scrub_stopped.run = broker_part_stopped;
+    if (b->scrub)
+        scrub_stop(b->scrub, &b->scrub_stopped);
     groups_when_idle(b->groups, &b->groups_idle);
     broker_stop_partitions(b, &b->partitions_stopped);
 }

@@ -148,6 +148,10 @@ enum status log_aborted(struct log *log, int64_t from, int64_t to, struct txnind
 /* An offset that no batch of the slice reaches: not far behind it. */
 int64_t log_slice_limit(struct log *log, const struct log_slice *slice);
 
+/* The scrubber found that in the segment with that base (heal.c). */
+struct finding;
+void log_heal(struct log *log, int64_t base, const struct finding *finding);
+
 /* Producer state snapshots: the store names and places the files beside the segments and deletes them with those; the content is
  * the partition's. The hook is called when a segment rolls (from log_append, before its append counts: the state of all offsets below
  * `offset`) and at a clean close. It returns a mem_alloc'd block, which the store frees; data NULL: no snapshot (the next one serves). */

@@ -23,7 +23,7 @@ static uint64_t entry_size(const struct index *ix)
 /* The entry is wrong; the others are not looked at. */
 static void index_wrong(struct verify *v, struct index *ix, const char *suffix, uint32_t entry, int64_t offset, const char *what)
 {
-    tell(v, (struct finding){suffix, entry * entry_size(ix), entry_size(ix), offset, what});
+    tell(v, (struct finding){suffix, entry * entry_size(ix), entry_size(ix), offset, STATUS_CORRUPT, what});
     ix->count = 0;
 }
 
@@ -79,7 +79,7 @@ static enum status index_begin(struct verify *v, struct index *ix, const char *s
     if (status == STATUS_NO_MEMORY || !status)
         return status;
     index_free(ix);
-    tell(v, (struct finding){suffix, 0, 0, -1, status == STATUS_NOT_FOUND ? "it is not there" : err->text});
+    tell(v, (struct finding){suffix, 0, 0, -1, status == STATUS_IO ? STATUS_IO : STATUS_CORRUPT, status == STATUS_NOT_FOUND ? "it is not there" : err->text});
     return STATUS_OK;
 }
 
@@ -143,7 +143,7 @@ static void hole_close(struct verify *v)
     if (v->hole == v->at)
         return;
     v->holes = true;
-    tell(v, (struct finding){".log", v->hole, v->at - v->hole, v->next, v->why.text});
+    tell(v, (struct finding){".log", v->hole, v->at - v->hole, v->next, v->why.status, v->why.text});
 }
 
 static void batch_take(struct verify *v, const struct batch_head *head, struct bytes_view batch)

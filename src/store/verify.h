@@ -20,6 +20,7 @@ struct finding {
     const char *suffix;      /* which file of the segment: ".log", ".index", ".timeindex" */
     uint64_t position, size; /* the bytes that are wrong */
     int64_t offset;          /* of a .log: the first that may be lost; of an index: what the entry names; -1: unknown */
+    enum status status;      /* STATUS_CORRUPT, or STATUS_IO: the disk does not read it */
     const char *what;        /* borrowed, for the call */
 };
 

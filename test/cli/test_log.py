@@ -200,6 +200,22 @@ class Log(unittest.TestCase):
             self.assertEqual([g["sequence"] for g in groups], sorted(g["sequence"] for g in groups))
         self.assertEqual(self.rows("verify", self.data, kind="finding"), [])
 
+    def test_the_scrubber(self):
+        settings = {"barnabas.scrub.interval.ms": 1000}
+        good = self.logs[0].with_suffix(".index").read_bytes()
+        self.spoil(self.logs[0].with_suffix(".index"), 7)
+        batch = self.batches(self.logs[1])[1]
+        self.spoil(self.logs[1], batch["position"] + 80)
+        server = broker.Barnabas(self.data, settings)
+        with server:
+            log = lambda: server.log.read_text()
+            broker.until(lambda: f"{self.logs[1].name} position={batch['position']} " in log(), "the bad batch is told")
+            broker.until(lambda: self.logs[0].with_suffix(".index").read_bytes() == good, "the index is built anew")
+            rounds = log().count('msg="scrubbed"')
+            broker.until(lambda: log().count('msg="scrubbed"') > rounds + 1, "it goes on")
+            self.assertEqual(log().count("went bad"), 2)
+        self.assertEqual([name for name, _, _ in self.findings()], [self.logs[1].name])
+
     def test_usage(self):
         self.log("verify", status=2)
         self.log("dump", self.data, "--from", "soon", status=2)
