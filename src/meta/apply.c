@@ -899,7 +899,7 @@ enum status image_apply(struct image *image, struct bytes_view record, struct er
 /* Control records of the quorum: what a snapshot must repeat. */
 static enum status apply_control(struct image *image, const struct record *record, struct err *err)
 {
-    enum { CONTROL_KRAFT_VERSION = 5, CONTROL_VOTERS = 6 };
+    enum { CONTROL_LEADER_CHANGE = 2, CONTROL_KRAFT_VERSION = 5, CONTROL_VOTERS = 6 };
     struct kraft_version_record version;
     struct arena arena;
     struct reader r;
@@ -912,6 +912,8 @@ static enum status apply_control(struct image *image, const struct record *recor
     type = reader_i16(&r);
     if (r.bad || !record->value.data)
         return err_set(err, STATUS_CORRUPT, "a control record has no type");
+    if (type < CONTROL_LEADER_CHANGE || type > CONTROL_VOTERS)
+        return err_set(err, STATUS_UNSUPPORTED_VERSION, "control record of unknown type %d: written by a newer Kafka?", type);
     if (type == CONTROL_KRAFT_VERSION) {
         arena_init(&arena, DECODED_MAX);
         reader_init(&r, record->value.data, record->value.size);

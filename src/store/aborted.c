@@ -88,20 +88,21 @@ static enum status segment_learn(struct log *log, size_t i, int64_t from, const 
 
 enum status log_learn_aborted(struct log *log, int64_t from, const struct aborted *list, size_t count, struct err *err)
 {
+    size_t taken = 0;
+
     for (size_t i = log__segment_at(log, from); i < log->count; i++) {
         size_t here = 0;
         enum status status;
 
-        while (here < count && list[here].last_offset < segment_end(log, i))
+        while (taken + here < count && list[taken + here].last_offset < segment_end(log, i))
             here++;
-        status = segment_learn(log, i, from, list, here, err);
+        status = segment_learn(log, i, from, here ? &list[taken] : NULL, here, err);
         segment_forget_aborted(log->segments[i]);
         if (status)
             return status;
-        list += here;
-        count -= here;
+        taken += here;
     }
-    ASSERT(!count);
+    ASSERT(taken == count);
     return STATUS_OK;
 }
 

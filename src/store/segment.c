@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/reader.h"
 #include "rt/log.h"
+#include "wire/legacy.h"
 #include "store/text.h"
 
 enum {
@@ -342,6 +343,15 @@ static enum status claims_rest(const struct segment *seg, struct scan *scan, boo
     return STATUS_OK;
 }
 
+/* Whether a message of Kafka's old formats stands there: an upgraded cluster may still have some. */
+static bool is_legacy(struct scan *scan, uint64_t at)
+{
+    struct bytes_view bytes = {.size = scan->end - at < RECOVER_CHUNK ? (size_t)(scan->end - at) : RECOVER_CHUNK};
+    struct err ignored;
+
+    return !scan_bytes(scan, at, bytes.size, &bytes.data, &ignored) && legacy_begins(bytes);
+}
+
 /* The walk stopped before the end of the file, for the reason in err. STATUS_OK: nothing from there on was acknowledged. A log has one commit under
  * way, which begins when the one before is durable: what stands behind the hole is torn when one commit may hold all of it, else the hole is rot. */
 static enum status segment_judge(const struct segment *seg, const struct segment_recovery *how, struct scan *scan, int64_t end, struct err *err)
@@ -350,6 +360,9 @@ static enum status segment_judge(const struct segment *seg, const struct segment
     struct err ignored;
     bool claims;
 
+    if (is_legacy(scan, seg->size))
+        return err_set(err, STATUS_UNSUPPORTED_VERSION, "the batch at byte %llu is in a format of before Kafka 0.11: copy the topic with a Kafka that reads it",
+                       (unsigned long long)seg->size);
     if (!how->last || end < how->trusted)
         return err->status;
     if (rest > COMMIT_BYTES_MAX && (claims_rest(seg, scan, &claims, &ignored) || !claims))

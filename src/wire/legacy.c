@@ -70,6 +70,15 @@ static enum status message_read(struct reader *set, struct message *m)
     return reader_done(&body) ? STATUS_INVALID_RECORD : STATUS_OK;
 }
 
+bool legacy_begins(struct bytes_view bytes)
+{
+    struct message m;
+    struct reader set;
+
+    reader_init(&set, bytes.data, bytes.size);
+    return message_read(&set, &m) != STATUS_CORRUPT_MESSAGE;
+}
+
 static enum status add_message(struct batch_builder *builder, const struct message *m, int8_t magic)
 {
     if (m->magic != magic || message_codec(m) != COMPRESSION_NONE)

@@ -15,6 +15,9 @@
  * get timestamp -1. Keys and the age of timestamps are judged by batch_check of the result. */
 enum status legacy_to_batch(struct bytes_view set, size_t decompressed_max, struct arena *arena, struct bytes_view *batch) MUST_CHECK;
 
+/* Whether a message of magic 0 or 1, its checksum right, begins there. */
+bool legacy_begins(struct bytes_view bytes) __attribute__((warn_unused_result));
+
 /* v2 batches → message set of `magic` 0 or 1 with the records from `from_offset` on: at most `size_max` bytes, but at least the first batch
  * that has any. The codec stays but for zstd, which the old formats do not know: its records are served plain. Control batches and
  * headers are lost, as in Kafka's down-conversion. A last batch that is not complete is left out. */

@@ -16,12 +16,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { FILES = 9, HEALTHY_BATCHES = 3, END = HEALTHY_BATCHES * 2 };
+enum { FILES = 10, HEALTHY_BATCHES = 3, END = HEALTHY_BATCHES * 2 };
 
 static const char *const files[FILES] = {
     "/data/t-0/00000000000000000000.log",       "/data/t-0/00000000000000000000.index",   "/data/t-0/00000000000000000000.timeindex",
     "/data/t-0/leader-epoch-checkpoint",        "/data/t-0/partition.metadata",           "/data/t-0/00000000000000000006.snapshot",
     "/data/recovery-point-offset-checkpoint",   "/data/log-start-offset-checkpoint",      "/data/t-0/00000000000000000009.log",
+    "/data/t-0/00000000000000000000.txnindex",
 };
 
 static const struct partition_open how = {.log_dir = "/data", .topic = STR_LIT("t"), .wall_ms = 1700000000000, .config = {
@@ -79,6 +80,7 @@ static void mend_checksums(uint8_t *bytes, size_t size)
 
 static void look_around(struct log *log)
 {
+    struct txnindex aborted;
     int64_t offset, timestamp;
     int32_t epoch;
     struct err err;
@@ -98,6 +100,8 @@ static void look_around(struct log *log)
             break;
     }
     (void)!log_max_timestamp(log, &offset, &timestamp, &epoch, &err);
+    if (!log_aborted(log, 0, INT64_MAX, &aborted, &err))
+        txnindex_free(&aborted);
 }
 
 static void open_and_close(struct fs *fs, bool clean)

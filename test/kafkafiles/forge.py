@@ -125,6 +125,10 @@ def two_voters(directory):
     append(directory, [struct.pack(">h", 0) + uvarint(3) + voters + b"\0"], key=struct.pack(">hh", 0, 6), attributes=0x20)
 
 
+def unknown_control_record(directory):
+    append(directory, [b"\0"], key=struct.pack(">hh", 0, 60), attributes=0x20)
+
+
 def two_static_voters(directory):
     path = directory / "__cluster_metadata-0/quorum-state"
     path.write_text('{"clusterId":"","leaderId":1,"leaderEpoch":9,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1},{"voterId":2}],"data_version":0}')
@@ -138,6 +142,7 @@ FORGERIES = {
     older_metadata_version: "metadata.version is 3",
     unknown_feature: "feature telepathy.version is not known",
     unknown_record: "metadata record of unknown type 90",
+    unknown_control_record: "control record of unknown type 60",
     newer_record: "metadata record TopicRecord of unknown version 9",
     two_brokers: "broker 2 is registered",
     replica_elsewhere: "partition t-0 is not of node 1 alone",

@@ -568,6 +568,30 @@ static void test_topic_id(void **state)
     fs_free(fs);
 }
 
+/* What Kafka wrote before 0.11 is no torn tail: it stays, and the log is refused. */
+static void test_old_formats(void **state)
+{
+    static const uint8_t message[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x17, 0x26, 0xdf, 7, 0xc2, 1, 0, 0, 0, 1, 0x8b, 0xcf, 0xe5, 0x68, 0,
+                                      0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0x78};
+    struct fs *fs = fs_mem_new();
+    struct log *log;
+    char *content;
+    struct err err;
+    size_t size;
+
+    assert_int_equal(fs_mkdir(fs, DIR_PATH, &err), STATUS_OK);
+    assert_int_equal(fs_write_file(fs, DIR_PATH "/00000000000000000000.log", message, sizeof message, &err), STATUS_OK);
+    for (int clean = 0; clean < 2; clean++) {
+        struct log_open open = how_on(fs, world_config, clean);
+        assert_int_equal(log_open(&open, &log, &err), STATUS_UNSUPPORTED_VERSION);
+        assert_non_null(strstr(err.text, "before Kafka 0.11"));
+        assert_int_equal(fs_read_file(fs, DIR_PATH "/00000000000000000000.log", 100, &content, &size, &err), STATUS_OK);
+        assert_int_equal(size, sizeof message);
+        mem_free(content);
+    }
+    fs_free(fs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -582,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_epochs),
         cmocka_unit_test(test_delete_records_and_retention),
         cmocka_unit_test(test_topic_id),
+        cmocka_unit_test(test_old_formats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
