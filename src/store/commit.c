@@ -440,5 +440,6 @@ void log_when_idle(struct log *log, struct mail *mail)
 {
     ASSERT(!log->idle && log->store);
     log->idle = mail;
+    log__clean_stop(log);
     log__check_idle(log);
 }

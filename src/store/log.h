@@ -35,6 +35,9 @@ struct log_config { /* of the topic; may change at any time by log_configure */
     int64_t file_delete_delay_ms;
     bool append_time;    /* message.timestamp.type=LogAppendTime */
     bool deletes;        /* cleanup.policy has delete */
+    bool compacts;       /* cleanup.policy has compact (clean.h) */
+    double cleanable_ratio_min;
+    int64_t compaction_lag_min_ms, compaction_lag_max_ms, delete_retention_ms;
 };
 
 struct log_epoch { /* leader epoch and its first offset */
@@ -54,7 +57,7 @@ struct log_open {
     bool clean;
     bool fresh;          /* there is no folder: nothing is read or made, and it comes into being when something has to be written to it */
     int64_t now_ms;      /* wall time: ages segments whose records have no timestamps */
-    int64_t recovery_point, log_start; /* from the checkpoints; -1: unknown */
+    int64_t recovery_point, log_start, cleaned; /* from the checkpoints; -1: unknown */
 };
 enum status log_open(const struct log_open *how, struct log **log, struct err *err) MUST_CHECK;
 

@@ -26,6 +26,9 @@
 #include "store/store.h"
 #include "store/tail.h"
 
+struct clean;
+struct log_clean_stats;
+
 enum { MARKS = 16 };
 
 /* Where a commit began: a reader who follows the log comes back exactly there, and needs no search. Offset -1: none. */
@@ -133,6 +136,11 @@ struct log {
     struct list journal_halves[2]; /* the journal's: what it holds of this log is not yet synced in the segment */
     struct mail *idle;
 
+    int64_t cleaned;             /* keys below it were compacted; -1: unknown */
+    struct clean *clean;         /* the compaction that is under way; NULL: none */
+    struct log_clean_stats *clean_last; /* of the last one; NULL: none yet */
+    bool clean_refused;          /* a segment does not read: no compaction */
+
     void (*snapshot)(void *context, int64_t offset, struct bytes_view *content);
     void *snapshot_context;
 };
@@ -170,6 +178,14 @@ enum status log__know_times(struct log *log, struct segment *seg, struct err *er
 
 /* aborted.c */
 enum status log__load_aborted(struct log *log, bool clean, int64_t recovery_point, struct err *err) MUST_CHECK; /* to memory, before anything of a segment is saved again */
+
+/* clean.c */
+void log__clean_stop(struct log *log); /* the compaction that is under way ends at the next slice, and says so */
+
+/* trim.c */
+/* Segments whose files have the names of what is to go (.deleted): they are removed after file.delete.delay.ms. */
+struct grave *log__grave_new(struct log *log, size_t count) __attribute__((warn_unused_result)); /* NULL: no memory */
+void log__grave_wait(struct log *log, struct grave *grave, int64_t wall_ms);
 
 /* store.c */
 /* A log directory as one store sees it. */

@@ -3,15 +3,15 @@
  *
  * What is there is named by its files: every <20 digits>.log is a segment, in order of its base offset. Segments whose successor
  * begins below the recovery point were synced with their indexes and are believed (an index that is missing or cannot be one is built anew); the
- * others are walked batch by batch. Leftovers of removals (.deleted), of files that were being written (.tmp) and of an unfinished compaction's
- * first half (.cleaned) are removed; a .swap file means that Kafka's cleaner was interrupted at a point that only Kafka can finish: refused.
- * Anything else is left alone.
+ * others are walked batch by batch. Leftovers of removals (.deleted) and of files that were being written (.tmp) are removed; a compaction that was
+ * interrupted, ours or Kafka's, is completed or forgotten (clean_swap.h). Anything else is left alone.
  */
 #include "store/log_int.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
 #include "rt/log.h"
+#include "store/clean_swap.h"
 #include "store/text.h"
 
 enum { SEGMENTS_FIRST = 4, EPOCHS_SPARE = 4, METADATA_MAX = 4096, EPOCHS_MAX = 16 << 20, SNAPSHOT_MAX = 256 << 20 };
@@ -40,7 +40,7 @@ static struct log *log_new(const struct log_open *how)
 
     if (!log)
         return NULL;
-    *log = (struct log){.fs = how->fs, .config = how->config, .topic_id = how->topic_id};
+    *log = (struct log){.fs = how->fs, .config = how->config, .topic_id = how->topic_id, .cleaned = how->cleaned};
     list_init(&log->queue);
     list_init(&log->store_link);
     list_init(&log->graves);
@@ -63,6 +63,7 @@ static void log_free(struct log *log)
         mem_free(LIST_ENTRY(node, struct grave, link)); /* the files go when the log is opened again */
     tail_free(&log->tail);
     mem_free(log->marks);
+    mem_free(log->clean_last);
     mem_free(log->segments);
     epochs_free(&log->epochs);
     if (!log->store)
@@ -135,9 +136,7 @@ static enum status log_see_file(struct log *log, const char *name, int64_t now_m
     char path[FS_PATH_MAX];
     int64_t base;
 
-    if (name_ends(name, ".swap"))
-        return err_set(err, STATUS_CORRUPT, "%s: a compaction was interrupted: start and stop Apache Kafka on this directory once", name);
-    if (name_ends(name, ".deleted") || name_ends(name, ".cleaned") || name_ends(name, ".tmp"))
+    if (name_ends(name, ".deleted") || name_ends(name, ".tmp"))
         return join(path, log->dir, name, err) ? err->status : fs_remove(log->fs, path, err);
     if (segment_named(name, ".txnindex", &base) && log->count && log->segments[log->count - 1]->base == base)
         log->segments[log->count - 1]->aborts = true; /* the .log's name came before */
@@ -148,10 +147,17 @@ static enum status log_see_files(struct log *log, int64_t now_ms, struct err *er
 {
     char **names;
     size_t count;
+    bool changed = false;
     enum status status = fs_list(log->fs, log->dir, &names, &count, err);
 
     if (status)
         return status;
+    status = clean_swap_recover(log->fs, log->dir, names, count, &changed, err);
+    if (!status && changed) {
+        mem_free(names);
+        names = NULL;
+        status = fs_list(log->fs, log->dir, &names, &count, err);
+    }
     for (size_t i = 0; i < count && !status; i++) /* sorted, so the segments are in order */
         status = log_see_file(log, names[i], now_ms, err);
     mem_free(names);
@@ -217,14 +223,13 @@ static enum status log_open_segments(struct log *log, const struct log_open *how
 /* Every segment lies before the start that the checkpoint tells: all of it was deleted; the log goes on from there. */
 static enum status log_restart_at(struct log *log, int64_t start, int64_t now_ms, struct err *err)
 {
-    static const char *const suffixes[] = {".log", ".index", ".timeindex", ".txnindex", ".snapshot"};
     char path[FS_PATH_MAX];
 
     log_line(LOG_WARN, "log start is beyond the end: the log is emptied", "dir=%s start=%lld end=%lld", log->dir, (long long)start, (long long)log->end);
     for (; log->count; log->count--) {
         struct segment *seg = log->segments[log->count - 1];
-        for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-            enum status status = segment_path(path, log->dir, seg->base, suffixes[i], err);
+        for (size_t i = 0; i < SEGMENT_FILES; i++) {
+            enum status status = segment_path(path, log->dir, seg->base, segment_files[i], err);
             if (!status)
                 status = fs_remove(log->fs, path, err);
             if (status && status != STATUS_NOT_FOUND)

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "rt/log.h"
+#include "store/clean_swap.h"
 
 void log_set_start(struct log *log, int64_t offset)
 {
@@ -19,10 +20,6 @@ void log_set_start(struct log *log, int64_t offset)
 }
 
 /* --- files ----------------------------------------------------------------------------------------------------------------- */
-
-static const char *const suffixes[] = {".log", ".index", ".timeindex", ".txnindex", ".snapshot"};
-
-enum { SUFFIXES = sizeof suffixes / sizeof *suffixes };
 
 static enum status bury_file(const struct grave *grave, const char *path, struct err *err)
 {
@@ -39,8 +36,8 @@ static enum status bury_segment(const struct grave *grave, int64_t base, struct 
 {
     char path[FS_PATH_MAX];
 
-    for (size_t i = 0; i < SUFFIXES; i++) {
-        enum status status = segment_path(path, grave->log->dir, base, suffixes[i], err);
+    for (size_t i = 0; i < SEGMENT_FILES; i++) {
+        enum status status = segment_path(path, grave->log->dir, base, segment_files[i], err);
         if (!status)
             status = bury_file(grave, path, err);
         if (status)
@@ -86,6 +83,25 @@ static void grave_submit(struct log *log, struct grave *grave)
     grave->job = (struct io_job){.work = bury, .done = buried, .lane = log};
     log->jobs++;
     io_job_submit(shard_io(store__shard(log->store)), &grave->job);
+}
+
+struct grave *log__grave_new(struct log *log, size_t count)
+{
+    struct grave *grave = mem_alloc(1, sizeof *grave + count * sizeof *grave->bases);
+
+    if (!grave)
+        return NULL;
+    grave->log = log;
+    grave->count = count;
+    list_init(&grave->link);
+    return grave;
+}
+
+void log__grave_wait(struct log *log, struct grave *grave, int64_t wall_ms)
+{
+    grave->renamed = true;
+    grave->due_ms = wall_ms + log->config.file_delete_delay_ms;
+    list_push_back(&log->graves, &grave->link);
 }
 
 static void graves_remove_due(struct log *log, int64_t wall_ms)
@@ -144,14 +160,11 @@ static size_t segments_expired(struct log *log, int64_t wall_ms)
 /* The first `count` segments leave the log; their names go into a grave. */
 static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
 {
-    struct grave *grave = mem_alloc(1, sizeof *grave + count * sizeof *grave->bases);
+    struct grave *grave = log__grave_new(log, count);
 
     if (!grave)
         return; /* the next time, then */
-    grave->log = log;
     grave->due_ms = wall_ms + log->config.file_delete_delay_ms;
-    grave->count = count;
-    list_init(&grave->link);
     for (size_t i = 0; i < count; i++) {
         struct segment *seg = log->segments[i];
         grave->bases[i] = seg->base;
@@ -196,7 +209,7 @@ void log_housekeep(struct log *log, int64_t wall_ms)
         store__wants_commit(log);
     while (cold < expired && log->segments[cold]->cold)
         cold++;
-    if (cold)
+    if (cold && !log->clean) /* which has them; the next time, then */
         segments_remove(log, cold, wall_ms);
     close_idle(log);
 }

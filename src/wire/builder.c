@@ -14,6 +14,13 @@ void batch_builder_init(struct batch_builder *b, void *buffer, size_t capacity, 
         .bytes = buffer, .size = BATCH_OVERHEAD, .capacity = capacity, .attributes = attributes, .last_offset_delta = -1};
 }
 
+void batch_builder_set_base(struct batch_builder *b, int64_t base_timestamp)
+{
+    ASSERT(!b->count);
+    b->base_timestamp = base_timestamp;
+    b->based = true;
+}
+
 static size_t field_size(struct bytes_view field)
 {
     ASSERT(field.size <= INT32_MAX);
@@ -45,7 +52,7 @@ static void write_field(struct writer *w, struct bytes_view field)
 bool batch_builder_add(struct batch_builder *b, int32_t offset_delta, int64_t timestamp, struct bytes_view key,
                        struct bytes_view value, struct bytes_view headers)
 {
-    int64_t base = b->count ? b->base_timestamp : timestamp;
+    int64_t base = b->count || b->based ? b->base_timestamp : timestamp;
     int64_t timestamp_delta = (int64_t)((uint64_t)timestamp - (uint64_t)base);
     size_t body = record_body_size(offset_delta, timestamp_delta, key, value, headers);
     struct writer w;

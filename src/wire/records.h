@@ -157,9 +157,12 @@ struct batch_builder {
     int64_t base_timestamp, max_timestamp;
     int32_t count, last_offset_delta;
     int16_t attributes;
+    bool based; /* the base timestamp was given */
 };
 
 void batch_builder_init(struct batch_builder *b, void *buffer, size_t capacity, int16_t attributes);
+/* Before the first record: timestamps are counted from this one, a delete horizon perhaps (KIP-534). */
+void batch_builder_set_base(struct batch_builder *b, int64_t base_timestamp);
 /* Bytes that a record will take, so that a buffer can be sized; headers NULL-able raw view as in struct record. */
 size_t batch_record_size(int32_t offset_delta, int64_t timestamp_delta, struct bytes_view key, struct bytes_view value, struct bytes_view headers);
 /* False: it does not fit; nothing changed. The first record's timestamp is the base timestamp. offset_delta must grow. */
