@@ -15,7 +15,7 @@
 
 enum {
     CONFIG_FILE_MAX = 1024 * 1024,
-    JOB_THREADS = 3,                         /* a shard: the journal, the syncing that it owes, and a commit that rolls */
+    JOB_THREADS = 4,                         /* a shard: the journal, the syncing that it owes, a commit that rolls, and the cleaner */
     BUFFER_BUDGET = 512 * 1024 * 1024,       /* received bytes of all shards: five of the largest requests */
     SETS_MAX = 256,
     HOST_NAME_MAX_SIZE = 256,

@@ -26,6 +26,7 @@ struct fetch_sessions; /* fetch_sessions.h */
 struct producer_ids;   /* producer_ids.h */
 struct checkpoints;    /* checkpoints.h */
 struct scrub;          /* store/scrub.h */
+struct cleaner;        /* cleaner.h */
 struct node;           /* node.h, a room above: a name only */
 struct metadata_receipt; /* metadata_int.h */
 
@@ -75,6 +76,7 @@ struct broker_shard {
     struct producer_ids *producer_ids; /* on shard 0, else NULL */
     struct checkpoints *checkpoints;   /* on shard 0, else NULL */
     struct scrub *scrub;               /* on shard 0, else NULL; NULL: there is to be none */
+    struct cleaner *cleaner;
     struct timer housekeeping;
     struct mail offline[SHARDS_MAX];   /* from each other shard, once: its disk failed */
     struct metadata_receipt *receipt;  /* of the batch that is being applied */
@@ -118,7 +120,7 @@ struct broker_partition {
     bool clean;                  /* and what is in it was closed well */
     struct partition *partition; /* while AWAKE, and ENDING if it was awake */
     struct opening *opening;     /* while WAKING */
-    int64_t recovery_point, log_start; /* of the checkpoints, until it is awake; -1: unknown */
+    int64_t recovery_point, log_start, cleaned; /* of the checkpoints, until it is awake; -1: unknown */
     uint64_t again_ms;           /* not woken before */
     struct list asleep;          /* the shard's, while it waits to be woken in the background */
     struct mail halted;          /* of the stop */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "rt/io.h"
 #include "rt/log.h"
+#include "store/clean.h"
 
 enum { RETRY_MS = 100 };
 
@@ -35,11 +36,12 @@ struct checkpoints {
 static struct checkpoint_row row_of(const struct broker_partition *bp)
 {
     struct log *log = bp->partition ? partition_log(bp->partition) : NULL;
-    struct checkpoint_row row = {.index = bp->key.index, .recovery = bp->recovery_point, .start = bp->log_start, .high_watermark = bp->recovery_point};
+    struct checkpoint_row row = {.index = bp->key.index, .recovery = bp->recovery_point, .start = bp->log_start, .high_watermark = bp->recovery_point,
+                                 .cleaned = bp->cleaned};
 
     if (log)
         row = (struct checkpoint_row){.index = bp->key.index, .recovery = log_recovery_point(log), .start = log_start_offset(log),
-                                      .high_watermark = partition_high_watermark(bp->partition)};
+                                      .high_watermark = partition_high_watermark(bp->partition), .cleaned = log_cleaned_offset(log)};
     return row;
 }
 
@@ -88,13 +90,19 @@ static int64_t row_high_watermark(const struct checkpoint_row *row)
     return row->high_watermark;
 }
 
+static int64_t row_cleaned(const struct checkpoint_row *row)
+{
+    return row->cleaned;
+}
+
 static const struct {
     const char *file;
-    int64_t (*offset)(const struct checkpoint_row *row);
+    int64_t (*offset)(const struct checkpoint_row *row); /* -1: no line */
 } checkpoint_files[] = {
     {"recovery-point-offset-checkpoint", row_recovery},
     {"log-start-offset-checkpoint", row_start}, /* all of them: one that Kafka would leave out tells whether the first segment is there */
     {"replication-offset-checkpoint", row_high_watermark},
+    {"cleaner-offset-checkpoint", row_cleaned},
 };
 
 enum status checkpoint_rows_write(struct log_dir *dir, const struct checkpoint_rows *sets, size_t sets_count, struct err *err)
@@ -114,8 +122,10 @@ enum status checkpoint_rows_write(struct log_dir *dir, const struct checkpoint_r
         for (size_t i = 0; i < sets_count; i++)
             for (size_t j = 0; j < sets[i].count; j++) {
                 const struct checkpoint_row *row = &sets[i].rows[j];
+                int64_t offset = checkpoint_files[f].offset(row);
 
-                entries[count++] = (struct checkpoint_entry){str_from(row->topic), row->index, checkpoint_files[f].offset(row)};
+                if (offset >= 0)
+                    entries[count++] = (struct checkpoint_entry){str_from(row->topic), row->index, offset};
             }
         s = log_dir_write_checkpoint(dir, checkpoint_files[f].file, entries, count, err);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The checkpoint files at the root of the log directory: how far each partition is synced, where it starts, its high watermark.
+ * The checkpoint files at the root of the log directory: how far each partition is synced, where it starts, its high watermark,
+ * how far it was compacted.
  */
 #ifndef BROKER_CHECKPOINTS_H
 #define BROKER_CHECKPOINTS_H
@@ -14,11 +15,12 @@ void checkpoints_hurry(struct checkpoints *c);
 void checkpoints_stop(struct checkpoints *c, struct mail *done);
 void checkpoints_free(struct checkpoints *c);
 
-/* The three offsets of one partition. */
+/* The offsets of one partition. */
 struct checkpoint_row {
     char *topic; /* owned */
     int32_t index;
     int64_t recovery, start, high_watermark;
+    int64_t cleaned; /* -1: it was never compacted */
 };
 bool checkpoint_rows_add(struct checkpoint_rows *rows, const struct broker_partition *bp) __attribute__((warn_unused_result));
 void checkpoint_rows_free(struct checkpoint_rows *rows);

@@ -55,6 +55,7 @@ config_str(const struct config *config,
 
 /* Broker values that hold now, for keys that may be changed at run time. */
 int64_t config_broker_i64(const struct config *config, const struct image *image, enum config_key key);
+double config_broker_f64(const struct config *config, const struct image *image, enum config_key key);
 struct str_view config_broker_str(const struct config *config, const struct image *image, enum config_key key);
 
 /* Topic values that hold now; `topic` may be a name that has no override. */

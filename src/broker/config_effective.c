@@ -80,6 +80,11 @@ int64_t config_broker_i64(const struct config *config, const struct image *image
     return broker_value(config, image, key).i;
 }
 
+double config_broker_f64(const struct config *config, const struct image *image, enum config_key key)
+{
+    return broker_value(config, image, key).d;
+}
+
 struct str_view config_broker_str(const struct config *config, const struct image *image, enum config_key key)
 {
     return broker_value(config, image, key).s;
@@ -176,14 +181,20 @@ void config_topic(const struct config *config, const struct image *image, struct
                 .append_time =
                     str_is(config_topic_str(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_TYPE), "LogAppendTime"),
                 .deletes = list_has(policy, "delete"),
+                .compacts = list_has(policy, "compact"),
+                .cleanable_ratio_min = config_topic_f64(config, image, topic, TOPIC_MIN_CLEANABLE_DIRTY_RATIO),
+                .compaction_lag_min_ms = config_topic_i64(config, image, topic, TOPIC_MIN_COMPACTION_LAG_MS),
+                .compaction_lag_max_ms = config_topic_i64(config, image, topic, TOPIC_MAX_COMPACTION_LAG_MS),
+                .delete_retention_ms = config_topic_i64(config, image, topic, TOPIC_DELETE_RETENTION_MS),
             },
-        .compacted = list_has(policy, "compact"),
         .message_bytes_max = config_topic_i64(config, image, topic, TOPIC_MAX_MESSAGE_BYTES),
         .decompressed_bytes_max = config_topic_i64(config, image, topic, TOPIC_MAX_DECOMPRESSED_MESSAGE_BYTES),
         .timestamp_before_max_ms = config_topic_i64(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_BEFORE_MAX_MS),
         .timestamp_after_max_ms = config_topic_i64(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_AFTER_MAX_MS),
         .producer_id_expiration_ms = config_broker_i64(config, image, CONFIG_PRODUCER_ID_EXPIRATION_MS),
     };
+    if (out->log.compacts && out->log.compaction_lag_max_ms < out->log.segment_ms) /* what is not rolled is not compacted */
+        out->log.segment_ms = out->log.compaction_lag_max_ms;
     set_compression(out, config, image, topic);
 }
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "broker/admission.h"
 #include "broker/checkpoints.h"
+#include "broker/cleaner.h"
 #include "broker/fetch_sessions.h"
 #include "broker/metadata_int.h"
 #include "broker/partitions.h"
@@ -190,6 +191,8 @@ static void broker_free(struct broker *broker)
             image_free(b->image);
             mem_free(b->image);
         }
+        if (b)
+            cleaner_free(b->cleaner);
         mem_free(b);
     }
     map_free(&broker->entries);
@@ -307,7 +310,8 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     b->store = store_new(shard, config_async(broker->config) ? DURABILITY_ASYNC : DURABILITY_SYNC);
     b->sessions = fetch_sessions_new(shard, slots, FETCH_SESSION_IDLE_MS_MIN);
     b->groups = groups_new(b);
-    if (!b->store || !b->sessions || !b->groups)
+    b->cleaner = cleaner_new(b);
+    if (!b->store || !b->sessions || !b->groups || !b->cleaner)
         return err_set(err, STATUS_NO_MEMORY, "no memory for shard %u", shard_id(shard));
     store_on_offline(b->store, broker_offline);
     store_use_journal(b->store, broker->journal);
@@ -316,6 +320,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     if (broker_add_partitions(b, err))
         return err->status;
     broker_wake_all(b);
+    cleaner_start(b->cleaner);
     return STATUS_OK;
 }
 
@@ -376,6 +381,7 @@ void broker_stop_shard(struct broker_shard *b, struct mail *done)
     if (b->scrub)
         scrub_stop(b->scrub, &b->scrub_stopped);
     groups_when_idle(b->groups, &b->groups_idle);
+    cleaner_stop(b->cleaner);
     broker_stop_partitions(b, &b->partitions_stopped);
 }
 

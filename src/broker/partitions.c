@@ -81,7 +81,7 @@ static struct broker_partition *partition_new(struct broker_shard *b, const stru
         bp->topic = (struct str_view){name, topic->name.size};
         bp->key.topic_id = topic->id;
         bp->key.index = index;
-        bp->recovery_point = bp->log_start = -1;
+        bp->recovery_point = bp->log_start = bp->cleaned = -1;
         list_init(&bp->asleep);
         if (map_put(&b->partitions, &bp->node, &bp->key, sizeof bp->key))
             return bp;
@@ -126,6 +126,7 @@ static void partition_describe(struct broker_shard *b, const struct broker_parti
                                    .clean = bp->clean != BUG(KAFKA_673),
                                    .recovery_point = bp->recovery_point,
                                    .log_start = bp->log_start,
+                                   .cleaned = bp->cleaned,
                                    .wall_ms = shard_wall_ms(b->shard),
                                    .seed = shard_random(b->shard)};
     config_topic(b->broker->config, b->image, bp->topic, &how->config);
@@ -303,6 +304,7 @@ enum status broker_add_partition(struct broker_shard *b, const struct image_topi
         bp->clean = log_dir_clean(b->broker->dir);
         bp->recovery_point = entry->recovery_point;
         bp->log_start = entry->log_start;
+        bp->cleaned = entry->cleaned;
         list_push_back(&b->asleep, &bp->asleep);
     }
     if (bp && (!partition_coordinates(bp) || !partition_wake(b, bp, receipt, false))) {

@@ -74,7 +74,7 @@ static void append_durable(struct shard *here, struct log_append *done)
 static enum status check(const struct partition *p, struct partition_append *append, struct batch_facts *facts)
 {
     const struct batch_rules rules = {
-        .compacted = p->config.compacted,
+        .compacted = p->config.log.compacts,
         .from_client = append->from_client,
         .now_ms = shard_wall_ms(p->shard),
         .timestamp_before_max_ms = append->from_client ? p->config.timestamp_before_max_ms : INT64_MAX,

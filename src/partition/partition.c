@@ -6,6 +6,7 @@
 #include "base/bug.h"
 #include "base/mem.h"
 #include "rt/log.h"
+#include "store/clean.h"
 
 bool partition__note(struct partition *p, struct producer *producer, const struct batch_head *head, const struct batch_marker *marker, int64_t wall_ms,
                      struct aborted *aborted)
@@ -136,7 +137,7 @@ static enum status open_log(struct partition *p, const struct partition_open *ho
 {
     char dir[FS_PATH_MAX];
     struct log_open log = {.fs = how->fs, .dir = dir, .topic_id = how->topic_id, .config = how->config.log, .clean = how->clean, .fresh = how->fresh,
-                           .now_ms = how->wall_ms, .recovery_point = how->recovery_point, .log_start = how->log_start};
+                           .now_ms = how->wall_ms, .recovery_point = how->recovery_point, .log_start = how->log_start, .cleaned = how->cleaned};
 
     if (snprintf(dir, sizeof dir, "%s/" STR_FMT "-%d", how->log_dir, STR_ARG(how->topic), how->index) >= (int)sizeof dir)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", how->log_dir);
@@ -320,6 +321,42 @@ enum status partition_delete_records(struct partition *p, int64_t offset, int64_
     }
     *low_watermark = log_start_offset(p->log);
     return STATUS_OK;
+}
+
+/* --- compacting ------------------------------------------------------------------------------------------------------------ */
+
+bool partition_is_filthy(struct partition *p, int64_t wall_ms, double *ratio)
+{
+    struct log_dirt dirt;
+
+    if (!p->config.log.compacts || p->stopped)
+        return false;
+    log_measure_dirt(p->log, partition_last_stable(p), wall_ms, &dirt);
+    *ratio = log_dirt_ratio(&dirt);
+    return dirt.due;
+}
+
+/* The last batch of each producer, by which its next sequence is known. */
+static struct clean_producer *last_batches(const struct partition *p, size_t *count)
+{
+    struct clean_producer *list = mem_alloc(p->producers.map.count, sizeof *list);
+
+    *count = 0;
+    for (struct map_node *node = list ? map_first(&p->producers.map) : NULL; node; node = map_next(&p->producers.map, node)) {
+        const struct producer *producer = MAP_ENTRY(node, struct producer, node);
+        list[(*count)++] = (struct clean_producer){producer->id, producer->count ? producer->batches[producer->count - 1].last_offset : -1, producer->epoch};
+    }
+    return list;
+}
+
+bool partition_clean(struct partition *p, struct log_clean *clean)
+{
+    clean->stable = partition_last_stable(p);
+    clean->producers = last_batches(p, &clean->producers_count);
+    if (clean->producers && log_clean(p->log, clean))
+        return true;
+    mem_free(clean->producers);
+    return false;
 }
 
 void partition_housekeep(struct partition *p, int64_t wall_ms)

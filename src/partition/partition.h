@@ -17,10 +17,10 @@
 #include "store/store.h"
 
 struct partition;
+struct log_clean; /* store/clean.h */
 
 struct partition_config { /* what the topic says, beside the log's */
     struct log_config log;
-    bool compacted;
     int64_t message_bytes_max;
     int64_t decompressed_bytes_max;
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
@@ -39,7 +39,7 @@ struct partition_open {
     struct partition_config config;
     bool clean;
     bool fresh;               /* it has no folder (log.h) */
-    int64_t recovery_point, log_start; /* -1: unknown */
+    int64_t recovery_point, log_start, cleaned; /* -1: unknown */
     int64_t wall_ms;
     uint64_t seed;            /* of the producers' map */
 };
@@ -145,6 +145,11 @@ struct partition_producer { /* for DescribeProducers */
 };
 /* Up to `max` producers into `out`; returns how many there are. */
 size_t partition_producers(struct partition *p, struct partition_producer *out, size_t max);
+
+/* Whether it is to be compacted now, and the share of it that is dirty (clean.h). */
+bool partition_is_filthy(struct partition *p, int64_t wall_ms, double *ratio);
+/* As log_clean; of the order only what the partition knows is filled in. */
+bool partition_clean(struct partition *p, struct log_clean *clean) __attribute__((warn_unused_result));
 
 /* Age-based work: rolls, retention, producer expiry. */
 void partition_housekeep(struct partition *p, int64_t wall_ms);

@@ -5,6 +5,7 @@
  * there and the log's end is not an error: there is nothing to read yet. */
 #include "partition/partition_int.h"
 #include "rt/log.h"
+#include "store/clean.h"
 
 /* --- epochs ---------------------------------------------------------------------------------------------------------------- */
 
@@ -83,7 +84,7 @@ static enum status read_slice(struct partition *p, struct partition_read *read)
     status = log_read(p->log, read->offset, limit, read->size_max, read->at_least_one, &read->slice, &err);
     if (!status && read->slice.size && read->isolation == ISOLATION_COMMITTED)
         status = read_aborted(p, read, limit, &err);
-    if (!status && read->slice.base_offset > read->offset && !p->config.compacted)
+    if (!status && read->slice.base_offset > read->offset && !p->config.log.compacts && log_cleaned_offset(p->log) < 0)
         log_line(LOG_WARN, "records are missing", "dir=%s from=%lld to=%lld", log_directory(p->log), (long long)read->offset, (long long)read->slice.base_offset);
     return storage_status(p, status, &err);
 }

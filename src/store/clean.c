@@ -176,9 +176,9 @@ static void run_end(struct shard *here, struct clean *c)
 /* Places in files that are not read any more. */
 static void forget_marks(struct log *log, int64_t end)
 {
-    for (size_t i = 0; i < MARKS; i++)
-        if (log->marks[i].offset < end)
-            log->marks[i].offset = -1;
+    for (size_t i = 0; log->marks && i < MARKS; i++)
+        if (log->marks->list[i].offset < end)
+            log->marks->list[i].offset = -1;
 }
 
 static void swap(struct clean *c)
@@ -233,7 +233,7 @@ static void slice_done(struct shard *here, struct io_job *job);
 static void slice_submit(struct clean *c)
 {
     c->waits = false;
-    c->job = (struct io_job){.work = slice_work, .done = slice_done};
+    c->job = (struct io_job){.work = slice_work, .done = slice_done, .lane = c->log}; /* that of the graves: names change one after the other */
     io_job_submit(shard_io(store__shard(c->log->store)), &c->job);
 }
 

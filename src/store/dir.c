@@ -65,7 +65,7 @@ bool log_dir_partition_named(const char *name, struct str_view *topic, int32_t *
 
 static bool entry_parse(const char *name, struct log_dir_entry *entry)
 {
-    *entry = (struct log_dir_entry){.recovery_point = -1, .log_start = -1};
+    *entry = (struct log_dir_entry){.recovery_point = -1, .log_start = -1, .cleaned = -1};
     return log_dir_partition_named(name, &entry->topic, &entry->partition);
 }
 
@@ -276,7 +276,8 @@ static enum status dir_load(struct log_dir *dir, struct err *err)
     if (dir_make(dir, err) || dir_lock(dir, err) || dir_list(dir, err))
         return err->status;
     if (dir_read_checkpoint(dir, "recovery-point-offset-checkpoint", offsetof(struct log_dir_entry, recovery_point), err) ||
-        dir_read_checkpoint(dir, "log-start-offset-checkpoint", offsetof(struct log_dir_entry, log_start), err))
+        dir_read_checkpoint(dir, "log-start-offset-checkpoint", offsetof(struct log_dir_entry, log_start), err) ||
+        dir_read_checkpoint(dir, "cleaner-offset-checkpoint", offsetof(struct log_dir_entry, cleaned), err))
         return err->status;
     if (dir_journals(dir, err))
         return err->status;

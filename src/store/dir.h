@@ -17,6 +17,7 @@ struct log_dir_entry { /* one "topic-partition" folder, with what the checkpoint
     int32_t partition;
     int64_t recovery_point;     /* -1: unknown */
     int64_t log_start;          /* -1: unknown */
+    int64_t cleaned;            /* -1: unknown */
 };
 
 /* Makes the directory when it is not there, takes its lock, reads checkpoints, and removes the clean-stop marker (clean tells

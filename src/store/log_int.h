@@ -126,6 +126,7 @@ struct log {
     bool discarded;              /* its topic is gone */
     bool held;                   /* the direct one waits for the journaled ones before it and for the tail */
     bool aborted_lost;           /* at opening: one did not read */
+    bool clean_refused;          /* a segment does not read: no compaction */
     bool spilling, syncing;      /* in the job of that kind */
     bool sync_spills;            /* a sync is wanted, and has to wait for the tail */
     bool journal_waits;          /* for that sync */
@@ -139,7 +140,6 @@ struct log {
     int64_t cleaned;             /* keys below it were compacted; -1: unknown */
     struct clean *clean;         /* the compaction that is under way; NULL: none */
     struct log_clean_stats *clean_last; /* of the last one; NULL: none yet */
-    bool clean_refused;          /* a segment does not read: no compaction */
 
     void (*snapshot)(void *context, int64_t offset, struct bytes_view *content);
     void *snapshot_context;

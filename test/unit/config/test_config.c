@@ -351,13 +351,13 @@ static void test_topic_as_a_whole(void **state)
     (void)state;
     image_init(&image, 1, NULL, NULL);
     config_topic(config, &image, STR_LIT("t"), &topic);
-    assert_true(topic.log.deletes && !topic.compacted && topic.compression == -1);
+    assert_true(topic.log.deletes && !topic.log.compacts && topic.compression == -1);
     assert_int_equal(topic.message_bytes_max, 1048588);
     override(&image, RESOURCE_TOPIC, "t", "cleanup.policy", "compact");
     override(&image, RESOURCE_TOPIC, "t", "compression.type", "lz4");
     override(&image, RESOURCE_TOPIC, "t", "message.timestamp.type", "LogAppendTime");
     config_topic(config, &image, STR_LIT("t"), &topic);
-    assert_true(!topic.log.deletes && topic.compacted && topic.log.append_time);
+    assert_true(!topic.log.deletes && topic.log.compacts && topic.log.append_time);
     assert_true(topic.compression == COMPRESSION_LZ4 && topic.compression_level == 9);
     image_free(&image);
     config_free(config);
