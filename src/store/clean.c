@@ -142,7 +142,7 @@ static void note_failure(struct clean *c)
         return;
     }
     if (!store__offline(log->home) && c->status != STATUS_NO_SPACE && c->status != STATUS_NO_MEMORY)
-        store__failed(log, &c->err);
+        store__failed(log, c->status, &c->err);
     log_line(LOG_WARN, "log not compacted this time", "dir=%s reason=%s", log->dir, c->err.text);
 }
 
@@ -247,7 +247,7 @@ static bool is_swapping(const struct clean *c)
 static void give_up(struct shard *here, struct clean *c)
 {
     if (is_swapping(c) && !store__offline(c->log->home))
-        store__failed(c->log, &c->err);
+        store__failed(c->log, c->status, &c->err);
     if (c->step > CLEAN_SWAP && c->step <= CLEAN_COLD)
         c->made = NULL; /* the log's */
     if (!c->made || c->step == CLEAN_DISCARD || store__offline(c->log->home)) {
