@@ -48,7 +48,8 @@ enum {
     RECORD_ROOM = 24, /* a record's fields around its value */
     REPLY_MAX = 4096, /* any reply but that of a fetch */
     CONNECTIONS_MAX = 256,
-    PARTITIONS_MAX = 4096,
+    PARTITIONS_MAX = 65536,
+    TOPIC_PARTITIONS = 10000,
     LATENCIES_MAX = 20 * 1000 * 1000,
     QUIET_S = 10, /* nothing arrives for so long: the rest is lost */
 };
@@ -176,6 +177,17 @@ static void receive_none(int fd, size_t size) /* the kernel drops them */
 
 /* Requests. */
 
+/* A topic has at most TOPIC_PARTITIONS (Kafka makes no more at once): more are those of as many topics as it takes. */
+static const char *topic_of(int partition)
+{
+    static _Thread_local char name[256];
+
+    if (the.partitions <= TOPIC_PARTITIONS)
+        return the.topic;
+    snprintf(name, sizeof name, "%s-%d", the.topic, partition / TOPIC_PARTITIONS);
+    return name;
+}
+
 static struct str_view text(const char *s)
 {
     return (struct str_view){s, strlen(s)};
@@ -283,7 +295,7 @@ static const uint8_t *values(void)
 
 static struct request produce_request(int partition, int records, const uint8_t *value)
 {
-    size_t most = BATCH_ROOM * 2 + strlen(the.topic) + (size_t)records * ((size_t)the.size + RECORD_ROOM);
+    size_t most = BATCH_ROOM * 2 + strlen(topic_of(partition)) + (size_t)records * ((size_t)the.size + RECORD_ROOM);
     struct request made = {.bytes = room(most, 1)};
     uint8_t *length;
     struct writer w;
@@ -293,9 +305,9 @@ static struct request produce_request(int partition, int records, const uint8_t 
     writer_i16(&w, (int16_t)the.acks);
     writer_i32(&w, 30000);
     writer_i32(&w, 1);
-    writer_str(&w, text(the.topic));
+    writer_str(&w, text(topic_of(partition)));
     writer_i32(&w, 1);
-    writer_i32(&w, partition);
+    writer_i32(&w, partition % TOPIC_PARTITIONS);
     length = writer_skip(&w, 4);
     made.batch = w.at;
     batch_put(&w, records, the.size, value);
@@ -345,9 +357,9 @@ static int end_offset(int fd, int partition, int64_t *offset)
     frame_begin(&w, bytes, sizeof bytes, LIST_OFFSETS, 1);
     writer_i32(&w, -1);
     writer_i32(&w, 1);
-    writer_str(&w, text(the.topic));
+    writer_str(&w, text(topic_of(partition)));
     writer_i32(&w, 1);
-    writer_i32(&w, partition);
+    writer_i32(&w, partition % TOPIC_PARTITIONS);
     writer_i64(&w, -1);
     r = call(fd, &w, reply);
     reader_i32(&r);
@@ -361,18 +373,16 @@ static int end_offset(int fd, int partition, int64_t *offset)
     return code;
 }
 
-/* Kafka answers before the partitions serve: waits until all of them do. */
-static void create(int partitions)
+static void create_topic(int fd, const char *topic, int partitions)
 {
     uint8_t bytes[512], reply[REPLY_MAX];
-    int code, fd = dial();
     struct writer w;
     struct reader r;
-    int64_t end;
+    int code;
 
     frame_begin(&w, bytes, sizeof bytes, CREATE_TOPICS, 2);
     writer_i32(&w, 1);
-    writer_str(&w, text(the.topic));
+    writer_str(&w, text(topic));
     writer_i32(&w, partitions);
     writer_i16(&w, 1); /* replica */
     writer_i32(&w, 0); /* assignments */
@@ -386,7 +396,17 @@ static void create(int partitions)
     code = reader_i16(&r);
     if (code)
         die_code("create", code);
-    for (int p = 0; p < partitions; p++)
+}
+
+/* Kafka answers before the partitions serve: waits until all of them do. */
+static void create(void)
+{
+    int code, fd = dial();
+    int64_t end;
+
+    for (int p = 0; p < the.partitions; p += TOPIC_PARTITIONS)
+        create_topic(fd, topic_of(p), the.partitions - p < TOPIC_PARTITIONS ? the.partitions - p : TOPIC_PARTITIONS);
+    for (int p = 0; p < the.partitions; p++)
         for (int tries = 0; (code = end_offset(fd, p, &end)) != 0; tries++) {
             if (tries == QUIET_S * 1000)
                 die_code("list offsets", code);
@@ -695,7 +715,8 @@ int main(int argc, char **argv)
     if (strlen(the.topic) > 249)
         usage();
     if (strcmp(argv[1], "create") == 0) {
-        create(argc == 5 ? (int)number(argv[4], 1, PARTITIONS_MAX) : 1);
+        the.partitions = argc == 5 ? (int)number(argv[4], 1, PARTITIONS_MAX) : 1;
+        create();
         return 0;
     }
     optind = 4;
