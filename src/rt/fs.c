@@ -182,6 +182,20 @@ enum status fs_write_file(struct fs *fs, const char *path, const void *content, 
     return status;
 }
 
+enum status fs_put_file(struct fs *fs, const char *path, const void *content, size_t size, struct err *err)
+{
+    struct file *file;
+    enum status status = fs_open(fs, path, FS_CREATE, &file, err);
+
+    if (status != STATUS_OK)
+        return status;
+    status = file_truncate(file, 0, err);
+    if (status == STATUS_OK && size)
+        status = file_write(file, 0, &(struct bytes_view){content, size}, 1, err);
+    file_unref(file);
+    return status;
+}
+
 /* --- open files --- */
 
 bool file__init(struct file *file, const struct fs_backend *backend, int fd, const char *path)

@@ -52,6 +52,9 @@ enum status fs_read_file(struct fs *fs, const char *path, size_t limit, char **c
 /* Writes beside (path + ".tmp"), syncs, renames, syncs the directory: after STATUS_OK the new content is there for good; before, the old. */
 enum status fs_write_file(struct fs *fs, const char *path, const void *content, size_t size, struct err *err) MUST_CHECK;
 
+/* The same, but for the promise: a crash before the volume is synced (FS_VOLUME) leaves any part of it. */
+enum status fs_put_file(struct fs *fs, const char *path, const void *content, size_t size, struct err *err) MUST_CHECK;
+
 /* A file is counted, so that a range which is being sent outlives the segment's removal; atomic: a file may be sent by another shard. */
 struct file *file_ref(struct file *file);
 void file_unref(struct file *file); /* closes with the last reference */

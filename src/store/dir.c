@@ -25,7 +25,7 @@ static const char *const root_files[] = {
 struct log_dir {
     struct fs *fs;
     char *path;
-    struct file *lock;
+    struct file *lock, *volume;
     bool clean;
     struct log_dir_entry *entries; /* in the byte order of their names */
     size_t count;
@@ -224,7 +224,7 @@ static enum status dir_lock(struct log_dir *dir, struct err *err)
         return err->status;
     if (file_lock(dir->lock, err))
         return err->status == STATUS_EXISTS ? err_set(err, STATUS_EXISTS, "another process has %s", path) : err->status;
-    return STATUS_OK;
+    return fs_open(dir->fs, dir->path, FS_VOLUME, &dir->volume, err);
 }
 
 static enum status dir_take_marker(struct log_dir *dir, struct err *err)
@@ -309,6 +309,8 @@ void log_dir_close(struct log_dir *dir)
     mem_free(dir->entries);
     if (dir->lock)
         file_unref(dir->lock);
+    if (dir->volume)
+        file_unref(dir->volume);
     mem_free(dir->path);
     mem_free(dir);
 }
@@ -334,7 +336,7 @@ enum status log_dir_mark_clean(struct log_dir *dir, int64_t broker_epoch, struct
     char path[FS_PATH_MAX], content[64];
     int n = snprintf(content, sizeof content, "{\"version\":0,\"brokerEpoch\":%lld}", (long long)broker_epoch);
 
-    if (join(path, dir->path, clean_name, err))
+    if (join(path, dir->path, clean_name, err) || file_sync(dir->volume, err))
         return err->status;
     return fs_write_file(dir->fs, path, content, (size_t)n, err);
 }

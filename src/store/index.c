@@ -226,3 +226,9 @@ enum status index_save(const struct index *ix, struct fs *fs, const char *path, 
     file_unref(file);
     return status ? status : fs_rename(fs, temporary, path, err);
 }
+
+enum status index_put(const struct index *ix, struct fs *fs, const char *path, struct err *err)
+{
+    ASSERT(ix->resident);
+    return fs_put_file(fs, path, ix->bytes, ix->count * entry_size(ix), err);
+}

@@ -43,6 +43,9 @@ enum status index_load(struct index *ix, struct fs *fs, const char *path, struct
  * Changes nothing in memory. */
 enum status index_save(const struct index *ix, struct fs *fs, const char *path, struct err *err) MUST_CHECK;
 
+/* The same in place, durable with the volume (fs_put_file). */
+enum status index_put(const struct index *ix, struct fs *fs, const char *path, struct err *err) MUST_CHECK;
+
 /* The entries leave memory; index_open is needed before the next search. */
 void index_spill(struct index *ix);
 enum status index_open(struct index *ix, struct fs *fs, const char *path, struct err *err) MUST_CHECK; /* nothing to do when resident or open */

@@ -79,8 +79,8 @@ void log_discard(struct log *log);
 /* Posts `mail` once nothing of the log is queued or under way, and all of it is synced. One at a time. */
 void log_when_idle(struct log *log, struct mail *mail);
 
-/* Closes an attached or a fresh log. Nothing is outstanding (asserted). `clean`: the indexes, epochs and the producer snapshot are saved;
- * when that fails, so does the clean stop (the log directory must not be marked clean). Blocking, small. Frees the log in any case. */
+/* Closes an attached or a fresh log. Nothing is outstanding (asserted). `clean`: the indexes, epochs and the producer snapshot are written, which are durable with
+ * log_dir_mark_clean, with all that the log has; when that fails, so does the clean stop (the log directory must not be marked clean). Blocking, small. Frees the log in any case. */
 enum status log_close(struct log *log, bool clean, struct err *err) MUST_CHECK;
 
 int64_t log_start_offset(const struct log *log);

@@ -435,7 +435,7 @@ void log_attach(struct log *log, struct store *store)
 
 /* --- closing --------------------------------------------------------------------------------------------------------------- */
 
-static enum status log_save_snapshot(struct log *log, struct err *err)
+static enum status log_put_snapshot(struct log *log, struct err *err)
 {
     struct bytes_view content = {NULL, 0};
     char path[FS_PATH_MAX];
@@ -448,13 +448,14 @@ static enum status log_save_snapshot(struct log *log, struct err *err)
         return STATUS_OK;
     status = segment_path(path, log->dir, log->end, ".snapshot", err);
     if (!status)
-        status = fs_write_file(log->fs, path, content.data, content.size, err);
+        status = fs_put_file(log->fs, path, content.data, content.size, err);
     mem_free((void *)(uintptr_t)content.data);
     return status;
 }
 
-static enum status log_save_epochs(struct log *log, struct err *err)
+static enum status log_put_epochs(struct log *log, struct err *err)
 {
+    char path[FS_PATH_MAX];
     struct str_view text;
     enum status status;
 
@@ -463,22 +464,21 @@ static enum status log_save_epochs(struct log *log, struct err *err)
     text = epochs_format(&log->epochs);
     if (!text.data)
         return err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
-    status = log__save_epochs(log->fs, log->dir, text, err);
+    status = join(path, log->dir, "leader-epoch-checkpoint", err);
+    if (!status)
+        status = fs_put_file(log->fs, path, text.data, text.size, err);
     mem_free((void *)(uintptr_t)text.data);
     return status;
 }
 
+/* What is written here can be made from the batches again, and is, when the directory was not marked clean after it: so it need not be durable before. */
 static enum status log_save(struct log *log, struct err *err)
 {
-    if (segment_open(log->last, log->fs, log->dir, err) || file_truncate(log->last->file, log->last->size, err) || file_sync(log->last->file, err))
+    if (segment_open(log->last, log->fs, log->dir, err) || file_truncate(log->last->file, log->last->size, err))
         return err->status;
     if (!segment_seal(log->last))
         return err_set(err, STATUS_NO_MEMORY, "no memory for an index");
-    if (segment_save(log->last, log->fs, log->dir, err) || log_save_snapshot(log, err) || log_save_epochs(log, err))
-        return err->status;
-    if (log->unsynced)
-        return log__sync_folder(log, err) ? err->status : log__sync_home(log, err);
-    return fs_sync_dir(log->fs, log->dir, err);
+    return segment_put(log->last, log->fs, log->dir, err) || log_put_snapshot(log, err) ? err->status : log_put_epochs(log, err);
 }
 
 enum status log_close(struct log *log, bool clean, struct err *err)

@@ -92,6 +92,15 @@ bool segment_seal(struct segment *seg)
     return segment_index_time(seg);
 }
 
+static enum status save_aborted(const struct segment *seg, struct fs *fs, const char *dir, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (!seg->aborts && !seg->aborted.count)
+        return STATUS_OK;
+    return segment_path(path, dir, seg->base, ".txnindex", err) ? err->status : txnindex_save(&seg->aborted, fs, path, err);
+}
+
 enum status segment_save(const struct segment *seg, struct fs *fs, const char *dir, struct err *err)
 {
     char path[FS_PATH_MAX];
@@ -100,9 +109,18 @@ enum status segment_save(const struct segment *seg, struct fs *fs, const char *d
         return err->status;
     if (segment_path(path, dir, seg->base, ".timeindex", err) || index_save(&seg->times, fs, path, err))
         return err->status;
-    if (!seg->aborts && !seg->aborted.count)
-        return STATUS_OK;
-    return segment_path(path, dir, seg->base, ".txnindex", err) ? err->status : txnindex_save(&seg->aborted, fs, path, err);
+    return save_aborted(seg, fs, dir, err);
+}
+
+enum status segment_put(const struct segment *seg, struct fs *fs, const char *dir, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (segment_path(path, dir, seg->base, ".index", err) || index_put(&seg->offsets, fs, path, err))
+        return err->status;
+    if (segment_path(path, dir, seg->base, ".timeindex", err) || index_put(&seg->times, fs, path, err))
+        return err->status;
+    return save_aborted(seg, fs, dir, err); /* nothing else tells that it is not whole */
 }
 
 void segment_chill(struct segment *seg)

@@ -46,8 +46,9 @@ bool segment_named(const char *name, const char *suffix, int64_t *base) __attrib
 void segment_note(struct segment *seg, const struct batch_head *head, int64_t index_interval);
 /* No more appends: the last timestamp is indexed. false: no memory, and there may be more appends. */
 bool segment_seal(struct segment *seg) __attribute__((warn_unused_result));
-/* Blocking: writes the files that a sealed (or at a clean close the active) segment keeps. */
+/* Blocking: writes the files that a sealed segment keeps; segment_put: those of the active one at a clean stop, durable with the volume (fs_put_file). */
 enum status segment_save(const struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
+enum status segment_put(const struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
 /* The indexes were saved and leave memory. */
 void segment_chill(struct segment *seg);
 
