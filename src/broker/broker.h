@@ -18,6 +18,7 @@
 #include "meta/properties.h"
 #include "meta/records.h"
 #include "partition/partition.h"
+#include "rt/io.h"
 #include "store/dir.h"
 #include "store/store.h"
 
@@ -62,6 +63,9 @@ struct broker {
     struct broker_shard *by_shard[SHARDS_MAX];
     void (*failed)(struct shard *here, const struct err *why); /* it cannot go on (node.c) */
     struct mail stop_step, *stop_done; /* of the metadata's stop */
+    struct io_job recovered;           /* on shard 0: the journals of lives before go, when `unrecovered` shards are none */
+    unsigned unrecovered;
+    struct err recovered_err;
 };
 
 struct broker_shard {
@@ -86,6 +90,8 @@ struct broker_shard {
     } rows;
     bool unsaved;                      /* of the stop: not everything could be saved */
     struct list asleep;                /* struct broker_partition: to be woken in the background */
+    size_t unknown;                    /* of the partitions */
+    struct mail recovered;             /* to shard 0: none is any more */
     struct timer waker;
     bool groups_stopped;               /* of the stop: no coordinator begins any more */
     struct mail *stopped;              /* of the stop, which has no memory to ask for: `stopping` partitions have not stopped yet */
@@ -118,6 +124,7 @@ struct broker_partition {
     enum partition_life life;
     bool folder;                 /* it has one */
     bool clean;                  /* and what is in it was closed well */
+    bool unknown;                /* it was not, and it was not woken since */
     struct partition *partition; /* while AWAKE, and ENDING if it was awake */
     struct opening *opening;     /* while WAKING */
     int64_t recovery_point, log_start, cleaned; /* of the checkpoints, until it is awake; -1: unknown */

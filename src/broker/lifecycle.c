@@ -213,7 +213,7 @@ enum status broker_open(const struct broker_options *o, struct broker **out, str
     arena_init(&broker->arena, BROKER_ARENA_MAX);
     broker->config = o->config;
     broker->fs = o->fs;
-    broker->shards = o->shards;
+    broker->shards = broker->unrecovered = o->shards;
     broker->journal = o->journal;
     broker->node_id = config_node_id(o->config);
     broker->opened_wall_ms = o->wall_ms;
@@ -336,15 +336,7 @@ enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here)
     return metadata_start(b->metadata, b, &broker->bootstrap, ready, err);
 }
 
-/* ---- stopping ---- */
-
-void broker_stop_groups(struct broker_shard *b)
-{
-    b->groups_stopped = true;
-    for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
-        if (bp->life == PARTITION_AWAKE && str_is(bp->topic, "__consumer_offsets"))
-            groups_partition_closing(b->groups, bp->key.index);
-}
+/* ---- closing ---- */
 
 /* Everything of this shard is idle: what it holds is saved and freed, but for the store that the metadata log still needs. */
 static void broker_close_shard(struct broker_shard *b)
@@ -368,6 +360,53 @@ static void broker_stop_less(struct broker_shard *b)
     shard_post(b->shard, b->shard, b->stop_done);
 }
 
+/* ---- recovered ---- */
+
+static void journals_removed(struct shard *here, struct io_job *job)
+{
+    struct broker_shard *b = broker_at(here);
+
+    if (b->broker->recovered_err.status)
+        log_line(LOG_WARN, "journals of a life before are not removed", "reason=%s", b->broker->recovered_err.text);
+    b->broker->recovered.done = NULL;
+    if (b->stop_parts)
+        broker_stop_less(b);
+}
+
+static void journals_remove(struct io_job *job)
+{
+    struct broker *broker = LIST_ENTRY(job, struct broker, recovered);
+
+    broker->recovered_err.status = log_dir_recovered(broker->dir, &broker->recovered_err);
+}
+
+static void broker_hear_recovered(struct shard *here, struct mail *mail)
+{
+    struct broker_shard *b = broker_at(here);
+    struct broker *broker = b->broker;
+
+    if (--broker->unrecovered || b->stopped || log_dir_clean(broker->dir))
+        return;
+    broker->recovered = (struct io_job){.work = journals_remove, .done = journals_removed};
+    io_job_submit(shard_io(here), &broker->recovered);
+}
+
+void broker_recovered(struct broker_shard *b)
+{
+    b->recovered.run = broker_hear_recovered;
+    shard_post(b->shard, shard_peer(b->shard, 0), &b->recovered);
+}
+
+/* ---- stopping ---- */
+
+void broker_stop_groups(struct broker_shard *b)
+{
+    b->groups_stopped = true;
+    for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
+        if (bp->life == PARTITION_AWAKE && str_is(bp->topic, "__consumer_offsets"))
+            groups_partition_closing(b->groups, bp->key.index);
+}
+
 static void broker_part_stopped(struct shard *here, struct mail *mail)
 {
     broker_stop_less(broker_at(here));
@@ -376,7 +415,7 @@ static void broker_part_stopped(struct shard *here, struct mail *mail)
 void broker_stop_shard(struct broker_shard *b, struct mail *done)
 {
     b->stop_done = done;
-    b->stop_parts = 2 + (b->scrub != NULL);
+    b->stop_parts = 2 + (b->scrub != NULL) + (shard_id(b->shard) == 0 && b->broker->recovered.done);
     b->groups_idle.run = b->partitions_stopped.run = b->scrub_stopped.run = broker_part_stopped;
     if (b->scrub)
         scrub_stop(b->scrub, &b->scrub_stopped);
@@ -429,6 +468,8 @@ static enum status broker_mark_clean(struct broker *broker, struct err *err)
     }
     if (!sets)
         s = err_set(err, STATUS_NO_MEMORY, "no memory for the checkpoints");
+    if (s == STATUS_OK)
+        s = log_dir_recovered(broker->dir, err);
     if (s == STATUS_OK)
         s = checkpoint_rows_write(broker->dir, sets, broker->shards, err);
     if (s == STATUS_OK)

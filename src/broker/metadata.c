@@ -134,7 +134,9 @@ enum status metadata_open(struct broker *broker, struct fs *fs, struct image **i
     how.dir = m->dir;
     how.config = metadata_log_config(broker->config);
     how.now_ms = broker->opened_wall_ms;
-    s = log_open(&how, &m->log, err);
+    s = log_dir_recover(broker->dir, METADATA_DIR, METADATA_TOPIC_ID, &how.recovery_point, err);
+    if (s == STATUS_OK)
+        s = log_open(&how, &m->log, err);
     for (unsigned i = 0; s == STATUS_OK && i < broker->shards; i++)
         s = metadata_fill_image(m, images[i], broker->seed, err);
     if (s == STATUS_OK)

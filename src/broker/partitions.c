@@ -72,6 +72,16 @@ struct broker_partition *broker_partition_next(struct broker_shard *b, struct br
 
 /* ---- there, asleep ---- */
 
+/* What there is of it after an unclean stop is known, and whole, or it is gone. When that is so of all of them, the journals that tell it may go. */
+static void partition_known(struct broker_shard *b, struct broker_partition *bp)
+{
+    if (!bp->unknown)
+        return;
+    bp->unknown = false;
+    if (--b->unknown == 0 && !b->stopped)
+        broker_recovered(b);
+}
+
 static struct broker_partition *partition_new(struct broker_shard *b, const struct image_topic *topic, int32_t index)
 {
     struct broker_partition *bp = mem_alloc(1, sizeof *bp);
@@ -93,6 +103,7 @@ static struct broker_partition *partition_new(struct broker_shard *b, const stru
 
 static void partition_free(struct broker_shard *b, struct broker_partition *bp)
 {
+    partition_known(b, bp);
     list_remove(&bp->asleep);
     map_remove(&b->partitions, &bp->node);
     mem_free((char *)(uintptr_t)bp->topic.data);
@@ -132,17 +143,30 @@ static void partition_describe(struct broker_shard *b, const struct broker_parti
     config_topic(b->broker->config, b->image, bp->topic, &how->config);
 }
 
-/* A folder of that name with another topic's id is of a topic that was deleted while the node was down: it goes. */
-static enum status partition_load(struct broker *broker, const struct partition_open *how, struct partition **partition, struct err *err)
+static void folder_name(char folder[static FOLDER_NAME_SIZE], struct str_view topic, int32_t index)
 {
-    enum status status = partition_open(how, partition, err);
-    char folder[FOLDER_NAME_SIZE];
+    snprintf(folder, FOLDER_NAME_SIZE, STR_FMT "-%d", STR_ARG(topic), index);
+}
 
+static enum status partition_try(struct broker *broker, struct partition_open *how, const char *folder, struct partition **partition, struct err *err)
+{
+    enum status status = log_dir_recover(broker->dir, folder, how->topic_id, &how->recovery_point, err);
+
+    return status ? status : partition_open(how, partition, err);
+}
+
+/* A folder of that name with another topic's id is of a topic that was deleted while the node was down: it goes. */
+static enum status partition_load(struct broker *broker, struct partition_open *how, struct partition **partition, struct err *err)
+{
+    char folder[FOLDER_NAME_SIZE];
+    enum status status;
+
+    folder_name(folder, how->topic, how->index);
+    status = partition_try(broker, how, folder, partition, err);
     if (status != STATUS_INCONSISTENT_TOPIC_ID)
         return status;
-    snprintf(folder, sizeof folder, STR_FMT "-%d", STR_ARG(how->topic), how->index);
     status = log_dir_remove_partition(broker->dir, folder, err);
-    return status ? status : partition_open(how, partition, err);
+    return status ? status : partition_try(broker, how, folder, partition, err);
 }
 
 static void opening_work(struct io_job *job)
@@ -161,6 +185,7 @@ static bool partition_serve(struct broker_shard *b, struct broker_partition *bp,
     bp->partition = partition;
     bp->life = PARTITION_AWAKE;
     bp->folder = true;
+    partition_known(b, bp);
     partition_attach(partition, b->shard, b->store);
     if (topic) {
         config_topic(b->broker->config, b->image, bp->topic, &config);
@@ -289,10 +314,21 @@ static void wake_all_later(struct broker_shard *b)
 
 void broker_wake_all(struct broker_shard *b)
 {
+    if (!b->unknown)
+        broker_recovered(b);
     wake_all_later(b);
 }
 
 /* ---- beginning ---- */
+
+/* It may have been killed before it had a folder. */
+static bool partition_journaled(const struct broker_shard *b, const struct broker_partition *bp)
+{
+    char folder[FOLDER_NAME_SIZE];
+
+    folder_name(folder, bp->topic, bp->key.index);
+    return log_dir_recovers(b->broker->dir, folder, bp->key.topic_id);
+}
 
 enum status broker_add_partition(struct broker_shard *b, const struct image_topic *topic, int32_t index, const struct log_dir_entry *entry,
                                  struct metadata_receipt *receipt, struct err *err)
@@ -300,11 +336,15 @@ enum status broker_add_partition(struct broker_shard *b, const struct image_topi
     struct broker_partition *bp = partition_new(b, topic, index);
 
     if (bp && entry) {
-        bp->folder = true;
         bp->clean = log_dir_clean(b->broker->dir);
         bp->recovery_point = entry->recovery_point;
         bp->log_start = entry->log_start;
         bp->cleaned = entry->cleaned;
+    }
+    if (bp && (entry || (!receipt && partition_journaled(b, bp)))) {
+        bp->folder = true;
+        bp->unknown = !bp->clean;
+        b->unknown += bp->unknown;
         list_push_back(&b->asleep, &bp->asleep);
     }
     if (bp && (!partition_coordinates(bp) || !partition_wake(b, bp, receipt, false))) {
@@ -324,7 +364,7 @@ static void closing_work(struct io_job *job)
 
     if (c->bp->partition)
         (void)partition_close(c->bp->partition, false);
-    snprintf(folder, sizeof folder, STR_FMT "-%d", STR_ARG(c->bp->topic), c->bp->key.index);
+    folder_name(folder, c->bp->topic, c->bp->key.index);
     c->err.status = log_dir_remove_partition(c->b->broker->dir, folder, &c->err);
 }
 
@@ -421,6 +461,8 @@ void broker_stop_partitions(struct broker_shard *b, struct mail *done)
     halted(b);
 }
 
+/* ---- the stop: saving ---- */
+
 /* One that was never woken since the broker was killed: what a clean stop leaves has to be made first. false: it could not be. */
 static bool partition_recover(struct broker_shard *b, struct broker_partition *bp)
 {
@@ -440,6 +482,8 @@ void broker_close_partitions(struct broker_shard *b)
         next = broker_partition_next(b, bp);
         if (bp->life == PARTITION_ASLEEP && bp->folder && !bp->clean)
             b->unsaved |= !partition_recover(b, bp);
+        if (!bp->partition && partition_journaled(b, bp)) /* the journal still has something of it */
+            b->unsaved = true;
         b->unsaved |= !checkpoint_rows_add(&b->rows, bp);
         if (bp->partition)
             b->unsaved |= !partition_close(bp->partition, true);

@@ -33,6 +33,9 @@ struct broker_partition *broker_partition_any(struct broker_shard *b, struct uui
 /* From now on those that have a folder are woken, one after the other. */
 void broker_wake_all(struct broker_shard *b);
 
+/* All partitions of this shard are known (lifecycle.c). */
+void broker_recovered(struct broker_shard *b);
+
 /* Of the stop. Nobody is woken any more; `done` is posted when all that were awake have stopped. */
 void broker_stop_partitions(struct broker_shard *b, struct mail *done);
 /* Then, blocking: they are saved and freed, also those asleep that were not yet checked; b->rows gets where each ended. */

@@ -27,6 +27,7 @@ struct log_dir {
     char *path;
     struct file *lock, *volume;
     bool clean;
+    struct journal_recovery *recovery; /* NULL: there were no journals */
     struct log_dir_entry *entries; /* in the byte order of their names */
     size_t count;
 };
@@ -266,9 +267,9 @@ static enum status dir_journals(struct log_dir *dir, struct err *err)
 
     if (join(path, dir->path, clean_name, err))
         return err->status;
-    if (!fs_exists(dir->fs, path) && journal_replay(dir->fs, dir->path, dir->entries, dir->count, err))
-        return err->status;
-    return journal_remove_all(dir->fs, dir->path, err);
+    if (fs_exists(dir->fs, path))
+        return journal_remove_all(dir->fs, dir->path, err);
+    return journal_recovery_new(dir->fs, dir->path, &dir->recovery, err);
 }
 
 static enum status dir_load(struct log_dir *dir, struct err *err)
@@ -302,8 +303,24 @@ enum status log_dir_open(struct fs *fs, const char *path, struct log_dir **out, 
     return STATUS_OK;
 }
 
+enum status log_dir_recover(const struct log_dir *dir, const char *folder, struct uuid topic_id, int64_t *recovery_point, struct err *err)
+{
+    return journal_recovery_apply(dir->recovery, topic_id, folder, recovery_point, err);
+}
+
+bool log_dir_recovers(const struct log_dir *dir, const char *folder, struct uuid topic_id)
+{
+    return journal_recovery_holds(dir->recovery, topic_id, folder);
+}
+
+enum status log_dir_recovered(const struct log_dir *dir, struct err *err)
+{
+    return dir->recovery ? journal_recovery_end(dir->recovery, err) : STATUS_OK;
+}
+
 void log_dir_close(struct log_dir *dir)
 {
+    journal_recovery_free(dir->recovery);
     for (size_t i = 0; i < dir->count; i++)
         mem_free(dir->entries[i].name);
     mem_free(dir->entries);

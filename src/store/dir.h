@@ -20,7 +20,7 @@ struct log_dir_entry { /* one "topic-partition" folder, with what the checkpoint
     int64_t cleaned;            /* -1: unknown */
 };
 
-/* Makes the directory when it is not there, takes its lock, reads checkpoints, and removes the clean-stop marker (clean tells
+/* Makes the directory when it is not there, takes its lock, reads checkpoints and journals, and removes the clean-stop marker (clean tells
  * whether it was there). Folders whose name ends in "-delete" are removed; one that is not a partition's is left alone with a warning. */
 enum status log_dir_open(struct fs *fs, const char *path, struct log_dir **dir, struct err *err) MUST_CHECK;
 void log_dir_close(struct log_dir *dir);
@@ -34,6 +34,13 @@ bool log_dir_partition_named(const char *name, struct str_view *topic, int32_t *
 
 /* What else stands at the root of a log directory. */
 bool log_dir_root_named(const char *name);
+
+/* What journals of the lives before hold of a log goes into its segment, before it is opened, and *recovery_point behind it; its folder is made when it has none.
+ * Nothing to do is fine. For several logs at once, on any threads. STATUS_INCONSISTENT_TOPIC_ID: the folder is another topic's. */
+enum status log_dir_recover(const struct log_dir *dir, const char *folder, struct uuid topic_id, int64_t *recovery_point, struct err *err) MUST_CHECK;
+bool log_dir_recovers(const struct log_dir *dir, const char *folder, struct uuid topic_id); /* whether they hold something */
+/* Every log that is to live was recovered: those journals go. */
+enum status log_dir_recovered(const struct log_dir *dir, struct err *err) MUST_CHECK;
 
 /* Whole checkpoint files (Kafka's format: version 0, count, "topic partition offset" lines). */
 struct checkpoint_entry {

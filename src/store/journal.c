@@ -86,8 +86,6 @@ struct journal *journal_new(struct store *store, const char *dir, size_t size)
         list_init(&j->groups[i].commits);
         j->groups[i].journal = j;
     }
-    if (snprintf(j->path, sizeof j->path, "%s/" JOURNAL_PREFIX "%u", dir, shard_id(store__shard(store))) >= (int)sizeof j->path)
-        j->state = REFUSED;
     return j;
 }
 
@@ -144,6 +142,20 @@ static enum status make_content(struct journal *j, struct file *file, struct err
     return file_write(file, 0, &(struct bytes_view){head, HEAD_ROOM}, 1, err);
 }
 
+/* The first name of this shard that no journal of a life before has. */
+static enum status make_name(struct journal *j, char needed[static FS_PATH_MAX], struct err *err)
+{
+    struct fs *fs = shard_fs(store__shard(j->store));
+
+    for (unsigned n = shard_id(store__shard(j->store));; n += JOURNAL_NUMBERS) {
+        if (snprintf(j->path, sizeof j->path, "%s/" JOURNAL_PREFIX "%u", j->dir, n) >= (int)sizeof j->path ||
+            snprintf(needed, FS_PATH_MAX, "%s" JOURNAL_NEEDED, j->path) >= FS_PATH_MAX)
+            return err_set(err, STATUS_INVALID, "%s: the path is too long", j->dir);
+        if (!fs_exists(fs, j->path) && !fs_exists(fs, needed))
+            return STATUS_OK;
+    }
+}
+
 /* Under another name until it is whole, so that who finds a journal finds a whole one. The volume is open before anything is spilled, so that no
  * failure of writing it is missed. */
 static enum status make_file(struct journal *j, struct err *err)
@@ -154,8 +166,9 @@ static enum status make_file(struct journal *j, struct err *err)
     struct err ignored;
     struct file *file;
 
-    if (snprintf(path, sizeof path, "%s.tmp", j->path) >= (int)sizeof path ||
-        snprintf(needed, sizeof needed, "%s" JOURNAL_NEEDED, j->path) >= (int)sizeof needed)
+    if (make_name(j, needed, err))
+        return err->status;
+    if (snprintf(path, sizeof path, "%s.tmp", j->path) >= (int)sizeof path)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", j->path);
     if (fs_open(fs, j->dir, FS_VOLUME, &j->volume, err) || fs_open(fs, path, FS_CREATE | FS_DURABLE, &file, err))
         return err->status;

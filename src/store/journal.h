@@ -5,7 +5,7 @@
  * are first written one behind the other into a file that does not grow: one write of whole blocks, durable on return, and acknowledged. They stay
  * in memory, for readers, and reach their segments in large pieces (tail.h, spill.c), which are synced long after.
  *
- *   barnabas-journal.<shard>    [head][ half: group group group .. ][ half: group group .. ]      format: docs/formats/journal.md
+ *   barnabas-journal.<n>    [head][ half: group group group .. ][ half: group group .. ]      format: docs/formats/journal.md
  *
  * While one group is written the next gathers, and it begins when that one is done, on the same thread: the disk does not wait for the shard.
  * Groups end in order, and when one failed none is written after it.
@@ -19,7 +19,8 @@
  * 3. The header of each group tells the oldest group that is still needed; those from it on are there, or a disk has lost them.
  *
  * So recovery is to write each frame where it belongs: it asks nothing of a log but its folder, its topic id and its last segment. It comes
- * before any log is opened; logs then find in their segments what was acknowledged, and perhaps a group that was not.
+ * before a log is opened, which then finds in its segments what was acknowledged, and perhaps a group that was not. Until every log that is to live was opened the journals of the
+ * lives before stay, and the new ones have other numbers: the shard's, or that and a multiple of JOURNAL_NUMBERS.
  *
  * The file is made by a job after the first commits, so that an idle shard has none, and is removed at a clean stop. Commits of one log that are
  * large or that roll do not go through it.
@@ -52,9 +53,19 @@ bool journal_owes(const struct log *log);               /* not all that is durab
 void journal_synced(struct log *log);                   /* more of it may be: the journal may have waited for that */
 void journal_forget(struct log *log);                   /* the log is closed; when the journal still owes it something, the file stays */
 
-/* At the opening of a log directory that was not stopped cleanly: everything that journals of any shards hold is put into the segments and
- * synced, and the entries' recovery points are moved behind it. STATUS_CORRUPT: a group is missing, or a segment has other records. */
-enum status journal_replay(struct fs *fs, const char *dir, struct log_dir_entry *entries, size_t count, struct err *err) MUST_CHECK;
+/* What journals of any lives and shards hold, by log: read when a log directory is opened that was not stopped cleanly. */
+struct journal_recovery;
+
+/* *recovery NULL: there are none. STATUS_CORRUPT: a group is missing. dir: borrowed. */
+enum status journal_recovery_new(struct fs *fs, const char *dir, struct journal_recovery **recovery, struct err *err) MUST_CHECK;
+void journal_recovery_free(struct journal_recovery *recovery); /* NULL is allowed, here and below: it holds nothing */
+bool journal_recovery_holds(const struct journal_recovery *recovery, struct uuid topic_id, const char *folder);
+/* Before a log is opened: what is held of it is put into its segment and synced, and the recovery point moved behind it; a folder is made when there is none.
+ * For several logs at once, on any threads. STATUS_INCONSISTENT_TOPIC_ID: the folder is of another one; STATUS_CORRUPT: the segment has other records, or lost some. */
+enum status journal_recovery_apply(const struct journal_recovery *recovery, struct uuid topic_id, const char *folder, int64_t *recovery_point,
+                                   struct err *err) MUST_CHECK;
+/* It was applied to every log that is to live: the files go. Durable on return. */
+enum status journal_recovery_end(const struct journal_recovery *recovery, struct err *err) MUST_CHECK;
 enum status journal_remove_all(struct fs *fs, const char *dir, struct err *err) MUST_CHECK; /* durable on return */
 bool journal_named(const char *name); /* whether it is the name of a journal, of one that was being made, or of what says that there is one */
 
@@ -74,6 +85,7 @@ enum {
     JOURNAL_GROUP_HEAD = 40,          /* u32 magic, u32 crc of what follows, u64 id, sequence, oldest; u32 size, u32 frames */
     JOURNAL_FRAME_HEAD = 40,          /* uuid topic id, i64 segment base, u64 position, u32 size, u16 name size, u16 0 */
     JOURNAL_NAME_MAX = 255,
+    JOURNAL_NUMBERS = 64,             /* as many shards as there may be */
 };
 #define JOURNAL_PREFIX "barnabas-journal." /* and a number: no folder of a partition is called so */
 #define JOURNAL_NEEDED ".needed" /* stands beside a journal, with its size: so that it is missed when it is lost */

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See journal.h: what a journal holds goes into the segments that it was written for.
+ * See journal.h: what journals hold goes into the segments that it was written for.
  *
  * A file is searched block by block for whole groups of its own id: the id is random, so bytes of a producer are never taken for one. The group with
  * the highest sequence is the last one that was written; it names the oldest that is needed, and all between must be there. What does not
  * read behind the last one is its successor, torn: it was never acknowledged. (The last group itself, gone bad later, looks the same.)
  *
- * A frame is passed over when its folder is gone or has another topic id (a deleted topic; with none yet and no records: one that was about to be made
- * again; with none, though there are records, the id was lost), or when its segment is not the folder's last one
- * (then it was synced before the next was made). Writing it again does no harm where it is there already; where another whole batch stands, somebody
- * else wrote this log after us, and the directory is refused.
+ * At the start only that is done, and it is noted where the frames of each log are. They are applied when the log is to be opened: so a start takes as
+ * long as the journals are large, whatever they hold. Until all have been, the files stay, beside the journals of the new life; a start after that finds them all.
+ *
+ * A frame is passed over when its segment is not the folder's last one (then it was synced before the next was made). Writing it again does no
+ * harm where it is there already; where another whole batch stands, somebody else wrote this log after us, and the log is refused. A folder
+ * that is not there was not yet made: its first frame begins at byte 0, else it was lost.
  */
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/crc32c.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/reader.h"
 #include "rt/log.h"
@@ -22,11 +25,15 @@
 #include "store/text.h"
 #include "wire/records.h"
 
-enum { JOURNAL_FILE_MAX = 1 << 30, METADATA_MAX = 4096, CHECKED_FROM = 16 }; /* base offset and epoch before it are outside a batch's CRC: they may be torn */
+enum {
+    METADATA_MAX = 4096,
+    CHECKED_FROM = 16,       /* base offset and epoch before it are outside a batch's CRC: they may be torn */
+    GROUP_MAX = 4 << 20,     /* none that we write is larger */
+    WINDOW = 4 * GROUP_MAX,  /* of a file that is searched */
+};
 
 struct group {
-    uint64_t sequence, oldest;
-    const uint8_t *at;
+    uint64_t sequence, oldest, at; /* at: in the file */
     uint32_t size, frames;
 };
 
@@ -38,25 +45,39 @@ struct frame {
     struct bytes_view bytes;
 };
 
-/* A folder that frames are for. */
-struct target {
-    struct uuid topic_id; /* zero: it names none */
-    int64_t base;         /* of its last segment; -1: it has none */
-    bool empty;           /* nothing was ever appended */
-    bool known, touched;
+/* Where a frame's bytes are. */
+struct place {
+    int64_t base;
+    uint64_t position, at; /* at: in the file */
+    uint32_t size;
+    uint16_t file;
+    size_t next;           /* of the same log; NONE: the last */
 };
 
-struct replay {
+#define NONE SIZE_MAX
+
+/* A log that frames are for: by its topic id and its folder's name. */
+struct target {
+    struct map_node node;
+    size_t first, last, count; /* places */
+    size_t key_size;
+    uint8_t key[];
+};
+
+struct source {
+    char *name;
+    struct file *file;
+};
+
+struct journal_recovery {
     struct fs *fs;
     const char *dir;
-    struct log_dir_entry *entries;
-    size_t count;
-    struct target *targets; /* of the entries */
-    struct file *file;      /* of `opened`, the last one that was written to: frames of a log often follow each other */
-    const struct target *opened;
-    uint8_t *there;         /* what stands where a frame goes */
-    size_t capacity;
-    size_t frames;
+    struct source *sources;
+    size_t sources_count;
+    struct place *places;
+    size_t count, capacity;
+    struct map targets;
+    uint8_t *window; /* while files are read */
 };
 
 bool journal_named(const char *name)
@@ -91,14 +112,14 @@ static bool group_read(const uint8_t *at, size_t left, uint64_t id, struct group
     magic = reader_u32(&r);
     crc = reader_u32(&r);
     ours = (uint64_t)reader_i64(&r) == id;
-    *group = (struct group){.at = at};
+    *group = (struct group){0};
     group->sequence = (uint64_t)reader_i64(&r);
     group->oldest = (uint64_t)reader_i64(&r);
     group->size = reader_u32(&r);
     group->frames = reader_u32(&r);
     if (r.bad || magic != JOURNAL_MAGIC || !ours)
         return false;
-    if (group->size >= JOURNAL_GROUP_HEAD && group->size <= left && crc32c(at + 8, group->size - 8) == crc)
+    if (group->size >= JOURNAL_GROUP_HEAD && group->size <= left && group->size <= GROUP_MAX && crc32c(at + 8, group->size - 8) == crc)
         return true;
     if (group->sequence > *torn)
         *torn = group->sequence;
@@ -112,19 +133,50 @@ static int group_order(const void *a, const void *b)
     return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
 }
 
-/* All whole groups of the file, in order. */
-static size_t groups_find(const uint8_t *file, size_t size, uint64_t id, struct group *groups, uint64_t *torn)
-{
-    size_t count = 0;
+/* A part of a file in memory. */
+struct window {
+    struct file *file;
+    uint8_t *bytes;
+    uint64_t from, size, file_size;
+};
 
-    for (size_t at = FS_BLOCK; at + JOURNAL_GROUP_HEAD <= size;) {
-        struct group *group = &groups[count];
-        bool found = group_read(file + at, size - at, id, group, torn);
-        at += found ? (group->size + (size_t)FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK : FS_BLOCK;
-        count += found;
+/* Has at least a group's bytes from `at` on, as far as the file goes. */
+static enum status window_move(struct window *w, uint64_t at, struct err *err)
+{
+    uint64_t end = w->from + w->size, wanted = w->file_size - at < WINDOW ? w->file_size - at : WINDOW;
+    size_t kept, got;
+
+    if (at >= w->from && (end == w->file_size || (end >= at && end - at >= GROUP_MAX)))
+        return STATUS_OK;
+    kept = at >= w->from && at < end ? (size_t)(end - at) : 0;
+    memmove(w->bytes, w->bytes + w->size - kept, kept);
+    if (file_read(w->file, at + kept, w->bytes + kept, (size_t)wanted - kept, &got, err))
+        return err->status;
+    w->from = at;
+    w->size = kept + got;
+    if (w->size < wanted)
+        w->file_size = at + w->size;
+    return STATUS_OK;
+}
+
+/* All whole groups of the file, in order. */
+static enum status groups_find(struct window *w, uint64_t id, struct group *groups, size_t *count, uint64_t *torn, struct err *err)
+{
+    *count = 0;
+    for (uint64_t at = FS_BLOCK; at + JOURNAL_GROUP_HEAD <= w->file_size;) {
+        struct group *group = &groups[*count];
+        bool found;
+        if (window_move(w, at, err))
+            return err->status;
+        if (at + JOURNAL_GROUP_HEAD > w->file_size)
+            break;
+        found = group_read(w->bytes + (at - w->from), (size_t)(w->size - (at - w->from)), id, group, torn);
+        group->at = at;
+        at += found ? (group->size + (uint64_t)FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK : FS_BLOCK;
+        *count += found;
     }
-    qsort(groups, count, sizeof *groups, group_order);
-    return count;
+    qsort(groups, *count, sizeof *groups, group_order);
+    return STATUS_OK;
 }
 
 /* The groups that are needed: the last `*needed` of them. */
@@ -140,114 +192,6 @@ static enum status groups_choose(const struct group *groups, size_t count, size_
     *needed = (size_t)(last->sequence - last->oldest) + 1;
     if (groups[count - *needed].sequence != last->oldest) /* no sequence stands twice */
         return err_set(err, STATUS_CORRUPT, "of the groups %llu to %llu some are broken", (unsigned long long)last->oldest, (unsigned long long)last->sequence);
-    return STATUS_OK;
-}
-
-/* --- targets --------------------------------------------------------------------------------------------------------------- */
-
-static enum status target_topic_id(const struct replay *replay, const char *folder, struct target *target, struct err *err)
-{
-    char path[FS_PATH_MAX], *content;
-    size_t size;
-    enum status status;
-    struct str_view text;
-
-    if (snprintf(path, sizeof path, "%s/partition.metadata", folder) >= (int)sizeof path)
-        return err_set(err, STATUS_INVALID, "%s: the path is too long", folder);
-    status = fs_read_file(replay->fs, path, METADATA_MAX, &content, &size, err);
-    if (status)
-        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
-    text = (struct str_view){content, size};
-    for (struct str_view word = text_word(&text); word.size; word = text_word(&text)) {
-        if (str_is(word, "topic_id:") && !uuid_parse(text_word(&text), &target->topic_id))
-            status = err_set(err, STATUS_CORRUPT, "%s names no topic id", path);
-    }
-    mem_free(content);
-    return status;
-}
-
-static enum status target_is_empty(const struct replay *replay, const char *folder, struct target *target, struct err *err)
-{
-    char path[FS_PATH_MAX];
-    struct file *file;
-    uint64_t size = 0;
-    enum status status;
-
-    target->empty = target->base < 0;
-    if (target->base != 0)
-        return STATUS_OK;
-    if (segment_path(path, folder, 0, ".log", err) || fs_open(replay->fs, path, FS_READ, &file, err))
-        return err->status;
-    status = file_size(file, &size, err);
-    file_unref(file);
-    target->empty = !size;
-    return status;
-}
-
-static enum status target_know(const struct replay *replay, const char *folder, struct target *target, struct err *err)
-{
-    char **names;
-    size_t count;
-
-    if (target_topic_id(replay, folder, target, err) || fs_list(replay->fs, folder, &names, &count, err))
-        return err->status;
-    target->base = -1;
-    for (size_t i = 0; i < count; i++) { /* in order: the last one counts */
-        int64_t base;
-        if (segment_named(names[i], ".log", &base))
-            target->base = base;
-    }
-    mem_free(names);
-    target->known = true;
-    return target_is_empty(replay, folder, target, err);
-}
-
-static struct log_dir_entry *entry_find(const struct replay *replay, struct str_view name)
-{
-    size_t low = 0, high = replay->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const char *at = replay->entries[middle].name;
-        size_t size = strlen(at);
-        int order = memcmp(at, name.data, size < name.size ? size : name.size); /* the frame's may have zeros in it */
-        if (!order)
-            order = (size > name.size) - (size < name.size);
-        if (!order)
-            return &replay->entries[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
-static enum status folder_path(const struct replay *replay, const struct log_dir_entry *entry, char path[static FS_PATH_MAX], struct err *err)
-{
-    if (snprintf(path, FS_PATH_MAX, "%s/%s", replay->dir, entry->name) >= FS_PATH_MAX)
-        return err_set(err, STATUS_INVALID, "%s: the path is too long", replay->dir);
-    return STATUS_OK;
-}
-
-static void target_close(struct replay *replay)
-{
-    if (replay->opened)
-        file_unref(replay->file);
-    replay->opened = NULL;
-}
-
-static enum status target_open(struct replay *replay, const struct log_dir_entry *entry, const struct target *target, struct err *err)
-{
-    char folder[FS_PATH_MAX], path[FS_PATH_MAX];
-
-    if (replay->opened == target)
-        return STATUS_OK;
-    target_close(replay);
-    if (folder_path(replay, entry, folder, err) || segment_path(path, folder, target->base, ".log", err) ||
-        fs_open(replay->fs, path, FS_WRITE, &replay->file, err))
-        return err->status;
-    replay->opened = target;
     return STATUS_OK;
 }
 
@@ -285,122 +229,15 @@ static int64_t batches_end(struct bytes_view left)
     return end;
 }
 
-/* What stands in the frame's place is the frame, or a part of it, or nothing whole: no records that somebody else wrote. */
-static enum status place_check(struct replay *replay, const struct frame *frame, struct err *err)
-{
-    size_t got, whole;
-    uint64_t size;
+/* --- looking --------------------------------------------------------------------------------------------------------------- */
 
-    if (file_size(replay->file, &size, err))
-        return err->status;
-    if (size < frame->position)
-        return err_set(err, STATUS_CORRUPT, "the segment ends at byte %llu, before %llu: synced records are gone", (unsigned long long)size,
-                       (unsigned long long)frame->position);
-    if (frame->bytes.size > replay->capacity) {
-        uint8_t *there = mem_resize(replay->there, frame->bytes.size, 1);
-        if (!there)
-            return err_set(err, STATUS_NO_MEMORY, "no memory for %zu bytes", frame->bytes.size);
-        replay->there = there;
-        replay->capacity = frame->bytes.size;
-    }
-    if (file_read(replay->file, frame->position, replay->there, frame->bytes.size, &got, err))
-        return err->status;
-    if (!batch_check_crc((struct bytes_view){replay->there, got}, &whole) && memcmp(replay->there + CHECKED_FROM, frame->bytes.data + CHECKED_FROM, whole - CHECKED_FROM) != 0)
-        return err_set(err, STATUS_CORRUPT, "other records than the journal's stand at byte %llu", (unsigned long long)frame->position);
-    return STATUS_OK;
-}
-
-static enum status frame_apply(struct replay *replay, const struct frame *frame, struct err *err)
-{
-    struct log_dir_entry *entry = entry_find(replay, frame->name);
-    struct target *target = entry ? &replay->targets[entry - replay->entries] : NULL;
-    int64_t end = batches_end(frame->bytes);
-    char folder[FS_PATH_MAX];
-
-    if (!target)
-        return STATUS_OK;
-    if (folder_path(replay, entry, folder, err) || (!target->known && target_know(replay, folder, target, err)))
-        return err->status;
-    if (uuid_is_zero(target->topic_id) ? target->empty : !uuid_equal(target->topic_id, frame->topic_id))
-        return STATUS_OK;
-    if (frame->base < target->base)
-        return STATUS_OK;
-    if (frame->base > target->base || end < 0)
-        return err_set(err, STATUS_CORRUPT, "%s", end < 0 ? "a frame is not made of batches" : "the segment is not there");
-    if (target_open(replay, entry, target, err) || place_check(replay, frame, err))
-        return err->status;
-    replay->frames++;
-    target->touched = true;
-    if (entry->recovery_point < end)
-        entry->recovery_point = end; /* true after the sync, and of use only then */
-    /* Also when it is there: after a failed sync the system takes for written what is not. */
-    return file_write(replay->file, frame->position, &frame->bytes, 1, err);
-}
-
-static enum status group_apply(struct replay *replay, const struct group *group, struct err *err)
-{
-    struct reader r;
-    struct frame frame;
-
-    reader_init(&r, group->at + JOURNAL_GROUP_HEAD, group->size - JOURNAL_GROUP_HEAD);
-    for (uint32_t i = 0; i < group->frames; i++) {
-        if (!frame_read(&r, &frame))
-            return err_set(err, STATUS_CORRUPT, "a frame is cut off");
-        if (frame_apply(replay, &frame, err))
-            return err_wrap(err, STR_FMT ", segment %lld", STR_ARG(frame.name), (long long)frame.base);
-    }
-    return reader_done(&r) ? err_set(err, STATUS_CORRUPT, "bytes behind the last frame") : STATUS_OK;
-}
-
-/* --- files ----------------------------------------------------------------------------------------------------------------- */
-
-static enum status content_replay(struct replay *replay, const char *name, const uint8_t *file, size_t size, struct err *err)
-{
-    struct group *groups;
-    size_t count, needed;
-    uint64_t id, torn = 0;
-    enum status status;
-
-    if (!head_read(file, size, &id))
-        return err_set(err, STATUS_CORRUPT, "its head does not read");
-    groups = mem_alloc(size / FS_BLOCK + 1, sizeof *groups);
-    if (!groups)
-        return err_set(err, STATUS_NO_MEMORY, "no memory");
-    count = groups_find(file, size, id, groups, &torn);
-    status = groups_choose(groups, count, &needed, err);
-    if (!status && torn > (count ? groups[count - 1].sequence : 0)) /* it went bad, or more likely it was being written */
-        log_line(LOG_WARN, "journal ends with a torn group: ignored", "dir=%s file=%s group=%llu", replay->dir, name, (unsigned long long)torn);
-    for (size_t i = count - (status ? 0 : needed); i < count && !status; i++) {
-        status = group_apply(replay, &groups[i], err);
-        if (status)
-            (void)err_wrap(err, "group %llu", (unsigned long long)groups[i].sequence);
-    }
-    mem_free(groups);
-    return status;
-}
-
-static enum status file_replay(struct replay *replay, const char *name, struct err *err)
-{
-    char path[FS_PATH_MAX], *content;
-    size_t size;
-    enum status status;
-
-    if (snprintf(path, sizeof path, "%s/%s", replay->dir, name) >= (int)sizeof path)
-        return err_set(err, STATUS_INVALID, "%s: the path is too long", replay->dir);
-    if (fs_read_file(replay->fs, path, JOURNAL_FILE_MAX, &content, &size, err))
-        return err->status;
-    status = content_replay(replay, name, (const uint8_t *)content, size, err);
-    mem_free(content);
-    return status ? err_wrap(err, "%s", name) : STATUS_OK;
-}
-
-static enum status group_look(const struct group *group, const uint8_t *file, const struct journal_look *look, struct err *err)
+static enum status group_look(const struct group *group, const uint8_t *bytes, size_t size, const struct journal_look *look, struct err *err)
 {
     struct frame frame;
     struct reader r;
 
-    look->group(look->context, group->sequence, group->oldest, (uint64_t)(group->at - file), group->size, group->frames);
-    reader_init(&r, group->at + JOURNAL_GROUP_HEAD, group->size - JOURNAL_GROUP_HEAD);
+    look->group(look->context, group->sequence, group->oldest, group->at, group->size, group->frames);
+    reader_init(&r, bytes + JOURNAL_GROUP_HEAD, size < group->size ? 0 : group->size - JOURNAL_GROUP_HEAD);
     for (uint32_t i = 0; i < group->frames; i++) {
         if (!frame_read(&r, &frame) || batches_end(frame.bytes) < 0)
             return err_set(err, STATUS_CORRUPT, "group %llu: frame %u does not read", (unsigned long long)group->sequence, i);
@@ -409,30 +246,189 @@ static enum status group_look(const struct group *group, const uint8_t *file, co
     return STATUS_OK;
 }
 
+static enum status file_look(struct window *w, struct group *groups, const struct journal_look *look, struct err *err)
+{
+    size_t count, needed, got;
+    uint64_t id, torn = 0;
+
+    if (file_size(w->file, &w->file_size, err) || window_move(w, 0, err))
+        return err->status;
+    if (!head_read(w->bytes, (size_t)w->size, &id))
+        return err_set(err, STATUS_CORRUPT, "its head does not read");
+    if (groups_find(w, id, groups, &count, &torn, err))
+        return err->status;
+    for (size_t i = 0; i < count; i++)
+        if (file_read(w->file, groups[i].at, w->bytes, groups[i].size, &got, err) || group_look(&groups[i], w->bytes, got, look, err))
+            return err->status;
+    return groups_choose(groups, count, &needed, err);
+}
+
 enum status journal_look(struct fs *fs, const char *path, const struct journal_look *look, struct err *err)
 {
-    enum status status = STATUS_OK;
-    struct group *groups = NULL;
-    size_t size, count = 0, needed;
-    uint64_t id, torn = 0;
-    char *content;
+    struct window w = {0};
+    struct group *groups;
+    enum status status;
 
-    if (fs_read_file(fs, path, JOURNAL_FILE_MAX, &content, &size, err))
+    if (fs_open(fs, path, FS_READ, &w.file, err))
         return err->status;
-    if (!head_read((const uint8_t *)content, size, &id))
-        status = err_set(err, STATUS_CORRUPT, "its head does not read");
-    else if (!(groups = mem_alloc(size / FS_BLOCK + 1, sizeof *groups)))
-        status = err_set(err, STATUS_NO_MEMORY, "no memory");
-    if (groups)
-        count = groups_find((const uint8_t *)content, size, id, groups, &torn);
-    for (size_t i = 0; i < count && !status; i++)
-        status = group_look(&groups[i], (const uint8_t *)content, look, err);
+    status = file_size(w.file, &w.file_size, err);
+    w.bytes = mem_alloc(WINDOW, 1);
+    groups = status ? NULL : mem_alloc((size_t)(w.file_size / FS_BLOCK) + 1, sizeof *groups);
     if (!status)
-        status = groups_choose(groups, count, &needed, err);
+        status = w.bytes && groups ? file_look(&w, groups, look, err) : err_set(err, STATUS_NO_MEMORY, "no memory");
+    file_unref(w.file);
+    mem_free(w.bytes);
     mem_free(groups);
-    mem_free(content);
     return status;
 }
+
+/* --- noting ---------------------------------------------------------------------------------------------------------------- */
+
+enum { KEY_MAX = 16 + JOURNAL_NAME_MAX };
+
+static size_t key_of(uint8_t key[static KEY_MAX], struct uuid topic_id, struct str_view name)
+{
+    ASSERT(name.size <= JOURNAL_NAME_MAX);
+    memcpy(key, topic_id.b, sizeof topic_id.b);
+    memcpy(key + sizeof topic_id.b, name.data, name.size);
+    return sizeof topic_id.b + name.size;
+}
+
+static struct target *target_find(const struct journal_recovery *r, struct uuid topic_id, struct str_view name)
+{
+    uint8_t key[KEY_MAX];
+    struct map_node *node = name.size > JOURNAL_NAME_MAX ? NULL : map_get(&r->targets, key, key_of(key, topic_id, name));
+
+    return node ? MAP_ENTRY(node, struct target, node) : NULL;
+}
+
+/* NULL: no memory. */
+static struct target *target_of(struct journal_recovery *r, const struct frame *frame)
+{
+    struct target *target = target_find(r, frame->topic_id, frame->name);
+    uint8_t key[KEY_MAX];
+
+    if (target)
+        return target;
+    target = mem_alloc(1, sizeof *target + sizeof frame->topic_id + frame->name.size);
+    if (!target)
+        return NULL;
+    target->first = target->last = NONE;
+    target->key_size = key_of(key, frame->topic_id, frame->name);
+    memcpy(target->key, key, target->key_size);
+    if (map_put(&r->targets, &target->node, target->key, target->key_size))
+        return target;
+    mem_free(target);
+    return NULL;
+}
+
+/* `at`: of the group, whose bytes are at `bytes`. */
+static enum status frame_note(struct journal_recovery *r, const struct frame *frame, uint64_t at, const uint8_t *bytes, struct err *err)
+{
+    struct target *target;
+
+    if (frame->name.size > JOURNAL_NAME_MAX)
+        return err_set(err, STATUS_CORRUPT, "a frame's name is too long");
+    if (r->count == r->capacity) {
+        size_t capacity = r->capacity ? 2 * r->capacity : 1024;
+        struct place *places = mem_resize(r->places, capacity, sizeof *places);
+        if (!places)
+            return err_set(err, STATUS_NO_MEMORY, "no memory for %zu frames", capacity);
+        r->places = places;
+        r->capacity = capacity;
+    }
+    target = target_of(r, frame);
+    if (!target)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for a log");
+    r->places[r->count] = (struct place){.base = frame->base, .position = frame->position, .at = at + (uint64_t)(frame->bytes.data - bytes),
+                                         .size = (uint32_t)frame->bytes.size, .file = (uint16_t)(r->sources_count - 1), .next = NONE};
+    if (target->last == NONE)
+        target->first = r->count;
+    else
+        r->places[target->last].next = r->count;
+    target->last = r->count++;
+    target->count++;
+    return STATUS_OK;
+}
+
+static enum status group_note(struct journal_recovery *r, const struct group *group, struct err *err)
+{
+    struct reader reader;
+    struct frame frame;
+    size_t got;
+
+    if (file_read(r->sources[r->sources_count - 1].file, group->at, r->window, group->size, &got, err))
+        return err->status;
+    reader_init(&reader, r->window + JOURNAL_GROUP_HEAD, got < group->size ? 0 : group->size - JOURNAL_GROUP_HEAD);
+    for (uint32_t i = 0; i < group->frames; i++) {
+        if (!frame_read(&reader, &frame))
+            return err_set(err, STATUS_CORRUPT, "a frame is cut off");
+        if (frame_note(r, &frame, group->at, r->window, err))
+            return err->status;
+    }
+    return reader_done(&reader) ? err_set(err, STATUS_CORRUPT, "bytes behind the last frame") : STATUS_OK;
+}
+
+static enum status groups_note(struct journal_recovery *r, struct window *w, uint64_t id, struct group *groups, struct err *err)
+{
+    size_t count, needed;
+    uint64_t torn = 0;
+
+    if (groups_find(w, id, groups, &count, &torn, err) || groups_choose(groups, count, &needed, err))
+        return err->status;
+    if (torn > (count ? groups[count - 1].sequence : 0)) /* it went bad, or more likely it was being written */
+        log_line(LOG_WARN, "journal ends with a torn group: ignored", "dir=%s file=%s group=%llu", r->dir, r->sources[r->sources_count - 1].name, (unsigned long long)torn);
+    for (size_t i = count - needed; i < count; i++) {
+        if (group_note(r, &groups[i], err))
+            return err_wrap(err, "group %llu", (unsigned long long)groups[i].sequence);
+    }
+    return STATUS_OK;
+}
+
+static enum status source_note(struct journal_recovery *r, struct err *err)
+{
+    struct window w = {.file = r->sources[r->sources_count - 1].file, .bytes = r->window};
+    struct group *groups;
+    enum status status;
+    uint64_t id;
+
+    if (file_size(w.file, &w.file_size, err) || window_move(&w, 0, err))
+        return err->status;
+    if (!head_read(w.bytes, (size_t)w.size, &id))
+        return err_set(err, STATUS_CORRUPT, "its head does not read");
+    groups = mem_alloc((size_t)(w.file_size / FS_BLOCK) + 1, sizeof *groups);
+    if (!groups)
+        return err_set(err, STATUS_NO_MEMORY, "no memory");
+    status = groups_note(r, &w, id, groups, err);
+    mem_free(groups);
+    return status;
+}
+
+static enum status source_add(struct journal_recovery *r, const char *name, size_t size, struct err *err)
+{
+    struct source *sources = r->sources_count < UINT16_MAX ? mem_resize(r->sources, r->sources_count + 1, sizeof *sources) : NULL;
+
+    if (!sources)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for %zu journals", r->sources_count);
+    r->sources = sources;
+    sources[r->sources_count] = (struct source){.name = mem_copy(name, size)};
+    return sources[r->sources_count++].name ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for a name");
+}
+
+static enum status source_open(struct journal_recovery *r, const char *name, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (source_add(r, name, strlen(name), err))
+        return err->status;
+    if (snprintf(path, sizeof path, "%s/%s", r->dir, name) >= (int)sizeof path)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", r->dir);
+    if (fs_open(r->fs, path, FS_READ, &r->sources[r->sources_count - 1].file, err) || source_note(r, err))
+        return err_wrap(err, "%s", name);
+    return STATUS_OK;
+}
+
+/* --- files ----------------------------------------------------------------------------------------------------------------- */
 
 static bool ends(const char *name, const char *suffix)
 {
@@ -441,86 +437,315 @@ static bool ends(const char *name, const char *suffix)
     return size > end && strcmp(name + size - end, suffix) == 0;
 }
 
+static enum status source_remove(const struct journal_recovery *r, const char *name, const char *suffix, struct err *err)
+{
+    char path[FS_PATH_MAX];
+    enum status status;
+
+    if (snprintf(path, sizeof path, "%s/%s%s", r->dir, name, suffix) >= (int)sizeof path)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", r->dir);
+    status = fs_remove(r->fs, path, err);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 /* A journal should be there, of this size; `before` is the name before this one. One that is not there was lost, or was just to be removed. */
-static enum status miss(const struct replay *replay, const char *needed, const char *before, struct err *err)
+static enum status miss(struct journal_recovery *r, const char *needed, const char *before, struct err *err)
 {
     size_t name_size = strlen(needed) - strlen(JOURNAL_NEEDED), text_size;
     bool there = before && strlen(before) == name_size && strncmp(before, needed, name_size) == 0;
     char path[FS_PATH_MAX], *text;
     struct str_view word;
-    struct file *file;
     int64_t expected = 0;
     uint64_t size;
     enum status status;
 
     if (!there) {
-        log_line(LOG_WARN, "journal is lost, and what it held", "dir=%s file=%.*s", replay->dir, (int)name_size, needed);
-        return STATUS_OK;
+        log_line(LOG_WARN, "journal is lost, and what it held", "dir=%s file=%.*s", r->dir, (int)name_size, needed);
+        return source_add(r, needed, name_size, err);
     }
-    if (snprintf(path, sizeof path, "%s/%s", replay->dir, needed) >= (int)sizeof path)
-        return err_set(err, STATUS_INVALID, "%s: the path is too long", replay->dir);
-    if (fs_read_file(replay->fs, path, METADATA_MAX, &text, &text_size, err))
+    if (snprintf(path, sizeof path, "%s/%s", r->dir, needed) >= (int)sizeof path)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", r->dir);
+    if (fs_read_file(r->fs, path, METADATA_MAX, &text, &text_size, err))
         return err->status;
     word = (struct str_view){text, text_size};
     status = text_number(&word, &expected) ? STATUS_OK : err_set(err, STATUS_CORRUPT, "%s tells no size", path);
     mem_free(text);
-    if (status)
-        return status;
-    (void)snprintf(path, sizeof path, "%s/%s", replay->dir, before);
-    if (fs_open(replay->fs, path, FS_READ, &file, err))
-        return err->status;
-    status = file_size(file, &size, err);
-    file_unref(file);
+    if (!status)
+        status = file_size(r->sources[r->sources_count - 1].file, &size, err);
     if (!status && size != (uint64_t)expected)
-        status = err_set(err, STATUS_CORRUPT, "%s has %llu bytes of %lld", path, (unsigned long long)size, (long long)expected);
+        status = err_set(err, STATUS_CORRUPT, "%s has %llu bytes of %lld", before, (unsigned long long)size, (long long)expected);
     return status;
 }
 
-static enum status names_replay(struct replay *replay, struct err *err)
+static enum status names_note(struct journal_recovery *r, struct err *err)
 {
     char **names;
     size_t count;
-    enum status status = fs_list(replay->fs, replay->dir, &names, &count, err);
+    enum status status = fs_list(r->fs, r->dir, &names, &count, err);
 
     if (status)
         return status;
     for (size_t i = 0; i < count && !status; i++) {
-        if (!journal_named(names[i]) || ends(names[i], ".tmp"))
+        if (!journal_named(names[i]))
             continue;
-        status = ends(names[i], JOURNAL_NEEDED) ? miss(replay, names[i], i ? names[i - 1] : NULL, err) : file_replay(replay, names[i], err);
+        if (ends(names[i], ".tmp"))
+            status = source_remove(r, names[i], "", err);
+        else
+            status = ends(names[i], JOURNAL_NEEDED) ? miss(r, names[i], i ? names[i - 1] : NULL, err) : source_open(r, names[i], err);
     }
     mem_free(names);
     return status;
 }
 
-static enum status targets_sync(struct replay *replay, struct err *err)
+enum status journal_recovery_new(struct fs *fs, const char *dir, struct journal_recovery **out, struct err *err)
 {
-    for (size_t i = 0; i < replay->count; i++) {
-        if (!replay->targets[i].touched)
-            continue;
-        if (target_open(replay, &replay->entries[i], &replay->targets[i], err) || file_sync(replay->file, err))
-            return err->status;
+    struct journal_recovery *r = mem_alloc(1, sizeof *r);
+    enum status status;
+
+    if (!r)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for the journals");
+    r->fs = fs;
+    r->dir = dir;
+    map_init(&r->targets, 0);
+    r->window = mem_alloc(WINDOW, 1);
+    status = r->window ? names_note(r, err) : err_set(err, STATUS_NO_MEMORY, "no memory for the journals");
+    mem_free(r->window);
+    r->window = NULL;
+    if (!status && r->count)
+        log_line(LOG_INFO, "journals read", "dir=%s frames=%zu logs=%zu", dir, r->count, r->targets.count);
+    *out = !status && r->sources_count ? r : NULL;
+    if (!*out)
+        journal_recovery_free(r);
+    return status;
+}
+
+void journal_recovery_free(struct journal_recovery *r)
+{
+    if (!r)
+        return;
+    for (struct map_node *node = map_first(&r->targets), *next; node; node = next) {
+        next = map_next(&r->targets, node);
+        mem_free(MAP_ENTRY(node, struct target, node));
     }
+    map_free(&r->targets);
+    for (size_t i = 0; i < r->sources_count; i++) {
+        if (r->sources[i].file)
+            file_unref(r->sources[i].file);
+        mem_free(r->sources[i].name);
+    }
+    mem_free(r->sources);
+    mem_free(r->places);
+    mem_free(r);
+}
+
+/* --- applying -------------------------------------------------------------------------------------------------------------- */
+
+struct applying {
+    const struct journal_recovery *recovery;
+    char folder[FS_PATH_MAX];
+    struct uuid topic_id;     /* of the folder; zero: it names none that reads */
+    bool folder_there;
+    int64_t base;             /* of the last segment; -1: there is none */
+    struct file *file;        /* that segment; NULL: not open */
+    uint8_t *bytes, *there;   /* the frame, and what stands where it goes */
+    size_t capacity;
+    int64_t end;              /* behind the last record that was written; -1: none was */
+};
+
+static enum status folder_topic_id(struct applying *a, struct err *err)
+{
+    char path[FS_PATH_MAX], *content;
+    size_t size;
+    enum status status;
+    struct str_view text;
+
+    if (snprintf(path, sizeof path, "%s/partition.metadata", a->folder) >= (int)sizeof path)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", a->folder);
+    status = fs_read_file(a->recovery->fs, path, METADATA_MAX, &content, &size, err);
+    if (status)
+        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    text = (struct str_view){content, size};
+    for (struct str_view word = text_word(&text); word.size; word = text_word(&text)) {
+        if (str_is(word, "topic_id:") && !uuid_parse(text_word(&text), &a->topic_id))
+            a->topic_id = (struct uuid){{0}}; /* torn: it was being made */
+    }
+    mem_free(content);
+    return status;
+}
+
+static enum status folder_know(struct applying *a, struct err *err)
+{
+    char **names;
+    size_t count;
+
+    a->base = -1;
+    a->folder_there = fs_exists(a->recovery->fs, a->folder);
+    if (!a->folder_there)
+        return STATUS_OK;
+    if (folder_topic_id(a, err) || fs_list(a->recovery->fs, a->folder, &names, &count, err))
+        return err->status;
+    for (size_t i = 0; i < count; i++) { /* in order: the last one counts */
+        int64_t base;
+        if (segment_named(names[i], ".log", &base))
+            a->base = base;
+    }
+    mem_free(names);
     return STATUS_OK;
 }
 
-enum status journal_replay(struct fs *fs, const char *dir, struct log_dir_entry *entries, size_t count, struct err *err)
+static enum status metadata_make(const struct applying *a, struct uuid topic_id, struct err *err)
 {
-    struct replay replay = {.fs = fs, .dir = dir, .entries = entries, .count = count};
-    enum status status = STATUS_OK;
+    char path[FS_PATH_MAX], id[UUID_TEXT_SIZE], text[64];
+    int n;
 
-    replay.targets = mem_alloc(count, sizeof *replay.targets);
-    if (!replay.targets)
-        return err_set(err, STATUS_NO_MEMORY, "no memory for the journals");
-    status = names_replay(&replay, err);
-    if (!status)
-        status = targets_sync(&replay, err);
-    if (!status && replay.frames)
-        log_line(LOG_INFO, "journals replayed", "dir=%s frames=%zu", dir, replay.frames);
-    target_close(&replay);
-    mem_free(replay.there);
-    mem_free(replay.targets);
+    if (snprintf(path, sizeof path, "%s/partition.metadata", a->folder) >= (int)sizeof path)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", a->folder);
+    uuid_format(topic_id, id);
+    n = snprintf(text, sizeof text, "version: 0\ntopic_id: %s\n", id);
+    return fs_write_file(a->recovery->fs, path, text, (size_t)n, err);
+}
+
+/* Of a log's folder, its partition.metadata and its first segment any may be missing: they are made long after the first append was acknowledged. */
+static enum status folder_complete(struct applying *a, struct uuid topic_id, const struct place *place, struct err *err)
+{
+    struct fs *fs = a->recovery->fs;
+    char path[FS_PATH_MAX];
+
+    if ((!a->folder_there && fs_mkdir(fs, a->folder, err)) || (uuid_is_zero(a->topic_id) && metadata_make(a, topic_id, err)))
+        return err->status;
+    if (segment_path(path, a->folder, place->base, ".log", err) || fs_open(fs, path, a->base < 0 ? FS_CREATE : FS_WRITE, &a->file, err) ||
+        fs_sync_dir(fs, a->folder, err))
+        return err->status;
+    a->base = place->base;
+    return fs_sync_dir(fs, a->recovery->dir, err);
+}
+
+static enum status segment_ready(struct applying *a, struct uuid topic_id, const struct place *place, struct err *err)
+{
+    if (place->base > a->base && (a->base >= 0 || place->position))
+        return err_set(err, STATUS_CORRUPT, "segment %lld is not there", (long long)place->base);
+    return a->file ? STATUS_OK : folder_complete(a, topic_id, place, err);
+}
+
+static enum status frame_load(struct applying *a, const struct place *place, struct err *err)
+{
+    size_t got;
+
+    if (place->size > a->capacity) {
+        uint8_t *bytes = mem_resize(a->bytes, place->size, 2);
+        if (!bytes)
+            return err_set(err, STATUS_NO_MEMORY, "no memory for %u bytes", place->size);
+        a->bytes = bytes;
+        a->capacity = place->size;
+    }
+    a->there = a->bytes + a->capacity;
+    if (file_read(a->recovery->sources[place->file].file, place->at, a->bytes, place->size, &got, err))
+        return err->status;
+    return got == place->size ? STATUS_OK : err_set(err, STATUS_CORRUPT, "the journal is shorter than it was");
+}
+
+/* What stands in the frame's place is the frame, or a part of it, or nothing whole: no records that somebody else wrote. */
+static enum status place_check(struct applying *a, const struct place *place, struct err *err)
+{
+    size_t got, whole;
+    uint64_t size;
+
+    if (file_size(a->file, &size, err))
+        return err->status;
+    if (size < place->position)
+        return err_set(err, STATUS_CORRUPT, "the segment ends at byte %llu, before %llu: synced records are gone", (unsigned long long)size,
+                       (unsigned long long)place->position);
+    if (file_read(a->file, place->position, a->there, place->size, &got, err))
+        return err->status;
+    if (!batch_check_crc((struct bytes_view){a->there, got}, &whole) && (whole > place->size || memcmp(a->there + CHECKED_FROM, a->bytes + CHECKED_FROM, whole - CHECKED_FROM) != 0))
+        return err_set(err, STATUS_CORRUPT, "other records than the journal's stand at byte %llu", (unsigned long long)place->position);
+    return STATUS_OK;
+}
+
+static enum status frame_apply(struct applying *a, struct uuid topic_id, const struct place *place, struct err *err)
+{
+    struct bytes_view bytes;
+    int64_t end;
+
+    if (place->base < a->base)
+        return STATUS_OK;
+    if (frame_load(a, place, err))
+        return err->status;
+    bytes = (struct bytes_view){a->bytes, place->size};
+    end = batches_end(bytes);
+    if (end < 0)
+        return err_set(err, STATUS_CORRUPT, "a frame is not made of batches");
+    if (segment_ready(a, topic_id, place, err) || place_check(a, place, err))
+        return err->status;
+    if (a->end < end)
+        a->end = end;
+    /* Also when it is there: after a failed sync the system takes for written what is not. */
+    return file_write(a->file, place->position, &bytes, 1, err);
+}
+
+static int place_order(const void *a, const void *b)
+{
+    const struct place *x = *(const struct place *const *)a, *y = *(const struct place *const *)b;
+
+    if (x->base != y->base)
+        return x->base < y->base ? -1 : 1;
+    return x->position < y->position ? -1 : x->position > y->position;
+}
+
+/* Several lives may have left frames of one log: they follow each other as their bytes do. */
+static enum status frames_apply(struct applying *a, const struct target *target, struct uuid topic_id, struct err *err)
+{
+    const struct journal_recovery *r = a->recovery;
+    const struct place **places = mem_alloc(target->count, sizeof *places);
+    enum status status = places ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for %zu frames", target->count);
+    size_t count = 0;
+
+    for (size_t i = target->first; places && i != NONE; i = r->places[i].next)
+        places[count++] = &r->places[i];
+    if (places)
+        qsort(places, count, sizeof *places, place_order);
+    for (size_t i = 0; i < count && !status; i++)
+        status = frame_apply(a, topic_id, places[i], err);
+    if (!status && a->file)
+        status = file_sync(a->file, err);
+    mem_free(places);
     return status;
+}
+
+bool journal_recovery_holds(const struct journal_recovery *r, struct uuid topic_id, const char *name)
+{
+    return r && target_find(r, topic_id, str_from(name));
+}
+
+enum status journal_recovery_apply(const struct journal_recovery *r, struct uuid topic_id, const char *name, int64_t *recovery_point, struct err *err)
+{
+    const struct target *target = r ? target_find(r, topic_id, str_from(name)) : NULL;
+    struct applying a = {.recovery = r, .end = -1};
+    enum status status;
+
+    if (!target)
+        return STATUS_OK;
+    if (snprintf(a.folder, sizeof a.folder, "%s/%s", r->dir, name) >= (int)sizeof a.folder)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", r->dir);
+    status = folder_know(&a, err);
+    if (!status && !uuid_is_zero(a.topic_id) && !uuid_equal(a.topic_id, topic_id))
+        return err_set(err, STATUS_INCONSISTENT_TOPIC_ID, "%s is another topic's", a.folder);
+    if (!status)
+        status = frames_apply(&a, target, topic_id, err);
+    if (a.file)
+        file_unref(a.file);
+    mem_free(a.bytes);
+    if (!status && *recovery_point < a.end)
+        *recovery_point = a.end;
+    return status ? err_wrap(err, "replay the journal to %s", a.folder) : STATUS_OK;
+}
+
+enum status journal_recovery_end(const struct journal_recovery *r, struct err *err)
+{
+    for (size_t i = 0; i < r->sources_count; i++) /* that one is needed goes before it does */
+        if (source_remove(r, r->sources[i].name, JOURNAL_NEEDED, err) || source_remove(r, r->sources[i].name, "", err))
+            return err->status;
+    return fs_sync_dir(r->fs, r->dir, err);
 }
 
 enum status journal_remove_all(struct fs *fs, const char *dir, struct err *err)

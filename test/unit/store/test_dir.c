@@ -70,6 +70,7 @@ static void test_nearly_journals(void **state)
     struct fs *fs = fs_mem_new();
     const struct log_dir_entry *entries;
     struct log_dir *dir;
+    struct err err;
     char path[64];
     size_t count;
 
@@ -85,6 +86,7 @@ static void test_nearly_journals(void **state)
     assert_int_equal(count, sizeof folders / sizeof *folders);
     for (size_t i = 0; i < count; i++)
         assert_string_equal(entries[i].name, folders[i]);
+    assert_int_equal(log_dir_recovered(dir, &err), STATUS_OK);
     assert_false(fs_exists(fs, "/data/barnabas-journal.0.tmp"));
     assert_false(fs_exists(fs, "/data/barnabas-journal.12.tmp"));
     assert_false(fs_exists(fs, "/data/barnabas-journal.3.needed"));
