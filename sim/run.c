@@ -144,6 +144,7 @@ static void boot(struct run *r)
         struct fault fault = fault_rot(r->sim, r->disk);
         note_rot(r, &fault);
     }
+    how.may_fail |= r->rotten; /* what a broken partition leaves in a journal keeps it from a clean stop */
     if (sim__random_below(r->sim, 8) == 0)
         how.die_at = 1 + sim__random_below(r->sim, 30); /* during recovery */
     if (sim__random_below(r->sim, 8) == 0)
