@@ -241,6 +241,18 @@ enum status file_read(struct file *file, uint64_t offset, void *to, size_t size,
     return file->backend->file_read(file, offset, to, size, got, err);
 }
 
+enum status file_read_cached(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
+{
+    if (!file->backend->file_read_cached)
+        return file->backend->file_read(file, offset, to, size, got, err);
+    return file->backend->file_read_cached(file, offset, to, size, got, err);
+}
+
+size_t file_cached(struct file *file, uint64_t offset, size_t size)
+{
+    return file->backend->file_cached ? file->backend->file_cached(file, offset, size) : size;
+}
+
 enum status file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err)
 {
     enum status status;

@@ -65,6 +65,11 @@ struct file *file_part(struct file *file, uint64_t offset, size_t *size);
 
 /* *got < size only at the end of the file. */
 enum status file_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err) MUST_CHECK;
+/* As file_read, without waiting for the disk: STATUS_NOT_CACHED, and *got is what was in memory before the first byte that is not. Where the file system
+ * cannot tell, it waits. */
+enum status file_read_cached(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err) MUST_CHECK;
+/* How many of the bytes from `offset` on can be read or sent without waiting for the disk, as far as some probes tell. */
+size_t file_cached(struct file *file, uint64_t offset, size_t size);
 /* All pieces one behind the other at offset. */
 enum status file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err) MUST_CHECK;
 /* A hint: what was written there will be synced, so that the disk may begin. Promises nothing, hides no error of a later file_sync. */

@@ -22,6 +22,8 @@ struct fs_backend { /* the functions of fs.h of the same names */
     void (*file_close)(struct file *file); /* the last reference is gone */
     struct file *(*file_part)(struct file *file, uint64_t offset, size_t *size); /* NULL: it is no row of others */
     enum status (*file_read)(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err);
+    enum status (*file_read_cached)(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err); /* this and file_cached NULL: it never waits */
+    size_t (*file_cached)(struct file *file, uint64_t offset, size_t size);
     enum status (*file_write)(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err);
     void (*file_begin_sync)(struct file *file, uint64_t offset, uint64_t size); /* NULL: nothing to begin */
     enum status (*file_sync)(struct file *file, struct err *err);
@@ -50,10 +52,7 @@ struct file {
 /* The common part, with one reference. false: no memory. */
 bool file__init(struct file *file, const struct fs_backend *backend, int fd, const char *path) __attribute__((warn_unused_result));
 
-/* For a file with a descriptor: reads a range when all of it is in the page cache; whether it can be sent without waiting for the disk, as
- * far as two probes tell; and the reading that makes it so, which blocks (a failure shows when the range is sent). */
-bool fs_posix__read_cached(const struct file *file, uint64_t offset, void *to, size_t size);
-bool fs_posix__cached(const struct file *file, uint64_t offset, size_t size);
+/* For a file with a descriptor: brings a range into the page cache. Blocks; a failure shows when the range is sent. */
 void fs_posix__warm(const struct file *file, uint64_t offset, size_t size);
 
 /* The status of a failed system call, told in err as "<action> <path>: <reason>". */

@@ -16,6 +16,7 @@
 enum {
     PIECES_MAX = 256,      /* of one pwritev; the kernel takes 1024 */
     WARM_STEP = 16 * 1024, /* of one read whose bytes nobody wants */
+    PROBE_STEP = 128 * 1024, /* what the kernel reads ahead at once, and so forgets together, mostly */
 };
 
 static const struct fs_backend posix_backend;
@@ -172,9 +173,17 @@ static void posix_file_close(struct file *file)
     mem_free(file);
 }
 
+/* What of it is in the page cache, up to the first byte that is not; -1 and errno. */
+static ssize_t read_nowait(const struct file *file, uint64_t offset, void *to, size_t size)
+{
+    struct iovec vec = {to, size};
+
+    return preadv2(file->fd, &vec, 1, (off_t)offset, RWF_NOWAIT);
+}
+
 static enum status posix_file_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
 {
-    bool drops = file->aside && !fs_posix__read_cached(file, offset, to, size);
+    bool drops = file->aside && read_nowait(file, offset, to, size) != (ssize_t)size;
     uint8_t *at = to;
 
     *got = file->aside && !drops ? size : 0;
@@ -189,6 +198,42 @@ static enum status posix_file_read(struct file *file, uint64_t offset, void *to,
     if (drops)
         (void)posix_fadvise(file->fd, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
     return STATUS_OK;
+}
+
+static enum status posix_file_read_cached(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
+{
+    uint8_t *at = to;
+
+    *got = 0;
+    while (*got < size) {
+        ssize_t n = read_nowait(file, offset + *got, at + *got, size - *got);
+        if (n < 0 && errno == EAGAIN)
+            return err_set(err, STATUS_NOT_CACHED, "%s is not in memory", file->path);
+        if (n < 0 && errno == EOPNOTSUPP)
+            return posix_file_read(file, offset, to, size, got, err);
+        if (n < 0)
+            return fs__failed(err, errno, "read", file->path);
+        if (n == 0)
+            break;
+        *got += (size_t)n;
+    }
+    return STATUS_OK;
+}
+
+/* Whether the byte there is in the page cache. */
+static bool byte_cached(const struct file *file, uint64_t offset)
+{
+    uint8_t byte;
+
+    return read_nowait(file, offset, &byte, 1) >= 0 || errno != EAGAIN;
+}
+
+static size_t posix_file_cached(struct file *file, uint64_t offset, size_t size)
+{
+    for (size_t at = 0; at < size; at += PROBE_STEP)
+        if (!byte_cached(file, offset + at))
+            return at;
+    return !size || byte_cached(file, offset + size - 1) ? size : (size - 1) / PROBE_STEP * PROBE_STEP;
 }
 
 static enum status posix_file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err)
@@ -258,27 +303,6 @@ static enum status posix_file_lock(struct file *file, struct err *err)
     return fs__failed(err, errno, "lock", file->path);
 }
 
-bool fs_posix__read_cached(const struct file *file, uint64_t offset, void *to, size_t size)
-{
-    struct iovec vec = {to, size};
-
-    return preadv2(file->fd, &vec, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)size;
-}
-
-/* Whether the byte there is in the page cache. Where the file system cannot tell, it is taken to be. */
-static bool byte_cached(const struct file *file, uint64_t offset)
-{
-    uint8_t byte;
-    struct iovec vec = {&byte, 1};
-
-    return preadv2(file->fd, &vec, 1, (off_t)offset, RWF_NOWAIT) >= 0 || errno != EAGAIN;
-}
-
-bool fs_posix__cached(const struct file *file, uint64_t offset, size_t size)
-{
-    return size == 0 || (byte_cached(file, offset) && byte_cached(file, offset + size - 1));
-}
-
 void fs_posix__warm(const struct file *file, uint64_t offset, size_t size)
 {
     uint8_t scratch[WARM_STEP];
@@ -304,6 +328,8 @@ static const struct fs_backend posix_backend = {
     .list = posix_list,
     .file_close = posix_file_close,
     .file_read = posix_file_read,
+    .file_read_cached = posix_file_read_cached,
+    .file_cached = posix_file_cached,
     .file_write = posix_file_write,
     .file_begin_sync = posix_file_begin_sync,
     .file_sync = posix_file_sync,

@@ -428,7 +428,7 @@ static size_t copy_range(const struct io_piece *piece, size_t skip, uint8_t *to,
     struct err ignored;
 
     if (piece->file->fd >= 0)
-        return left <= room && fs_posix__read_cached(piece->file, piece->offset + skip, to, left) ? left : 0;
+        return left <= room && !file_read_cached(piece->file, piece->offset + skip, to, left, &got, &ignored) && got == left ? left : 0;
     return file_read(piece->file, piece->offset + skip, to, left < room ? left : room, &got, &ignored) == STATUS_OK ? got : 0;
 }
 
@@ -532,7 +532,7 @@ static ssize_t send_range(struct epoll_socket *s, const struct io_op *op)
 
     if (piece->file->fd < 0)
         return 0;
-    if (!s->warmed && !fs_posix__cached(piece->file, (uint64_t)offset, size) && warming_start(s, piece->file, (uint64_t)offset, size)) {
+    if (!s->warmed && file_cached(piece->file, (uint64_t)offset, size) < size && warming_start(s, piece->file, (uint64_t)offset, size)) {
         errno = EINPROGRESS;
         return -1;
     }

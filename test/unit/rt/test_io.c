@@ -421,7 +421,7 @@ static void test_a_cold_file(void **state)
     assert_int_equal(fs_open(posix, path, FS_WRITE, &piece_file, &err), STATUS_OK);
     assert_int_equal(file_write(piece_file, 0, &(struct bytes_view){bytes, COLD}, 1, &err), STATUS_OK);
     assert_int_equal(file_sync(piece_file, &err), STATUS_OK);
-    assert_true(fs_posix__cached(piece_file, 0, COLD));
+    assert_int_equal(file_cached(piece_file, 0, COLD), COLD);
     for (unsigned i = 0; i < 2; i++) {
         cold_close = i;
         assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0); /* advice: on tmpfs it stays cached */
@@ -429,7 +429,7 @@ static void test_a_cold_file(void **state)
     }
     assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
     fs_posix__warm(piece_file, 0, COLD);
-    assert_true(fs_posix__cached(piece_file, 0, COLD));
+    assert_int_equal(file_cached(piece_file, 0, COLD), COLD);
     close(fd);
     unlink(path);
     file_unref(piece_file);
