@@ -49,6 +49,7 @@ struct node {
     unsigned links, opens;
     bool directory, locked;
     struct content now, kept;
+    uint64_t cached_from, cached_to; /* what of `now` is in memory */
     struct change *changes;
     size_t changes_count, changes_room;
     struct table now_entries, kept_entries, entry_changes;
@@ -69,6 +70,8 @@ struct disk {
     char replaced_path[FS_PATH_MAX]; /* a file that a rename replaced, and what it was */
     struct content replaced;
     uint64_t replacements;
+    uint32_t forgets;
+    uint64_t waits;
 };
 
 struct disk_file {
@@ -609,6 +612,18 @@ static void disk_file_close(struct file *file)
     mem_free(open);
 }
 
+/* It is read, or written, and in memory from now on. One range is: what was there before stays only where it is the same or next to it. */
+static void node_cache(struct node *node, uint64_t from, uint64_t to)
+{
+    if (from > node->cached_to || to < node->cached_from) {
+        node->cached_from = from;
+        node->cached_to = to;
+        return;
+    }
+    node->cached_from = from < node->cached_from ? from : node->cached_from;
+    node->cached_to = to > node->cached_to ? to : node->cached_to;
+}
+
 static enum status disk_file_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
 {
     struct disk_file *open = disk_file_of(file);
@@ -621,8 +636,31 @@ static enum status disk_file_read(struct file *file, uint64_t offset, void *to, 
     if (!failed && offset < now->size) {
         *got = size < now->size - offset ? size : now->size - (size_t)offset;
         memcpy(to, now->data + offset, *got);
+        node_cache(open->node, offset, offset + *got);
     }
     return leave(failed, "read", file->path, err);
+}
+
+static size_t disk_file_cached(struct file *file, uint64_t offset, size_t size)
+{
+    struct disk_file *open = disk_file_of(file);
+    struct node *node = open->node;
+
+    if (happens(open->disk, open->disk->forgets))
+        node->cached_from = node->cached_to = 0;
+    if (offset >= node->now.size || (offset >= node->cached_from && offset + size <= node->cached_to))
+        return size;
+    open->disk->waits++;
+    return offset >= node->cached_from && offset < node->cached_to ? (size_t)(node->cached_to - offset) : 0;
+}
+
+static enum status disk_file_read_cached(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
+{
+    const struct node *node = disk_file_of(file)->node;
+    size_t left = offset < node->now.size ? (size_t)(node->now.size - offset) : 0, wanted = size < left ? size : left, there = disk_file_cached(file, offset, wanted);
+    enum status status = disk_file_read(file, offset, to, there < wanted ? there : wanted, got, err);
+
+    return !status && there < wanted ? err_set(err, STATUS_NOT_CACHED, "%s is not in memory", file->path) : status;
 }
 
 static enum status disk_file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err)
@@ -651,9 +689,10 @@ static enum status disk_file_write(struct file *file, uint64_t offset, const str
         failed = EIO;
     if (failed)
         size = (size_t)draw(disk, size);
-    if (size)
+    if (size) {
         node_change(open->node, offset, size, bytes);
-    else
+        node_cache(open->node, offset, offset + size);
+    } else
         mem_free(bytes);
     return leave(failed, "write", file->path, err);
 }
@@ -869,6 +908,8 @@ struct fs *disk_crash(struct fs *fs, const uint32_t *outcomes)
     struct list *link, *next;
 
     crashed->full = disk->full;
+    crashed->forgets = disk->forgets;
+    crashed->waits = disk->waits;
     memcpy(crashed->replaced_path, disk->replaced_path, sizeof disk->replaced_path);
     content_copy(&crashed->replaced, &disk->replaced);
     crashed->replacements = disk->replacements;
@@ -937,6 +978,16 @@ void disk_on_call(struct fs *fs, int (*hook)(void *context, enum fs_call call, c
 {
     disk_of(fs)->hook = hook;
     disk_of(fs)->context = context;
+}
+
+void disk_set_memory(struct fs *fs, uint32_t forgets)
+{
+    disk_of(fs)->forgets = forgets;
+}
+
+uint64_t disk_waits(struct fs *fs)
+{
+    return disk_of(fs)->waits;
 }
 
 void disk_set_faults(struct fs *fs, const struct disk_faults *faults)
@@ -1023,6 +1074,7 @@ static const char *disk_make_stale(struct disk *disk, const char *suffix)
     changes_forget(node);
     content_replace(&node->kept, &disk->replaced);
     content_replace(&node->now, &disk->replaced);
+    node->cached_from = node->cached_to = 0;
     return disk->replaced_path;
 }
 
@@ -1047,6 +1099,7 @@ const char *disk_rot(struct fs *fs, enum disk_rot how, const char *suffix)
         mem_free(name);
     } else {
         content_rot(&pick.node->kept, how, at, flip);
+        pick.node->cached_from = pick.node->cached_to = 0; /* what is in memory did not rot */
         if (!pick.cached)
             content_rot(&pick.node->now, how, at, flip);
     }
@@ -1065,6 +1118,8 @@ static const struct fs_backend disk_backend = {
     .list = disk_list,
     .file_close = disk_file_close,
     .file_read = disk_file_read,
+    .file_read_cached = disk_file_read_cached,
+    .file_cached = disk_file_cached,
     .file_write = disk_file_write,
     .file_sync = disk_file_sync,
     .file_truncate = disk_file_truncate,

@@ -49,6 +49,10 @@ struct disk_faults {
 };
 void disk_set_faults(struct fs *fs, const struct disk_faults *faults);
 
+/* Memory is short: in millionths of the looks at what of a file is in memory, nothing of it is any more. And how often who does not wait was told that it would have to. */
+void disk_set_memory(struct fs *fs, uint32_t forgets);
+uint64_t disk_waits(struct fs *fs);
+
 /* Breaks what is on the disk, durable or not, in a file with content whose name ends in `suffix`. Its path, until the next call; NULL: there is no such file.
  * The last .log of a directory, while it is open, is in memory: that is what processes see, until the power fails. */
 enum disk_rot {

@@ -281,6 +281,7 @@ void profile_choose(struct profile *p, struct sim *sim)
     p->near_wrap = sim__random_below(sim, 4) == 0;
     p->far = sim__random_below(sim, 4) == 0;
     p->arena_block = sim__random_below(sim, 4) ? 4096 : 0; /* each object an allocation */
+    p->forgets = sim__random_below(sim, 2) ? 0 : (uint32_t)sim__random_below(sim, 200000);
     p->fetch_bytes = sim__random_below(sim, 2) ? 1 << 20 : 2000;
     set(p, "offsets.topic.num.partitions=%d", 1 + (int)sim__random_below(sim, 4));
     set(p, "offsets.topic.compression.codec=%d", (int)sim__random_below(sim, 5));

@@ -13,6 +13,7 @@ enum { FAULT_GAP_S_MAX = 30 }; /* between two faults: every 15 s on the average 
 /* Rare paths made common, chosen once for a seed. */
 struct profile {
     unsigned shards;
+    uint32_t forgets;         /* disk_set_memory */
     bool near_wrap, far;
     int32_t fetch_bytes;
     size_t arena_block;

@@ -160,6 +160,16 @@ static enum status life_file_read(struct file *file, uint64_t offset, void *to, 
     PASS_ON(file_of(file)->life, false, file_read(file_of(file)->inner, offset, to, size, got, err));
 }
 
+static enum status life_file_read_cached(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
+{
+    PASS_ON(file_of(file)->life, false, file_read_cached(file_of(file)->inner, offset, to, size, got, err));
+}
+
+static size_t life_file_cached(struct file *file, uint64_t offset, size_t size)
+{
+    return file_cached(file_of(file)->inner, offset, size);
+}
+
 static enum status life_file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err)
 {
     struct life *life = file_of(file)->life;
@@ -209,6 +219,8 @@ static const struct fs_backend life_backend = {
     .list = life_list,
     .file_close = life_file_close,
     .file_read = life_file_read,
+    .file_read_cached = life_file_read_cached,
+    .file_cached = life_file_cached,
     .file_write = life_file_write,
     .file_sync = life_file_sync,
     .file_truncate = life_file_truncate,

@@ -389,6 +389,7 @@ struct run_result run_seed(const struct run_options *options)
     sim_kill(sim);
     profile_choose(&r.profile, sim);
     arena_set_block(r.profile.arena_block);
+    disk_set_memory(r.disk, r.profile.forgets);
     r.profile.shards = 1 + (unsigned)(options->seed % 3);
     load.sim = sim;
     load.near_wrap = r.profile.near_wrap;
@@ -416,6 +417,7 @@ struct run_result run_seed(const struct run_options *options)
     r.result.simulated_us = sim_now_us(sim);
     r.result.counts = load_counts(r.load);
     r.result.operations = load_history(r.load)->count;
+    r.result.waits = disk_waits(r.disk);
     invariants_free(r.invariants);
     sim_free(sim);
     load_free(r.load);

@@ -21,6 +21,7 @@ struct run_options {
 
 struct run_result {
     uint64_t hash, simulated_us, operations, faults, lives, broken;
+    uint64_t waits; /* reads that were told that they would have to wait for the disk */
     struct load_counts counts;
 };
 

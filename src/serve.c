@@ -15,7 +15,7 @@
 
 enum {
     CONFIG_FILE_MAX = 1024 * 1024,
-    JOB_THREADS = 4,                         /* a shard: the journal, the syncing that it owes, a commit that rolls, and the cleaner */
+    JOB_THREADS = 6,                         /* a shard: the journal, the syncing that it owes, a commit that rolls, the cleaner, and two that read */
     BUFFER_BUDGET = 512 * 1024 * 1024,       /* received bytes of all shards: five of the largest requests */
     SETS_MAX = 256,
     HOST_NAME_MAX_SIZE = 256,

@@ -38,6 +38,7 @@ struct fetch_part {
     struct str_view topic;
     unsigned shard;
     bool settled;  /* read.status was decided without a read */
+    bool lost;     /* and by the disk */
     struct wire_range range;
     const uint8_t *converted; /* for an old client, instead of the range */
     struct fetch_response_aborted_transaction *told_aborted;
@@ -48,6 +49,9 @@ struct fetch_leg {
     struct fetch *fetch;
     unsigned shard;
     unsigned armed;     /* waiters that are linked or whose wake is on its way */
+    unsigned warming;   /* partitions whose bytes come from the disk: the leg reads again when they are there */
+    bool warmed;        /* it took the time that a disk takes */
+    size_t taken;       /* bytes that are there, or come */
     size_t bytes;       /* of the last read; a partition that has more than it may send now is enough in itself */
     bool failed;        /* a partition answers with an error: no waiting */
     bool waits;         /* the last read left waiters behind: exactly one `woken` follows it */
@@ -64,6 +68,7 @@ struct fetch {
     unsigned out;             /* mail under way: legs that are reading or coming back, disarms */
     enum fetch_state state;
     bool expired, failed;
+    enum { FETCH_IN_TIME, FETCH_LATE, FETCH_AGAIN } late; /* a leg took its time, so that what the others read is old: all read again, once */
     bool woken;               /* a leg has more already while others still read */
     size_t bytes_min;
     struct timer timer;
@@ -111,6 +116,34 @@ static void fetch_part_wake(struct shard *here, struct mail *mail)
         fetch_leg_come_home(here, leg, &leg->woken, fetch_leg_woken);
 }
 
+static void fetch_leg_read(struct shard *here, struct mail *mail);
+
+static void fetch_part_warmed(struct shard *here, struct partition_read *read)
+{
+    struct fetch_part *part = LIST_ENTRY(read, struct fetch_part, read);
+
+    part->lost = read->status != STATUS_OK;
+    part->leg->warmed = true;
+    if (--part->leg->warming == 0)
+        fetch_leg_read(here, &part->leg->read);
+}
+
+/* What the answer has no room for can wait until it is asked for again. */
+static void fetch_part_warm(struct fetch_leg *leg, struct fetch_part *part, struct partition *p)
+{
+    const struct fetch_request *in = leg->fetch->request->in;
+
+    if (in->max_bytes >= 0 && leg->taken >= (size_t)in->max_bytes) {
+        part->read.status = STATUS_OK;
+        part->read.slice.more = true;
+        return;
+    }
+    part->leg = leg;
+    leg->warming++;
+    leg->taken += part->read.size_max;
+    partition_read_warm(p, &part->read, fetch_part_warmed);
+}
+
 static void fetch_part_read(struct fetch_leg *leg, struct fetch_part *part, struct broker_shard *b)
 {
     struct partition *p = broker_partition(b, part->topic_id, part->want->index);
@@ -119,12 +152,17 @@ static void fetch_part_read(struct fetch_leg *leg, struct fetch_part *part, stru
         file_unref(part->read.slice.file);
     part->read.slice = (struct log_slice){0};
     txnindex_free(&part->read.aborted);
-    if (!p) {
+    if (part->lost) {
+        part->read.high_watermark = part->read.last_stable = part->read.start_offset = -1;
+    } else if (!p) {
         part->read.status = STATUS_NOT_LEADER_OR_FOLLOWER;
         part->read.high_watermark = part->read.last_stable = part->read.start_offset = -1;
     } else {
         partition_read(p, &part->read);
+        if (part->read.status == STATUS_NOT_CACHED)
+            fetch_part_warm(leg, part, p);
     }
+    leg->taken += part->read.slice.size;
     if (part->read.status || part->read.diverging_epoch >= 0)
         leg->failed = true;
     else
@@ -167,12 +205,14 @@ static void fetch_leg_read(struct shard *here, struct mail *mail)
 
     if (fetch_leg_wakes(leg, b))
         return;
-    leg->bytes = 0;
+    leg->bytes = leg->taken = 0;
     leg->failed = false;
     leg->armed = 0;
     for (size_t i = 0; i < f->count; i++)
         if (!f->parts[i].settled && f->parts[i].shard == leg->shard)
             fetch_part_read(leg, &f->parts[i], b);
+    if (leg->warming)
+        return; /* and again when all is there */
     if (leg->bytes < f->bytes_min && !leg->failed && !f->expired && !f->failed)
         for (size_t i = 0; i < f->count; i++)
             if (!f->parts[i].settled && f->parts[i].shard == leg->shard)
@@ -205,10 +245,13 @@ static void fetch_disarmed(struct fetch *f)
     for (uint64_t left = f->shards; left; left &= left - 1)
         if (f->legs[__builtin_ctzll(left)].away)
             return;
-    if (f->expired || f->failed || f->bytes_min == 0)
+    if (f->late != FETCH_LATE && (f->expired || f->failed || f->bytes_min == 0)) {
         fetch_answer(f);
-    else
-        fetch_read(f);
+        return;
+    }
+    if (f->late == FETCH_LATE)
+        f->late = FETCH_AGAIN;
+    fetch_read(f);
 }
 
 static void fetch_disarm(struct fetch *f)
@@ -281,12 +324,19 @@ static void fetch_judge(struct fetch *f)
     const struct fetch_request *in = f->request->in;
     struct shard *home = f->request->home;
     size_t bytes = 0;
+    bool late = false;
 
     for (uint64_t left = f->shards; left; left &= left - 1) {
         struct fetch_leg *leg = &f->legs[__builtin_ctzll(left)];
 
         bytes += leg->bytes;
         f->failed |= leg->failed;
+        late |= leg->warmed;
+    }
+    if (late && f->late == FETCH_IN_TIME && (f->shards & (f->shards - 1))) {
+        f->late = FETCH_LATE;
+        fetch_disarm(f);
+        return;
     }
     if (bytes >= f->bytes_min)
         f->bytes_min = 0; /* enough */

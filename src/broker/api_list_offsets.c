@@ -10,6 +10,7 @@ struct list_offsets_part {
     struct uuid topic_id;
     int32_t index;
     unsigned shard;
+    struct leg *leg;
     bool settled;
     bool dropped;  /* it stood in the request before */
     int64_t start, old[2]; /* for version 0 */
@@ -91,6 +92,41 @@ static void list_offsets_answer(struct request *r)
     request_reply(r, &out);
 }
 
+static void list_offsets_warmed(struct shard *here, struct partition_list_offset *ask);
+
+static void list_offsets_ask(struct leg *leg, struct list_offsets_part *part)
+{
+    struct partition *p = broker_partition(broker_at(leg_shard(leg)), part->topic_id, part->index);
+
+    if (!p) {
+        part->ask.status = STATUS_NOT_LEADER_OR_FOLLOWER;
+        return;
+    }
+    partition_list_offset(p, &part->ask);
+    if (part->ask.status == STATUS_NOT_CACHED) {
+        part->leg = leg;
+        leg->pending++;
+        partition_list_offset_warm(p, &part->ask, list_offsets_warmed);
+        return;
+    }
+    part->start = partition_start_offset(p);
+    if (leg->request->version == 0 && part->ask.status == STATUS_OK && part->ask.offset < 0)
+        part->ask.offset = partition_high_watermark(p); /* nothing that late: the list begins at the end */
+}
+
+/* A part of it came from the disk. */
+static void list_offsets_warmed(struct shard *here, struct partition_list_offset *ask)
+{
+    struct list_offsets_part *part = LIST_ENTRY(ask, struct list_offsets_part, ask);
+    struct leg *leg = part->leg;
+    const struct list_offsets *l = leg->request->state;
+
+    if (ask->status == STATUS_OK)
+        list_offsets_ask(leg, part);
+    if (--leg->pending == 0 && leg->at == l->count)
+        leg_finish(leg);
+}
+
 static void list_offsets_leg(struct leg *leg)
 {
     const struct list_offsets *l = leg->request->state;
@@ -98,23 +134,15 @@ static void list_offsets_leg(struct leg *leg)
 
     for (; leg->at < l->count; leg->at++) {
         struct list_offsets_part *part = &l->parts[leg->at];
-        struct partition *p;
 
         if (part->settled || part->shard != leg->shard)
             continue;
         if (broker_partition_wakes(b, part->topic_id, part->index, &leg->mail))
             return; /* and on from here */
-        p = broker_partition(b, part->topic_id, part->index);
-        if (!p) {
-            part->ask.status = STATUS_NOT_LEADER_OR_FOLLOWER;
-            continue;
-        }
-        partition_list_offset(p, &part->ask);
-        part->start = partition_start_offset(p);
-        if (leg->request->version == 0 && part->ask.status == STATUS_OK && part->ask.offset < 0)
-            part->ask.offset = partition_high_watermark(p); /* nothing that late: the list begins at the end */
+        list_offsets_ask(leg, part);
     }
-    leg_finish(leg);
+    if (!leg->pending)
+        leg_finish(leg);
 }
 
 static bool list_offsets_topic(struct request *r, struct list_offsets *l, const struct list_offsets_request_topic *in, uint64_t *shards)

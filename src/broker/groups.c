@@ -77,6 +77,7 @@ struct load {
     struct coordinator *coordinator;
     struct coord *coord;
     int64_t next, end; /* offsets */
+    struct partition_read read;
     struct log_slice slice;
     struct err err;
 };
@@ -580,15 +581,28 @@ static void load_succeeded(struct load *l)
 }
 
 static void load_done(struct shard *here, struct io_job *job);
+static void load_go(struct load *l);
+
+static void load_unread(struct load *l)
+{
+    (void)err_set(&l->err, l->read.status ? l->read.status : STATUS_CORRUPT, "nothing to read at offset %lld", (long long)l->next);
+    load_failed(l);
+}
+
+static void load_warmed(struct shard *here, struct partition_read *read)
+{
+    struct load *l = LIST_ENTRY(read, struct load, read);
+
+    if (read->status && !l->coordinator->closing)
+        load_unread(l);
+    else
+        load_go(l);
+}
 
 static void load_go(struct load *l)
 {
     struct coordinator *c = l->coordinator;
-    struct partition_read read = {.offset = l->next,
-                                  .current_leader_epoch = -1,
-                                  .last_fetched_epoch = -1,
-                                  .size_max = BUG(KAFKA_7286) ? LOAD_BYTES / 4096 : LOAD_BYTES,
-                                  .at_least_one = !BUG(KAFKA_7286)};
+    struct partition_read *read = &l->read;
 
     if (c->closing) {
         load_end(l);
@@ -598,14 +612,17 @@ static void load_go(struct load *l)
         load_succeeded(l);
         return;
     }
-    partition_read(c->partition, &read);
-    if (read.status || !read.slice.size) {
-        (void)err_set(&l->err, read.status ? read.status : STATUS_CORRUPT, "nothing to read at offset %lld",
-                      (long long)l->next);
-        load_failed(l);
+    read->offset = l->next;
+    partition_read(c->partition, read);
+    if (read->status == STATUS_NOT_CACHED) {
+        partition_read_warm(c->partition, read, load_warmed);
         return;
     }
-    l->slice = read.slice;
+    if (read->status || !read->slice.size) {
+        load_unread(l);
+        return;
+    }
+    l->slice = read->slice;
     l->job.work = load_work;
     l->job.done = load_done;
     io_job_submit(shard_io(c->shard), &l->job);
@@ -637,6 +654,10 @@ static void coordinator_load(struct coordinator *c)
     c->busy++;
     l->coordinator = c;
     l->coord = coord;
+    l->read = (struct partition_read){.current_leader_epoch = -1,
+                                      .last_fetched_epoch = -1,
+                                      .size_max = BUG(KAFKA_7286) ? LOAD_BYTES / 4096 : LOAD_BYTES,
+                                      .at_least_one = !BUG(KAFKA_7286)};
     l->next = partition_start_offset(c->partition);
     l->end = partition_high_watermark(c->partition);
     load_go(l);

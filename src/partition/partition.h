@@ -96,6 +96,7 @@ struct partition_read {
     size_t size_max;
     bool at_least_one;
     enum isolation isolation;
+    void (*done)(struct shard *here, struct partition_read *read); /* the partition's */
     /* results */
     enum status status;
     struct log_slice slice;
@@ -103,8 +104,12 @@ struct partition_read {
     struct txnindex aborted;      /* committed: what of the slice is to be left out, and maybe more; the reader's to free */
     int32_t diverging_epoch;      /* -1: no divergence */
     int64_t diverging_end_offset;
+    struct log_warm warm;         /* the log's */
 };
+/* STATUS_NOT_CACHED: partition_read_warm gets it from the disk, and `done` runs when it is time to read again: with STATUS_OK, or what then is the status of the read.
+ * The partition may have stopped meanwhile, but is not closed before. */
 void partition_read(struct partition *p, struct partition_read *read);
+void partition_read_warm(struct partition *p, struct partition_read *read, void (*done)(struct shard *here, struct partition_read *read));
 
 /* A reader that waits for more: `wake` runs once (by shard_post to the partition's shard) when the high watermark (committed: the last stable offset) passes
  * `beyond`, the partition stops or its start moves past it; unless it was removed before. */
@@ -123,11 +128,15 @@ struct partition_list_offset {
     int64_t timestamp; /* or one of the above */
     int32_t current_leader_epoch;
     enum isolation isolation;
+    void (*done)(struct shard *here, struct partition_list_offset *ask); /* the partition's */
     enum status status;
     int64_t offset, found_timestamp;
     int32_t leader_epoch;
+    struct log_warm warm; /* the log's */
 };
+/* STATUS_NOT_CACHED: as partition_read. */
 void partition_list_offset(struct partition *p, struct partition_list_offset *ask);
+void partition_list_offset_warm(struct partition *p, struct partition_list_offset *ask, void (*done)(struct shard *here, struct partition_list_offset *ask));
 
 /* KIP-320: end offset of an epoch. */
 enum status partition_epoch_end(struct partition *p, int32_t current_leader_epoch, int32_t epoch, int32_t *found_epoch, int64_t *end_offset) MUST_CHECK;

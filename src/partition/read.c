@@ -49,10 +49,10 @@ static enum status check_divergence(struct partition *p, struct partition_read *
     return STATUS_OK;
 }
 
-/* The disk's own errors are told to the operator here; the reader gets the one that Kafka has for them. */
+/* The disk's own errors are told to the operator here ; the reader gets the one that Kafka has for them. */
 static enum status storage_status(const struct partition *p, enum status status, const struct err *err)
 {
-    if (!status || status == STATUS_OFFSET_OUT_OF_RANGE || status == STATUS_NO_MEMORY)
+    if (!status || status == STATUS_OFFSET_OUT_OF_RANGE || status == STATUS_NO_MEMORY || status == STATUS_NOT_CACHED)
         return status;
     log_line(LOG_ERROR, "log does not read", "dir=%s reason=%s", log_directory(p->log), err->text);
     return status == STATUS_CORRUPT ? STATUS_CORRUPT_MESSAGE : STATUS_KAFKA_STORAGE_ERROR;
@@ -81,7 +81,9 @@ static enum status read_slice(struct partition *p, struct partition_read *read)
         status = check_divergence(p, read);
     if (status || read->diverging_epoch >= 0)
         return status;
-    status = log_read(p->log, read->offset, limit, read->size_max, read->at_least_one, &read->slice, &err);
+    status = log_read_cached(p->log, read->offset, limit, read->size_max, read->at_least_one, &read->slice, &read->warm, &err);
+    if (status == STATUS_CORRUPT)
+        return STATUS_CORRUPT_MESSAGE; /* the log tells of it, once */
     if (!status && read->slice.size && read->isolation == ISOLATION_COMMITTED)
         status = read_aborted(p, read, limit, &err);
     if (!status && read->slice.base_offset > read->offset && !p->config.log.compacts && log_cleaned_offset(p->log) < 0)
@@ -91,15 +93,38 @@ static enum status read_slice(struct partition *p, struct partition_read *read)
 
 void partition_read(struct partition *p, struct partition_read *read)
 {
+    bool failed;
+
     shard_assert(p->shard);
     read->slice = (struct log_slice){.base_offset = read->offset};
     read->aborted = (struct txnindex){0};
     read->diverging_epoch = -1;
     read->diverging_end_offset = -1;
     read->status = read_slice(p, read);
-    read->high_watermark = read->status ? -1 : partition_high_watermark(p);
-    read->last_stable = read->status ? -1 : partition_last_stable(p);
-    read->start_offset = read->status ? -1 : log_start_offset(p->log);
+    failed = read->status && read->status != STATUS_NOT_CACHED;
+    read->high_watermark = failed ? -1 : partition_high_watermark(p);
+    read->last_stable = failed ? -1 : partition_last_stable(p);
+    read->start_offset = failed ? -1 : log_start_offset(p->log);
+}
+
+static enum status warmed_status(enum status status)
+{
+    return status && status != STATUS_NO_MEMORY ? STATUS_KAFKA_STORAGE_ERROR : status;
+}
+
+static void read_warmed(struct shard *here, struct log_warm *warm)
+{
+    struct partition_read *read = LIST_ENTRY(warm, struct partition_read, warm);
+
+    read->status = warmed_status(warm->status);
+    read->done(here, read);
+}
+
+void partition_read_warm(struct partition *p, struct partition_read *read, void (*done)(struct shard *here, struct partition_read *read))
+{
+    shard_assert(p->shard);
+    read->done = done;
+    log_warm(p->log, &read->warm, read_warmed);
 }
 
 /* --- waiting --------------------------------------------------------------------------------------------------------------- */
@@ -150,9 +175,9 @@ static enum status find_by_time(struct partition *p, struct partition_list_offse
     struct err err;
 
     if (ask->timestamp == OFFSET_MAX_TIMESTAMP)
-        status = log_max_timestamp(p->log, &ask->offset, &ask->found_timestamp, &ask->leader_epoch, &err);
+        status = log_max_timestamp_cached(p->log, &ask->offset, &ask->found_timestamp, &ask->leader_epoch, &ask->warm, &err);
     else
-        status = log_find_timestamp(p->log, ask->timestamp, &ask->offset, &ask->found_timestamp, &ask->leader_epoch, &err);
+        status = log_find_timestamp_cached(p->log, ask->timestamp, &ask->offset, &ask->found_timestamp, &ask->leader_epoch, &ask->warm, &err);
     if (status || ask->offset >= limit) {
         ask->offset = ask->found_timestamp = -1;
         ask->leader_epoch = -1;
@@ -184,4 +209,19 @@ void partition_list_offset(struct partition *p, struct partition_list_offset *as
     default:
         ask->status = find_by_time(p, ask);
     }
+}
+
+static void list_offset_warmed(struct shard *here, struct log_warm *warm)
+{
+    struct partition_list_offset *ask = LIST_ENTRY(warm, struct partition_list_offset, warm);
+
+    ask->status = warmed_status(warm->status);
+    ask->done(here, ask);
+}
+
+void partition_list_offset_warm(struct partition *p, struct partition_list_offset *ask, void (*done)(struct shard *here, struct partition_list_offset *ask))
+{
+    shard_assert(p->shard);
+    ask->done = done;
+    log_warm(p->log, &ask->warm, list_offset_warmed);
 }

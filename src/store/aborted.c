@@ -162,7 +162,7 @@ int64_t log_slice_limit(struct log *log, const struct log_slice *slice)
     struct index_entry entry;
     struct err ignored;
 
-    if (end < seg->size && end <= INT32_MAX && !log__open_segment(log, seg, &ignored) && index_ceiling_value(&seg->offsets, (int32_t)end, &entry))
+    if (end < seg->size && end <= INT32_MAX && (!seg->cold || !log__open_segment(log, seg, NULL, &ignored)) && index_ceiling_value(&seg->offsets, (int32_t)end, &entry))
         return seg->base + entry.key;
     return i + 1 < log->count ? segment_end(log, i) : log->end;
 }

@@ -33,7 +33,7 @@ static bool is_young(struct log *log, struct segment *seg, int64_t wall_ms)
 
     if (log->config.compaction_lag_min_ms <= 0)
         return false;
-    if (log__know_times(log, seg, &err))
+    if (log__know_times(log, seg, NULL, &err))
         return true;
     return (seg->max_timestamp >= 0 ? seg->max_timestamp : seg->created_ms) > wall_ms - log->config.compaction_lag_min_ms;
 }
@@ -56,7 +56,7 @@ static int64_t first_timestamp(struct log *log, struct segment *seg)
     struct err err;
     uint64_t at;
 
-    if (seg->first_timestamp < 0 && seg->size && !log__open_segment(log, seg, &err) && !segment_find(seg, seg->base, seg->size, &at, &head, &err) && at < seg->size)
+    if (seg->first_timestamp < 0 && seg->size && !log__open_segment(log, seg, NULL, &err) && !segment_find(seg, seg->base, seg->size, NULL, &at, &head, &err) && at < seg->size)
         seg->first_timestamp = head.max_timestamp;
     return seg->first_timestamp;
 }
@@ -190,12 +190,11 @@ static void swap(struct clean *c)
     for (size_t i = 0; i < count; i++) {
         struct segment *old = log->segments[first + i];
         ASSERT(old->base == c->parts[c->group + i].base && old->cold);
-        if (log->reading == old)
-            log->reading = NULL;
         log->size -= old->size;
         c->made->created_ms = old->created_ms;
         segment_free(old);
     }
+    c->made->unnamed = true;
     log->segments[first] = c->made;
     log->size += c->made->size;
     log->count -= count - 1;
@@ -210,6 +209,7 @@ static void cool(struct clean *c)
 {
     struct grave *grave = log__grave_new(c->log, c->group_end - c->group);
 
+    c->made->unnamed = false;
     segment_chill(c->made);
     segment_close(c->made);
     c->made = NULL;

@@ -12,6 +12,7 @@
 #include "base/bug.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "store/files.h"
 
 enum { COMMIT_APPENDS_MAX = 1024 }; /* pieces of one write: as many as the system takes in one call */
 
@@ -335,6 +336,8 @@ static void direct_succeeded(struct log *log, struct commit *c)
     }
     if (c->file && !seg->file)
         seg->file = file_ref(c->file);
+    if (seg->file)
+        files_use(store__files(log->store), seg);
     tail_move(&log->tail, log->written);
     log->spilled = log->durable;
     if (c->sync)

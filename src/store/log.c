@@ -5,6 +5,9 @@
 #include "base/assert.h"
 #include "base/bug.h"
 #include "base/mem.h"
+#include "rt/log.h"
+#include "store/files.h"
+#include "store/warm.h"
 
 int64_t log_start_offset(const struct log *log)
 {
@@ -57,7 +60,10 @@ void log_on_snapshot(struct log *log, void (*make)(void *context, int64_t offset
     log->snapshot_context = context;
 }
 
-enum { RECENT_BYTES = 128 * 1024 };
+enum {
+    RECENT_BYTES = 128 * 1024,
+    WARM_TRIES = 4, /* of one segment: its files, the place, the range, and one more */
+};
 
 /* --- epochs ---------------------------------------------------------------------------------------------------------------- */
 
@@ -106,29 +112,86 @@ static uint64_t readable(const struct log *log, const struct segment *seg)
     return seg->base < log->writing->base ? seg->size : 0;
 }
 
-/* The offset of that end. */
-static int64_t readable_limit(const struct log *log, const struct segment *seg, size_t i)
+uint64_t log__on_disk(const struct log *log, const struct segment *seg)
 {
-    return seg == log->writing ? log->durable : log->segments[i + 1]->base;
+    return seg->tail ? seg->tail->from : readable(log, seg);
 }
 
-enum status log__open_segment(struct log *log, struct segment *seg, struct err *err)
+int64_t log__limit(const struct log *log, const struct segment *seg)
 {
-    if (seg->cold && log->reading != seg) {
-        if (log->reading)
-            segment_close(log->reading);
-        log->reading = seg;
+    return seg == log->writing ? log->durable : log->segments[log__segment_at(log, seg->base) + 1]->base;
+}
+
+/* A reader that was told too often that it has to wait, does: what it needs does not stay in memory. */
+static struct log_warm *reader_begin(struct log_warm *reader)
+{
+    if (!reader || reader->tries < WARM_TRIES)
+        return reader;
+    reader->tries = 0;
+    return NULL;
+}
+
+static struct scan_miss *reader_miss(struct log_warm *reader)
+{
+    if (!reader)
+        return NULL;
+    reader->offset = -1;
+    reader->times = false;
+    return &reader->miss;
+}
+
+/* What it lacks is of this segment. */
+static enum status reader_lacks(struct log_warm *reader, const struct segment *seg, enum status status)
+{
+    if (status == STATUS_NOT_CACHED) {
+        reader->tries = reader->base == seg->base ? reader->tries + 1 : 1;
+        reader->base = seg->base;
     }
-    return segment_open(seg, log->fs, log->dir, err);
+    return status;
 }
 
-enum status log__know_times(struct log *log, struct segment *seg, struct err *err)
+static bool segment_is_open(const struct segment *seg, bool times)
+{
+    if (!seg->made || (seg->tail && seg->tail->from == 0))
+        return true; /* all of it is in memory */
+    return seg->file && (!seg->cold || (seg->offsets.resident && (!times || seg->times.resident)));
+}
+
+static enum status open_segment(struct log *log, struct segment *seg, bool times, struct log_warm *reader, struct err *err)
+{
+    if (!segment_is_open(seg, times)) {
+        if (reader) {
+            *reader_miss(reader) = (struct scan_miss){0, 0};
+            reader->times = times;
+            return err_set(err, STATUS_NOT_CACHED, "segment %lld is not open", (long long)seg->base);
+        }
+        if (segment_open(seg, log->fs, log->dir, err))
+            return err->status;
+    }
+    if (log->store && seg->file)
+        files_use(store__files(log->store), seg);
+    return STATUS_OK;
+}
+
+enum status log__open_segment(struct log *log, struct segment *seg, struct log_warm *reader, struct err *err)
+{
+    return open_segment(log, seg, false, reader, err);
+}
+
+enum status log__know_times(struct log *log, struct segment *seg, struct log_warm *reader, struct err *err)
 {
     if (seg->times_known)
         return STATUS_OK;
-    if (log__open_segment(log, seg, err))
+    if (open_segment(log, seg, true, reader, err))
         return err->status;
-    return segment_know_times(seg, err);
+    return segment_know_times(seg, err); /* of what a reader had opened for it, it is known */
+}
+
+void log__bad(struct log *log, struct segment *seg, uint64_t position, const struct err *why)
+{
+    if (segment_region(seg, position) != REGION_BAD)
+        log_line(LOG_ERROR, "bad batch: it is not served", "dir=%s reason=%s", log->dir, why->text);
+    segment_settle(seg, position, position + 1, REGION_BAD);
 }
 
 /* Where a commit of late began. What follows was checked when it came, and has not been on its way through a disk since. */
@@ -148,51 +211,139 @@ static void marks_begin(struct log *log)
         log->marks->list[i].offset = -1;
 }
 
-/* Position and base offset of the batch that holds `offset`, or of the next one when it was compacted away; *position == end: not in this segment. */
-static enum status log_find(struct log *log, struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, int64_t *base, struct err *err)
+/* Of the batch that holds `offset`, or of the next one when it was compacted away; *position == end: not in this segment. */
+static enum status log_find(struct log *log, struct segment *seg, int64_t offset, uint64_t end, struct log_warm *reader, uint64_t *position,
+                            struct batch_head *head, struct err *err)
 {
-    const struct mark *mark = log->segments[log__segment_at(log, offset)] == seg ? mark_at(log, offset) : NULL; /* the end of a slice may be in a later one */
-    struct batch_head head = {.base_offset = offset};
+    enum status status = segment_find(seg, offset, end, reader_miss(reader), position, head, err);
 
-    if (mark) {
-        *position = mark->position;
-        *base = offset;
+    if (status == STATUS_CORRUPT)
+        log__bad(log, seg, *position, err);
+    return status;
+}
+
+/* One reader's way to its slice. */
+struct reading {
+    struct log *log;
+    struct segment *seg;
+    struct log_warm *reader;
+    uint64_t end;         /* of what it may read */
+    int64_t limit;
+    size_t size_max, first; /* first: bytes of the first batch; 0: not known */
+    bool at_least_one;
+    const struct mark *mark;
+    struct log_slice *slice;
+};
+
+/* Only the tail is read. */
+static bool in_tail(const struct reading *r)
+{
+    return r->mark && r->seg->tail && r->mark->position >= r->seg->tail->from && r->limit == r->log->durable;
+}
+
+static enum status reading_find(struct reading *r, int64_t offset, struct err *err)
+{
+    struct batch_head head;
+
+    if (r->mark) {
+        r->slice->position = r->mark->position;
         return STATUS_OK;
     }
-    if (segment_find(seg, offset, end, position, &head, err))
+    if (log_find(r->log, r->seg, offset, r->end, r->reader, &r->slice->position, &head, err))
         return err->status;
-    *base = head.base_offset;
+    if (r->slice->position == r->end)
+        return STATUS_OK;
+    r->slice->base_offset = head.base_offset;
+    r->first = batch_size(&head);
     return STATUS_OK;
 }
 
-/* The slice's bytes: to the limit or the segment's readable end, cut at size_max but never inside the first batch when that must be whole. */
-static enum status slice_measure(struct log *log, struct segment *seg, int64_t limit, uint64_t end, size_t size_max, bool at_least_one,
-                                 struct log_slice *slice, struct err *err)
+/* Bytes of the first batch. */
+static enum status reading_first(struct reading *r, struct err *err)
 {
+    uint8_t buffer[BATCH_OVERHEAD];
+    struct scan scan = {.file = r->seg->file, .miss = reader_miss(r->reader), .tail = r->seg->tail, .end = r->end, .buffer = buffer, .capacity = sizeof buffer};
     struct batch_head head;
-    int64_t ignored;
+    enum status status;
 
-    if (limit < log->durable && log_find(log, seg, limit, end, &end, &ignored, err))
-        return err->status;
-    slice->size = (size_t)(end - slice->position);
-    if (slice->size <= size_max)
+    if (r->first)
         return STATUS_OK;
-    if (at_least_one) {
-        uint8_t buffer[BATCH_OVERHEAD];
-        struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
-        if (scan_head(&scan, slice->position, &head, err))
-            return err->status;
-        if (size_max < batch_size(&head))
-            size_max = batch_size(&head);
-    }
-    if (size_max < slice->size)
-        slice->size = size_max;
+    status = scan_head(&scan, r->slice->position, &head, err);
+    if (!status)
+        r->first = batch_size(&head);
+    else if (status == STATUS_CORRUPT)
+        log__bad(r->log, r->seg, r->slice->position, err);
+    return status;
+}
+
+/* To the limit or the segment's readable end, cut at size_max but never inside the first batch when that must be whole. */
+static enum status reading_measure(struct reading *r, struct err *err)
+{
+    struct batch_head ignored;
+    uint64_t end = r->end;
+
+    if (r->limit < r->log->durable && log_find(r->log, r->seg, r->limit, r->end, r->reader, &end, &ignored, err))
+        return err->status;
+    r->slice->size = (size_t)(end - r->slice->position);
+    if (r->slice->size <= r->size_max)
+        return STATUS_OK;
+    if (!r->at_least_one)
+        r->slice->size = r->size_max;
+    else if (reading_first(r, err))
+        return err->status;
+    else if (r->slice->size > r->first)
+        r->slice->size = r->size_max > r->first ? r->size_max : r->first;
     return STATUS_OK;
+}
+
+/* A bad batch is somewhere there: what is before it is served. Also for who cannot keep anything in memory. */
+static enum status reading_check(struct reading *r, struct err *err)
+{
+    struct log_slice *slice = r->slice;
+    uint64_t good;
+    enum status status = segment_check(r->seg, slice->position, slice->position + slice->size, r->end, slice->base_offset, log__limit(r->log, r->seg), &good, err);
+
+    if (status != STATUS_CORRUPT)
+        return status;
+    log__bad(r->log, r->seg, good, err);
+    if (good <= slice->position)
+        return status;
+    if (good - slice->position < slice->size)
+        slice->size = (size_t)(good - slice->position);
+    return STATUS_OK;
+}
+
+/* What of the slice is from the disk has to be in memory, and good: as much of it as is, when that is enough. */
+static enum status reading_judge(struct reading *r, struct err *err)
+{
+    struct log_slice *slice = r->slice;
+    uint64_t disk = log__on_disk(r->log, r->seg), from = slice->position, to = from + slice->size < disk ? from + slice->size : disk, good;
+
+    if (from >= to)
+        return STATUS_OK;
+    good = segment_good(r->seg, from, to);
+    if (r->reader) {
+        uint64_t cached = file_cached(r->seg->file, from, (size_t)good);
+        segment_doubt(r->seg, from + cached, from + good);
+        good = cached;
+    }
+    if (good == to - from)
+        return STATUS_OK;
+    if (r->reader && good && (good >= r->first || !r->at_least_one)) {
+        slice->size = (size_t)good;
+        return STATUS_OK;
+    }
+    if (!r->reader || segment_region(r->seg, from + good) == REGION_BAD)
+        return reading_check(r, err);
+    *reader_miss(r->reader) = (struct scan_miss){from, to};
+    return err_set(err, STATUS_NOT_CACHED, "segment %lld: bytes from %llu on", (long long)r->seg->base, (unsigned long long)from);
 }
 
 /* Without memory for all of it the slice is what the first of its files has. */
-static void slice_source(const struct segment *seg, struct log_slice *slice)
+static void reading_source(const struct reading *r)
 {
+    struct log_slice *slice = r->slice;
+    const struct segment *seg = r->seg;
     uint64_t left = slice->size;
 
     if (!slice->size)
@@ -204,38 +355,73 @@ static void slice_source(const struct segment *seg, struct log_slice *slice)
     slice->size = (size_t)left;
 }
 
-enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct err *err)
+/* Its segment's part of log_read; *over: there is nothing more to be looked for in later ones. */
+static enum status reading_segment(struct reading *r, int64_t offset, bool *over, struct err *err)
 {
-    int64_t limit = limit_offset < log->durable ? limit_offset : log->durable;
+    enum status status = STATUS_OK;
+
+    r->mark = offset >= r->seg->base ? mark_at(r->log, offset) : NULL;
+    r->first = 0;
+    if (!in_tail(r))
+        status = open_segment(r->log, r->seg, false, r->reader, err);
+    if (status == STATUS_NOT_CACHED) {
+        r->reader->offset = offset;
+        r->reader->miss.to = r->size_max ? r->size_max : 1;
+    }
+    if (!status)
+        status = reading_find(r, offset, err);
+    if (status || r->slice->position == r->end)
+        return status;
+    *over = true;
+    if (r->slice->base_offset >= r->limit)
+        return STATUS_OK;
+    status = reading_measure(r, err);
+    if (!status && !r->mark)
+        status = reading_judge(r, err);
+    if (status)
+        return status;
+    reading_source(r);
+    return STATUS_OK;
+}
+
+enum status log_read_cached(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct log_warm *reader,
+                            struct err *err)
+{
+    struct reading r = {.log = log, .reader = reader_begin(reader), .limit = limit_offset < log->durable ? limit_offset : log->durable, .size_max = size_max, .at_least_one = at_least_one, .slice = slice};
+    bool over = false;
 
     *slice = (struct log_slice){.base_offset = offset};
     if (offset < log->start || offset > log->end)
         return STATUS_OFFSET_OUT_OF_RANGE;
     if (offset >= log->writing->base && !log->marks)
         marks_begin(log);
-    for (size_t i = log__segment_at(log, offset); i < log->count && offset < limit; i++) {
-        struct segment *seg = log->segments[i];
-        uint64_t end = readable(log, seg);
-        if (seg->base >= limit)
+    for (size_t i = log__segment_at(log, offset); i < log->count && offset < r.limit && !over; i++) {
+        enum status status;
+        r.seg = log->segments[i];
+        r.end = readable(log, r.seg);
+        if (r.seg->base >= r.limit)
             break;
-        if (end == 0)
+        if (r.end == 0)
             continue;
-        if (log__open_segment(log, seg, err) || log_find(log, seg, offset, end, &slice->position, &slice->base_offset, err))
-            return err->status;
-        if (slice->position == end)
+        status = reading_segment(&r, offset, &over, err);
+        if (status) {
+            *slice = (struct log_slice){.base_offset = offset};
+            return reader_lacks(reader, r.seg, status);
+        }
+        if (!slice->size)
             continue; /* compacted away here: the next segment has it */
-        if (slice->base_offset >= limit)
-            break;
-        if (slice_measure(log, seg, limit, end, size_max, at_least_one, slice, err))
-            return err->status;
-        if (!mark_at(log, offset) &&
-            segment_check(seg, slice->position, slice->position + slice->size, end, slice->base_offset, readable_limit(log, seg, i), err))
-            return err->status;
-        slice_source(seg, slice);
-        slice->more = slice->position + slice->size < end || (i + 1 < log->count && log->segments[i + 1]->base < limit);
-        return STATUS_OK;
+        slice->more = slice->position + slice->size < r.end || (i + 1 < log->count && log->segments[i + 1]->base < r.limit);
+        if (r.reader && !r.mark)
+            warm_ahead(log, i, slice->position, slice->position + slice->size);
     }
+    if (reader)
+        reader->tries = 0;
     return STATUS_OK;
+}
+
+enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct err *err)
+{
+    return log_read_cached(log, offset, limit_offset, size_max, at_least_one, slice, NULL, err);
 }
 
 /* The end of a transaction, if the batch of that head is one. */
@@ -266,7 +452,7 @@ enum status log_replay(struct log *log, int64_t from, void (*each)(void *context
         struct scan scan = {.end = seg->size, .buffer = buffer, .capacity = sizeof buffer};
         struct batch_head head;
         uint64_t at;
-        if (log__open_segment(log, seg, err) || segment_find(seg, from, seg->size, &at, &head, err))
+        if (log__open_segment(log, seg, NULL, err) || segment_find(seg, from, seg->size, NULL, &at, &head, err))
             return err->status;
         for (scan.file = seg->file; at < seg->size; at += batch_size(&head)) {
             struct batch_marker marker;
@@ -277,7 +463,6 @@ enum status log_replay(struct log *log, int64_t from, void (*each)(void *context
         }
         segment_close(seg);
     }
-    log->reading = NULL;
     return STATUS_OK;
 }
 
@@ -291,13 +476,13 @@ int64_t log_recent_offset(struct log *log, int64_t offset)
 
     if (offset < seg->base)
         return offset;
-    if (log__open_segment(log, seg, &ignored) || !index_floor(&seg->offsets, offset - seg->base, &at))
+    if (log__open_segment(log, seg, NULL, &ignored) || !index_floor(&seg->offsets, offset - seg->base, &at))
         at.value = 0; /* before its first entry */
     for (; at.value < left && i > 0; at.value = (int32_t)seg->size) { /* a roll does not make what is before it less recent */
         left -= at.value;
         seg = log->segments[--i];
     }
-    if (at.value <= left || log__open_segment(log, seg, &ignored) || !index_floor_value(&seg->offsets, (int32_t)(at.value - left), &entry))
+    if (at.value <= left || log__open_segment(log, seg, NULL, &ignored) || !index_floor_value(&seg->offsets, (int32_t)(at.value - left), &entry))
         return seg->base;
     return seg->base + entry.key;
 }
@@ -348,14 +533,14 @@ static void search_record(void *context, const struct batch_head *head, const st
     search->epoch = head->leader_epoch;
 }
 
-static enum status search_segment(struct timestamp_search *search, const struct segment *seg, uint64_t end, struct err *err)
+static enum status search_segment(struct timestamp_search *search, const struct segment *seg, uint64_t end, struct scan_miss *miss, struct err *err)
 {
-    struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .capacity = TIMESTAMP_CHUNK, .grows = true};
+    struct scan scan = {.file = seg->file, .miss = miss, .tail = seg->tail, .end = end, .capacity = TIMESTAMP_CHUNK, .grows = true};
     struct index_entry entry;
     bool indexed = index_floor(&seg->times, search->timestamp, &entry);
     struct batch_head head;
     uint64_t at;
-    enum status status = segment_find_timed(seg, indexed ? &entry : NULL, search->from, end, &at, &head, err);
+    enum status status = segment_find_timed(seg, indexed ? &entry : NULL, search->from, end, miss, &at, &head, err);
 
     scan.buffer = mem_alloc(scan.capacity, 1);
     if (!status && !scan.buffer)
@@ -373,32 +558,42 @@ static enum status search_segment(struct timestamp_search *search, const struct 
     return status;
 }
 
-static enum status log_search(struct log *log, struct timestamp_search *search, struct err *err)
+static enum status log_search(struct log *log, struct timestamp_search *search, struct log_warm *reader, struct err *err)
 {
     for (size_t i = log__segment_at(log, log->start); i < log->count && search->offset < 0; i++) {
         struct segment *seg = log->segments[i];
         uint64_t end = readable(log, seg);
+        enum status status;
         if (end == 0)
             continue;
-        if (log__know_times(log, seg, err))
-            return err->status;
-        if (seg->max_timestamp < search->timestamp)
+        status = log__know_times(log, seg, reader, err);
+        if (!status && seg->max_timestamp < search->timestamp)
             continue;
-        if (log__open_segment(log, seg, err) || search_segment(search, seg, end, err))
-            return err->status;
+        if (!status)
+            status = open_segment(log, seg, true, reader, err);
+        if (!status)
+            status = search_segment(search, seg, end, reader_miss(reader), err);
+        if (status)
+            return reader_lacks(reader, seg, status);
     }
     return STATUS_OK;
 }
 
-enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct err *err)
+enum status log_find_timestamp_cached(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct log_warm *reader,
+                                      struct err *err)
 {
     struct timestamp_search search = {.timestamp = timestamp, .from = log->start, .offset = -1, .found_timestamp = -1, .epoch = -1};
-    enum status status = log_search(log, &search, err);
+    enum status status = log_search(log, &search, reader_begin(reader), err);
 
     *offset = search.offset;
     *found_timestamp = search.found_timestamp;
     *epoch = search.epoch;
     return status;
+}
+
+enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct err *err)
+{
+    return log_find_timestamp_cached(log, timestamp, offset, found_timestamp, epoch, NULL, err);
 }
 
 struct greatest {
@@ -414,9 +609,9 @@ static void greatest_record(void *context, const struct batch_head *head, const 
 }
 
 /* Of a batch whose first records were deleted: of what is left. */
-static enum status cut_batch_greatest(const struct segment *seg, uint64_t at, uint64_t end, struct greatest *greatest, struct err *err)
+static enum status cut_batch_greatest(const struct segment *seg, uint64_t at, uint64_t end, struct scan_miss *miss, struct greatest *greatest, struct err *err)
 {
-    struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = mem_alloc(TIMESTAMP_CHUNK, 1), .capacity = TIMESTAMP_CHUNK, .grows = true};
+    struct scan scan = {.file = seg->file, .miss = miss, .tail = seg->tail, .end = end, .buffer = mem_alloc(TIMESTAMP_CHUNK, 1), .capacity = TIMESTAMP_CHUNK, .grows = true};
     enum status status = scan.buffer ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory to search");
     struct bytes_view batch;
     struct batch_head head;
@@ -431,10 +626,10 @@ static enum status cut_batch_greatest(const struct segment *seg, uint64_t at, ui
 
 /* That of a segment's records from the log's start on, as far as they are durable: the one that the segment knows may be of others. The
  * last index entry of a durable batch tells the greatest timestamp of all before it. */
-static enum status segment_greatest(const struct segment *seg, int64_t durable, uint64_t end, struct greatest *greatest, struct err *err)
+static enum status segment_greatest(const struct segment *seg, int64_t durable, uint64_t end, struct scan_miss *miss, struct greatest *greatest, struct err *err)
 {
     uint8_t buffer[8192];
-    struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+    struct scan scan = {.file = seg->file, .miss = miss, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
     int64_t last = durable - 1 - seg->base < INT32_MAX ? durable - 1 - seg->base : INT32_MAX;
     struct index_entry entry;
     bool indexed = index_floor_value(&seg->times, (int32_t)last, &entry);
@@ -442,37 +637,50 @@ static enum status segment_greatest(const struct segment *seg, int64_t durable, 
     enum status status;
     uint64_t at;
 
-    for (status = segment_find_timed(seg, indexed ? &entry : NULL, greatest->from, end, &at, &head, err); !status && at < end; at += batch_size(&head)) {
+    for (status = segment_find_timed(seg, indexed ? &entry : NULL, greatest->from, end, miss, &at, &head, err); !status && at < end; at += batch_size(&head)) {
         status = scan_head(&scan, at, &head, err);
         if (status || head.max_timestamp <= greatest->timestamp)
             continue;
         if (head.base_offset >= greatest->from)
             greatest->timestamp = head.max_timestamp;
         else
-            status = cut_batch_greatest(seg, at, end, greatest, err);
+            status = cut_batch_greatest(seg, at, end, miss, greatest, err);
     }
     return status;
 }
 
-enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err)
+enum status log_max_timestamp_cached(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct log_warm *reader, struct err *err)
 {
+    struct log_warm *asked = reader;
     struct greatest greatest = {log->start, -1};
 
     *offset = *timestamp = -1;
     *epoch = -1;
+    reader = reader_begin(reader);
     for (size_t i = log__segment_at(log, log->start); i < log->count; i++) {
         struct segment *seg = log->segments[i];
         uint64_t end = readable(log, seg);
+        enum status status;
         if (end == 0)
             continue;
-        if (log__know_times(log, seg, err))
-            return err->status;
-        if (seg->max_timestamp <= greatest.timestamp)
+        status = log__know_times(log, seg, reader, err);
+        if (!status && seg->max_timestamp <= greatest.timestamp)
             continue;
-        if (seg->base >= log->start && seg->max_timestamp_offset < log->durable)
+        if (!status && seg->base >= log->start && seg->max_timestamp_offset < log->durable) {
             greatest.timestamp = seg->max_timestamp;
-        else if (log__open_segment(log, seg, err) || segment_greatest(seg, log->durable, end, &greatest, err))
-            return err->status;
+            continue;
+        }
+        if (!status)
+            status = open_segment(log, seg, true, reader, err);
+        if (!status)
+            status = segment_greatest(seg, log->durable, end, reader_miss(reader), &greatest, err);
+        if (status)
+            return reader_lacks(reader, seg, status);
     }
-    return greatest.timestamp < 0 ? STATUS_OK : log_find_timestamp(log, greatest.timestamp, offset, timestamp, epoch, err);
+    return greatest.timestamp < 0 ? STATUS_OK : log_find_timestamp_cached(log, greatest.timestamp, offset, timestamp, epoch, asked, err);
+}
+
+enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err)
+{
+    return log_max_timestamp_cached(log, offset, timestamp, epoch, NULL, err);
 }

@@ -22,6 +22,7 @@
 #include "base/view.h"
 #include "rt/fs.h"
 #include "rt/shard.h"
+#include "store/scan.h"
 #include "store/txnindex.h"
 #include "wire/records.h"
 
@@ -119,10 +120,35 @@ struct log_slice {
  * the heads of the batches, unless a commit of late began at `offset`: STATUS_CORRUPT when one does not stand where it should. */
 enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct err *err) MUST_CHECK;
 
+/* What a reader lacked in memory, and its way back. All zero before it is first used. */
+struct log_warm {
+    struct list link;                                           /* the log's, all but status */
+    struct mail mail;
+    struct log *log;
+    void (*done)(struct shard *here, struct log_warm *reader);
+    enum status status;      /* of the disk; STATUS_OK: read again */
+    int64_t base;            /* of the segment: its files were not open, or of them there was not in memory: */
+    int64_t offset;          /* what `miss` is relative to: the place of that offset; -1: of the segment's beginning */
+    struct scan_miss miss;
+    bool times;              /* and its timestamps */
+    unsigned tries;
+};
+
+/* As log_read, on the shard's loop: what would wait for the disk is STATUS_NOT_CACHED, and then log_warm gets it; what comes from the disk is checked before it is
+ * served. When it cannot be kept in memory for long enough, the reader waits at last. */
+enum status log_read_cached(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct log_warm *reader,
+                            struct err *err) MUST_CHECK;
+/* Right after STATUS_NOT_CACHED: `done` runs, later, once it is there. The log is not idle as long. */
+void log_warm(struct log *log, struct log_warm *reader, void (*done)(struct shard *here, struct log_warm *reader));
+
 /* The first record with timestamp >= `timestamp` (decompresses one batch). offset -1 when there is none. */
 enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct err *err) MUST_CHECK;
 /* The (first) record with the greatest timestamp; offset -1 in an empty log. */
 enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err) MUST_CHECK;
+/* The same on the loop: `reader` as above. */
+enum status log_find_timestamp_cached(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct log_warm *reader,
+                                      struct err *err) MUST_CHECK;
+enum status log_max_timestamp_cached(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct log_warm *reader, struct err *err) MUST_CHECK;
 
 /* A new leader's epoch begins at the end of the log. Durable with the next append or the clean stop. */
 void log_assign_epoch(struct log *log, int32_t epoch);

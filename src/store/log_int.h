@@ -113,7 +113,6 @@ struct log {
     struct marks *marks;         /* of the last MARKS commits, while somebody reads at the end; NULL: none */
     unsigned commits_begun, commits_seen; /* seen: at the last housekeeping */
     struct epochs epochs;
-    struct segment *reading;     /* the one cold segment whose files are open */
 
     struct store *store;         /* NULL: not attached */
     struct store_dir *home;
@@ -173,8 +172,12 @@ void log__spill_forget(struct log *log);    /* it is closed */
 
 /* log.c */
 size_t log__segment_at(const struct log *log, int64_t offset); /* the index of the last segment whose base is not above */
-enum status log__open_segment(struct log *log, struct segment *seg, struct err *err) MUST_CHECK;
-enum status log__know_times(struct log *log, struct segment *seg, struct err *err) MUST_CHECK; /* of seg: max_timestamp */
+/* With a reader: only if it need not wait (log_read_cached). */
+enum status log__open_segment(struct log *log, struct segment *seg, struct log_warm *reader, struct err *err) MUST_CHECK;
+enum status log__know_times(struct log *log, struct segment *seg, struct log_warm *reader, struct err *err) MUST_CHECK; /* of seg: max_timestamp */
+uint64_t log__on_disk(const struct log *log, const struct segment *seg); /* bytes of its file that may be read */
+int64_t log__limit(const struct log *log, const struct segment *seg);    /* above the offsets of all of it that may be read */
+void log__bad(struct log *log, struct segment *seg, uint64_t position, const struct err *why); /* there begins a bad batch: it is told once */
 
 /* aborted.c */
 enum status log__load_aborted(struct log *log, bool clean, int64_t recovery_point, struct err *err) MUST_CHECK; /* to memory, before anything of a segment is saved again */
@@ -213,5 +216,7 @@ void store__commit_free(struct store *store, struct commit *c);
 struct shard *store__shard(const struct store *store);
 enum durability store__durability(const struct store *store);
 size_t *store__tails(struct store *store); /* bytes that the tails of its logs hold */
+struct files *store__files(struct store *store);
+struct warms *store__warms(struct store *store);
 
 #endif

@@ -271,7 +271,7 @@ static enum status epoch_fits(struct log *log, int64_t offset, int32_t epoch, bo
 
     status = segment_open(seg, log->fs, log->dir, err);
     if (!status)
-        status = segment_find(seg, offset, seg->size, &at, &head, err);
+        status = segment_find(seg, offset, seg->size, NULL, &at, &head, err);
     if (!status && at < seg->size && head.base_offset <= offset)
         *fits = *fits && head.leader_epoch == epoch;
     segment_close(seg);

@@ -19,6 +19,21 @@ static enum status scan_room(struct scan *s, size_t size, struct err *err)
     return STATUS_OK;
 }
 
+static enum status scan_read(struct scan *s, struct file *file, uint64_t position, size_t wanted, size_t size, struct err *err)
+{
+    enum status status;
+
+    if (!s->miss)
+        return file_read(file, position, s->buffer, wanted, &s->filled, err);
+    status = file_read_cached(file, position, s->buffer, wanted, &s->filled, err);
+    if (status != STATUS_NOT_CACHED)
+        return status;
+    if (s->filled >= size)
+        return STATUS_OK;
+    *s->miss = (struct scan_miss){position, position + size};
+    return status;
+}
+
 enum status scan_bytes(struct scan *s, uint64_t position, size_t size, const uint8_t **bytes, struct err *err)
 {
     uint64_t left = s->end - position;
@@ -32,7 +47,7 @@ enum status scan_bytes(struct scan *s, uint64_t position, size_t size, const uin
         s->filled = 0;
         if (s->tail)
             file = tail_source(s->tail, file, position, &left);
-        if (file_read(file, position, s->buffer, left < s->capacity ? (size_t)left : s->capacity, &s->filled, err))
+        if (scan_read(s, file, position, left < s->capacity ? (size_t)left : s->capacity, size, err))
             return err->status;
         if (s->filled < size)
             return err_set(err, STATUS_CORRUPT, "the file ends before byte %llu", (unsigned long long)(position + size));

@@ -11,8 +11,13 @@
 #include "store/tail.h"
 #include "wire/records.h"
 
+struct scan_miss { /* bytes of the file that were asked for and are not in memory */
+    uint64_t from, to;
+};
+
 struct scan {
     struct file *file;
+    struct scan_miss *miss;  /* NULL: the disk is waited for; else STATUS_NOT_CACHED tells here what it lacked */
     const struct tail *tail; /* where the file is continued; NULL: nowhere */
     uint64_t end;     /* bytes that may be read */
     uint8_t *buffer;

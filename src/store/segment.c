@@ -6,8 +6,10 @@
 #include "base/mem.h"
 #include "base/reader.h"
 #include "rt/log.h"
-#include "wire/legacy.h"
+#include "store/files.h"
 #include "store/text.h"
+#include "store/warm.h"
+#include "wire/legacy.h"
 
 enum {
     TXNINDEX_MAX = 1 << 30,
@@ -24,6 +26,8 @@ struct segment *segment_new(int64_t base, int64_t now_ms)
         return NULL;
     *seg = (struct segment){.base = base, .first_timestamp = -1, .max_timestamp = -1, .max_timestamp_offset = -1,
                             .created_ms = now_ms, .times_known = true};
+    list_init(&seg->warmings);
+    list_init(&seg->used);
     index_init(&seg->offsets, OFFSET_KEY);
     index_init(&seg->times, TIME_KEY);
     return seg;
@@ -35,6 +39,8 @@ void segment_free(struct segment *seg)
     index_free(&seg->offsets);
     index_free(&seg->times);
     txnindex_free(&seg->aborted);
+    warm_forget(seg);
+    mem_free(seg->regions);
     mem_free((void *)(uintptr_t)seg->snapshot.data);
     mem_free(seg);
 }
@@ -158,6 +164,7 @@ void segment_close(struct segment *seg)
     seg->file = NULL;
     if (seg->cold)
         segment_chill(seg);
+    files_forget(seg);
 }
 
 /* Offsets only grow. */
@@ -169,26 +176,31 @@ static enum status in_place(const struct batch_head *head, int64_t next, uint64_
 }
 
 /* Where a walk to `offset` may begin: the index's place if the batch there is the one that the index means, else the file's beginning. */
-static uint64_t segment_walk_start(const struct segment *seg, struct scan *scan, int64_t offset)
+static enum status segment_walk_start(const struct segment *seg, struct scan *scan, int64_t offset, uint64_t *position, struct err *err)
 {
     struct index_entry entry;
     struct batch_head head;
-    struct err err;
+    enum status status;
 
+    *position = 0;
     if (!index_floor(&seg->offsets, offset - seg->base, &entry) || (uint64_t)entry.value >= scan->end)
-        return 0;
-    if (scan_head(scan, (uint64_t)entry.value, &head, &err) || batch_last_offset(&head) != seg->base + entry.key)
-        return 0;
-    return (uint64_t)entry.value;
+        return STATUS_OK;
+    status = scan_head(scan, (uint64_t)entry.value, &head, err);
+    if (!status && batch_last_offset(&head) == seg->base + entry.key)
+        *position = (uint64_t)entry.value;
+    return status == STATUS_NOT_CACHED ? status : STATUS_OK;
 }
 
-enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, struct batch_head *head, struct err *err)
+enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, struct scan_miss *miss, uint64_t *position, struct batch_head *head,
+                         struct err *err)
 {
     uint8_t buffer[FIND_CHUNK];
-    struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
+    struct scan scan = {.file = seg->file, .miss = miss, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
     int64_t next = seg->base;
 
-    for (*position = segment_walk_start(seg, &scan, offset); *position < end; *position += batch_size(head)) {
+    if (segment_walk_start(seg, &scan, offset, position, err))
+        return err->status;
+    for (; *position < end; *position += batch_size(head)) {
         if (scan_head(&scan, *position, head, err) || in_place(head, next, *position, err))
             return err_wrap(err, "segment %lld", (long long)seg->base);
         next = batch_last_offset(head) + 1;
@@ -198,36 +210,16 @@ enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end
     return STATUS_OK;
 }
 
-enum status segment_check(const struct segment *seg, uint64_t from, uint64_t to, uint64_t end, int64_t base, int64_t limit, struct err *err)
-{
-    uint8_t buffer[FIND_CHUNK];
-    struct scan scan = {.file = seg->file, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
-    struct batch_head head;
-    int64_t next = base;
-
-    for (uint64_t at = from; at < end; at += batch_size(&head)) {
-        if (scan_head(&scan, at, &head, err) || in_place(&head, next, at, err))
-            return err_wrap(err, "segment %lld", (long long)seg->base);
-        if (at == from && head.base_offset > base)
-            return err_set(err, STATUS_CORRUPT, "segment %lld: offset %lld is not at byte %llu", (long long)seg->base, (long long)base, (unsigned long long)at);
-        if (at >= to)
-            return STATUS_OK;
-        next = batch_last_offset(&head) + 1;
-        scan.capacity = batch_size(&head) < sizeof buffer / 4 ? sizeof buffer : BATCH_OVERHEAD; /* of large ones the heads alone are read */
-    }
-    return next <= limit ? STATUS_OK : err_set(err, STATUS_CORRUPT, "segment %lld: batches reach beyond offset %lld", (long long)seg->base, (long long)limit);
-}
-
-enum status segment_find_timed(const struct segment *seg, const struct index_entry *entry, int64_t from, uint64_t end, uint64_t *position, struct batch_head *head,
-                               struct err *err)
+enum status segment_find_timed(const struct segment *seg, const struct index_entry *entry, int64_t from, uint64_t end, struct scan_miss *miss, uint64_t *position,
+                               struct batch_head *head, struct err *err)
 {
     if (entry && seg->base + entry->value > from) {
-        if (segment_find(seg, seg->base + entry->value, end, position, head, err))
+        if (segment_find(seg, seg->base + entry->value, end, miss, position, head, err))
             return err->status;
         if (*position < end && head->max_timestamp == entry->key)
             return STATUS_OK;
     }
-    return segment_find(seg, from, end, position, head, err);
+    return segment_find(seg, from, end, miss, position, head, err);
 }
 
 enum status segment_know_times(struct segment *seg, struct err *err)
@@ -242,7 +234,7 @@ enum status segment_know_times(struct segment *seg, struct err *err)
         return STATUS_OK;
     if (seg->times.count && !index_last(&seg->times, &last))
         return err_set(err, STATUS_IO, "the time index of segment %lld does not read", (long long)seg->base);
-    if (segment_find_timed(seg, seg->times.count ? &last : NULL, seg->base, seg->size, &at, &head, err))
+    if (segment_find_timed(seg, seg->times.count ? &last : NULL, seg->base, seg->size, NULL, &at, &head, err))
         return err->status;
     for (seg->max_timestamp = seg->max_timestamp_offset = -1; at < seg->size; at += batch_size(&head)) {
         if (scan_head(&scan, at, &head, err))
@@ -287,13 +279,16 @@ static enum status segment_load_end(struct segment *seg, int64_t *end, struct er
     uint8_t buffer[FIND_CHUNK];
     struct scan scan = {.file = seg->file, .end = seg->size, .buffer = buffer, .capacity = sizeof buffer};
     struct batch_head head;
+    uint64_t at;
 
     *end = seg->base;
     if (seg->size && scan_head(&scan, 0, &head, err))
         return err->status;
     if (seg->size)
         seg->first_timestamp = head.max_timestamp;
-    for (uint64_t at = segment_walk_start(seg, &scan, INT64_MAX); at < seg->size; at += batch_size(&head)) {
+    if (segment_walk_start(seg, &scan, INT64_MAX, &at, err))
+        return err->status;
+    for (; at < seg->size; at += batch_size(&head)) {
         if (scan_head(&scan, at, &head, err))
             return err->status;
         if (head.base_offset < *end)
@@ -337,6 +332,7 @@ enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bo
     if (status == STATUS_NOT_FOUND)
         status = STATUS_CORRUPT;
     segment_close(seg);
+    segment_doubt(seg, 0, seg->size);
     return status;
 }
 
@@ -471,6 +467,7 @@ enum status segment_recover(struct segment *seg, const struct segment_recovery *
         status = err_set(err, STATUS_NO_MEMORY, "no memory to recover");
     mem_free(scan.buffer);
     segment_close(seg);
+    segment_doubt(seg, 0, seg->size);
     if (status)
         return err_wrap(err, "segment %lld", (long long)seg->base);
     return STATUS_OK;

@@ -6,6 +6,9 @@
  * planned: rolled to in memory, its file not yet made. active: the last one, indexes in memory. sealed: no longer appended to, its
  * indexes still in memory. cold: its indexes are files. Sizes and indexes count what was appended, durable or not: who reads stops at
  * the log's durable position.
+ *
+ * What comes from the disk is checked once, a region at a time: checksums, and places, which those do not cover. The batches that begin in a region are good,
+ * or one of them is bad, or nobody looked since they came from the disk. What this process itself wrote is good until it left memory.
  */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
@@ -14,6 +17,9 @@
 #include "store/index.h"
 #include "store/scan.h"
 #include "store/txnindex.h"
+
+enum { REGION_BYTES = 1 << 20 };
+enum region { REGION_UNKNOWN, REGION_GOOD, REGION_BAD };
 
 struct segment {
     int64_t base;
@@ -26,6 +32,15 @@ struct segment {
     uint64_t unindexed;                           /* bytes since the last index entry */
     int64_t created_ms;                           /* wall time: its age while its records have no timestamps */
     struct txnindex aborted;                      /* of a cold segment: only while it is asked for */
+    uint64_t ours;                                /* regions from here on are good when nothing else is known: this process wrote them */
+    uint8_t *regions;                             /* enum region of the first regions_count ones */
+    size_t regions_count;
+    uint64_t read_to;                             /* where the last reader of old data stopped */
+    struct list warmings;                         /* jobs that read it (warm.c) */
+    struct files *files;                          /* where it is counted; NULL: nothing of it is open */
+    struct list used;                             /* in files */
+    bool unnamed;                                 /* its files have not got their names yet: it stays open */
+    size_t counted;                               /* bytes of its indexes, in files */
     struct bytes_view snapshot;                   /* producer state at `base`, until the file is written */
     bool made;                                    /* the .log is there */
     bool cold;                                    /* the indexes are files */
@@ -56,19 +71,32 @@ void segment_chill(struct segment *seg);
 enum status segment_open(struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
 void segment_close(struct segment *seg); /* gives its files back: they are opened again when needed */
 /* max_timestamp of a segment whose indexes are files: from the end of its time index on. Open. */
-enum status segment_know_times(struct segment *seg, struct err *err) MUST_CHECK;
+enum status segment_know_times(struct segment *seg, struct err *err) MUST_CHECK; /* blocks */
 /* A cold segment's aborted transactions, if its .txnindex has any; `end`: the offset where the next segment begins. STATUS_CORRUPT: none of its entries is known. */
 enum status segment_know_aborted(struct segment *seg, struct fs *fs, const char *dir, int64_t end, struct err *err) MUST_CHECK;
 void segment_forget_aborted(struct segment *seg); /* until they are asked for again */
 /* As segment_find, from `from` or from a later batch that the entry of the time index points at: it is believed when that batch has its time. */
-enum status segment_find_timed(const struct segment *seg, const struct index_entry *entry, int64_t from, uint64_t end, uint64_t *position, struct batch_head *head,
-                               struct err *err) MUST_CHECK;
+enum status segment_find_timed(const struct segment *seg, const struct index_entry *entry, int64_t from, uint64_t end, struct scan_miss *miss, uint64_t *position,
+                               struct batch_head *head, struct err *err) MUST_CHECK;
 
 /* The first batch whose last offset is at least `offset`, before byte `end`: its position and head; *position == end: there is none. Open. */
-enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, uint64_t *position, struct batch_head *head, struct err *err) MUST_CHECK;
-/* Whether the batches from byte `from` to `to` are where they say: a batch's checksum does not cover its offset, so the neighbours' have to fit: the first
- * is at `base`, none overlaps another, none reaches the offset `limit`, that of byte `end`. Open. */
-enum status segment_check(const struct segment *seg, uint64_t from, uint64_t to, uint64_t end, int64_t base, int64_t limit, struct err *err) MUST_CHECK;
+enum status segment_find(const struct segment *seg, int64_t offset, uint64_t end, struct scan_miss *miss, uint64_t *position, struct batch_head *head,
+                         struct err *err) MUST_CHECK; /* `miss`, here and below: as in struct scan */
+
+/* check.c */
+/* Reads the batches that begin from byte `from` to `to`: whether they are whole, and where they say. A batch's checksum does not cover its offset, so the
+ * neighbours' have to fit: the first is not below `base`, none overlaps another, none reaches the offset `limit`, that of byte `end`. *good: where the
+ * first one begins that is bad, or may be; else where the last one ends. Open. Blocks. */
+enum status segment_check(const struct segment *seg, uint64_t from, uint64_t to, uint64_t end, int64_t base, int64_t limit, uint64_t *good, struct err *err) MUST_CHECK;
+/* A place at or before byte `at` where a batch begins, by the index; its offset is not below *base. Open. Blocks. */
+uint64_t segment_place(const struct segment *seg, uint64_t at, uint64_t end, int64_t *base);
+/* How many bytes from `from` on, up to `to`, lie in regions that are good. */
+uint64_t segment_good(const struct segment *seg, uint64_t from, uint64_t to);
+enum region segment_region(const struct segment *seg, uint64_t at);
+/* The regions of [from, to) are that; without memory for it they stay as they were. */
+void segment_settle(struct segment *seg, uint64_t from, uint64_t to, enum region is);
+/* They were found not to be in memory: nothing is known of them any more. */
+void segment_doubt(struct segment *seg, uint64_t from, uint64_t to);
 
 /* Most bytes of one commit, unless it is a single batch: what may be torn at the end of a log, and what a recovery writes again. Large enough that
  * a sync's cost does not show. */

@@ -11,6 +11,7 @@
  *
  * Journaled commits go on meanwhile; when the shard's tails hold more than they may (TAILS_BYTES_MAX), they wait for the spills.
  */
+#include "store/files.h"
 #include "store/log_int.h"
 
 #include "base/assert.h"
@@ -192,6 +193,8 @@ static void spilled(const struct spill *s, struct spill_item *item)
         }
         if (item->file && !log->writing->file)
             log->writing->file = file_ref(item->file);
+        if (log->writing->file)
+            files_use(store__files(log->store), log->writing);
         log_sort(log);
     }
     log__spill_go_on(log);

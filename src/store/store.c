@@ -2,7 +2,9 @@
  * See store.h. */
 #include "base/mem.h"
 #include "rt/log.h"
+#include "store/files.h"
 #include "store/log_int.h"
+#include "store/warm.h"
 
 struct store {
     struct shard *shard;
@@ -15,6 +17,8 @@ struct store {
     size_t tails;        /* bytes of all logs' */
     struct commit reserve; /* for who has no memory for one */
     bool reserve_used;
+    struct files files;
+    struct warms warms;
     void (*offline)(struct shard *here, const char *log_dir, const struct err *why);
 };
 
@@ -28,6 +32,8 @@ struct store *store_new(struct shard *shard, enum durability durability)
     store->durability = durability;
     list_init(&store->wanting);
     list_init(&store->dirs);
+    files_init(&store->files, STORE_FILES, STORE_INDEXES);
+    warms_init(&store->warms);
     return store;
 }
 
@@ -54,6 +60,21 @@ enum durability store__durability(const struct store *store)
 size_t *store__tails(struct store *store)
 {
     return &store->tails;
+}
+
+struct files *store__files(struct store *store)
+{
+    return &store->files;
+}
+
+struct warms *store__warms(struct store *store)
+{
+    return &store->warms;
+}
+
+void store_limit_files(struct store *store, unsigned files)
+{
+    store->files.count_max = files;
 }
 
 void store_use_journal(struct store *store, size_t size)

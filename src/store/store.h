@@ -32,6 +32,11 @@ void store_free(struct store *store);
 #define STORE_JOURNAL_SIZE ((size_t)128 << 20) /* two halves: while one is filled at a gigabyte in seconds, the other's segments are synced */
 void store_use_journal(struct store *store, size_t size);
 
+/* Segments that are open at once; as many as that. Before the first log is attached. */
+#define STORE_FILES 1000
+#define STORE_INDEXES ((size_t)32 << 20) /* bytes of the indexes that are read back into memory */
+void store_limit_files(struct store *store, unsigned files);
+
 /* `offline` runs once when a log directory fails. */
 void store_on_offline(struct store *store, void (*offline)(struct shard *here, const char *log_dir, const struct err *why));
 /* What another shard's store found: the same, without the hook. */

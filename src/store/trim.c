@@ -135,7 +135,7 @@ static bool segment_expired(struct log *log, struct segment *seg, int64_t next_b
         *excess -= (int64_t)seg->size;
         return true;
     }
-    if (config->retention_ms < 0 || log__know_times(log, seg, &err))
+    if (config->retention_ms < 0 || log__know_times(log, seg, NULL, &err))
         return false;
     return wall_ms - (seg->max_timestamp >= 0 ? seg->max_timestamp : seg->created_ms) > config->retention_ms;
 }
@@ -169,8 +169,6 @@ static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
         struct segment *seg = log->segments[i];
         grave->bases[i] = seg->base;
         log->size -= seg->size;
-        if (log->reading == seg)
-            log->reading = NULL;
         segment_free(seg);
     }
     log->count -= count;
@@ -190,9 +188,6 @@ static void close_idle(struct log *log)
         mem_free(log->marks);
         log->marks = NULL;
         segment_close(log->last);
-        if (log->reading)
-            segment_close(log->reading);
-        log->reading = NULL;
     }
     log->commits_seen = log->commits_begun;
 }

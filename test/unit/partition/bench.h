@@ -50,6 +50,41 @@ static inline void bench_end(struct bench *b)
     fs_free(b->how.fs);
 }
 
+/* --- reads ----------------------------------------------------------------------------------------------------------------- */
+
+static bool bench_warmed;
+
+static inline void bench_read_warmed(struct shard *here, struct partition_read *read)
+{
+    bench_warmed = true;
+}
+
+/* partition_read, with what has to come from the disk. */
+static inline void bench_read(struct bench *b, struct partition_read *read)
+{
+    for (partition_read(b->p, read); read->status == STATUS_NOT_CACHED; partition_read(b->p, read)) {
+        bench_warmed = false;
+        partition_read_warm(b->p, read, bench_read_warmed);
+        assert_true(sim_run_until(b->w.sim, world_is_set, &bench_warmed, WORLD_SOON));
+        assert_int_equal(read->status, STATUS_OK);
+    }
+}
+
+static inline void bench_list_warmed(struct shard *here, struct partition_list_offset *ask)
+{
+    bench_warmed = true;
+}
+
+static inline void bench_list(struct bench *b, struct partition_list_offset *ask)
+{
+    for (partition_list_offset(b->p, ask); ask->status == STATUS_NOT_CACHED; partition_list_offset(b->p, ask)) {
+        bench_warmed = false;
+        partition_list_offset_warm(b->p, ask, bench_list_warmed);
+        assert_true(sim_run_until(b->w.sim, world_is_set, &bench_warmed, WORLD_SOON));
+        assert_int_equal(ask->status, STATUS_OK);
+    }
+}
+
 /* --- produces -------------------------------------------------------------------------------------------------------------- */
 
 struct produce {

@@ -11,7 +11,7 @@ static struct batch_head stored_head(struct bench *b, int64_t offset)
     size_t size, got;
     struct err err;
 
-    partition_read(b->p, &read);
+    bench_read(b, &read);
     assert_int_equal(read.status, STATUS_OK);
     assert_int_equal(file_read(read.slice.file, read.slice.position, bytes, 1 << 16, &got, &err), STATUS_OK);
     assert_int_equal(batch_check_crc((struct bytes_view){bytes, got}, &size), STATUS_OK);

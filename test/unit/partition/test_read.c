@@ -12,7 +12,7 @@ static struct partition_read read_at(struct bench *b, int64_t offset, int32_t cu
 {
     struct partition_read read = {.offset = offset, .current_leader_epoch = current, .last_fetched_epoch = last, .size_max = 1 << 20, .at_least_one = true};
 
-    partition_read(b->p, &read);
+    bench_read(b, &read);
     if (read.slice.file)
         file_unref(read.slice.file);
     return read;
@@ -128,7 +128,7 @@ static struct partition_list_offset list(struct bench *b, int64_t timestamp)
 {
     struct partition_list_offset ask = {.timestamp = timestamp, .current_leader_epoch = -1};
 
-    partition_list_offset(b->p, &ask);
+    bench_list(b, &ask);
     assert_int_equal(ask.status, STATUS_OK);
     return ask;
 }
@@ -170,7 +170,7 @@ static void test_list_offsets(void **state)
     assert_int_equal(list(&b, OFFSET_MAX_TIMESTAMP).offset, 29);
     assert_int_equal(list(&b, 0).offset, 20);
     ask = (struct partition_list_offset){.timestamp = OFFSET_LATEST, .current_leader_epoch = 7};
-    partition_list_offset(b.p, &ask);
+    bench_list(&b, &ask);
     assert_int_equal(ask.status, STATUS_UNKNOWN_LEADER_EPOCH);
     bench_end(&b);
 }

@@ -112,7 +112,7 @@ static void expect(struct bench *b, int64_t from, int64_t stable, const char *ab
     struct partition_list_offset ask = {.timestamp = OFFSET_LATEST, .current_leader_epoch = -1, .isolation = ISOLATION_COMMITTED};
     char told[100] = "";
 
-    partition_read(b->p, &read);
+    bench_read(b, &read);
     assert_int_equal(read.status, STATUS_OK);
     assert_int_equal(read.last_stable, stable);
     for (size_t i = 0; i < read.aborted.count; i++)
@@ -121,7 +121,7 @@ static void expect(struct bench *b, int64_t from, int64_t stable, const char *ab
     if (read.slice.file)
         file_unref(read.slice.file);
     txnindex_free(&read.aborted);
-    partition_list_offset(b->p, &ask);
+    bench_list(b, &ask);
     assert_int_equal(ask.offset, stable);
 }
 
