@@ -76,12 +76,15 @@ static void world_close(struct world *w)
     fs_free(w->disk);
 }
 
+enum { LOOKS = 8 };
+
 /* All that is looked at of a node, but for what is remembered of the life before. */
 static void look(struct world *w)
 {
     for (w->sim->ran = 0; w->sim->ran < SHARDS; w->sim->ran++)
         invariants_event(w->v, w->disk);
-    invariants_depth(w->v, w->disk);
+    for (unsigned i = 0; i < LOOKS; i++) /* at a long log not each time */
+        invariants_depth(w->v, w->disk);
     invariants_rest(w->v);
 }
 
