@@ -27,24 +27,28 @@ int config_row_find(const struct config_row *rows, unsigned count, struct str_vi
     return -1;
 }
 
-/* Levenshtein's distance, one row of the matrix at a time. */
-static unsigned distance(struct str_view a, struct str_view b)
+/* Levenshtein's distance, one row of the matrix at a time; `most` when it is no less (so only what is nearer than that to its diagonal matters). */
+static unsigned distance(struct str_view a, struct str_view b, unsigned most)
 {
     unsigned row[NAME_MAX_COMPARED + 1];
 
     for (unsigned j = 0; j <= b.size; j++)
         row[j] = j;
     for (unsigned i = 1; i <= a.size; i++) {
-        unsigned diagonal = row[0];
+        unsigned from = i > most ? i - most : 1, to = i + most < b.size ? i + most : (unsigned)b.size;
+        unsigned diagonal = row[from - 1], least;
 
-        row[0] = i;
-        for (unsigned j = 1; j <= b.size; j++) {
+        least = row[from - 1] = from == 1 ? i : most;
+        for (unsigned j = from; j <= to; j++) {
             unsigned replace = diagonal + (a.data[i - 1] != b.data[j - 1]);
             unsigned other = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
 
             diagonal = row[j];
             row[j] = replace < other ? replace : other;
+            least = row[j] < least ? row[j] : least;
         }
+        if (least >= most) /* no later row has less */
+            return most;
     }
     return row[b.size];
 }
@@ -59,7 +63,7 @@ const char *config_row_nearest(const struct config_row *rows, unsigned count, st
     for (unsigned i = 0; i < count; i++) {
         struct str_view known = str_from(rows[i].name);
         size_t apart = known.size > name.size ? known.size - name.size : name.size - known.size; /* the distance is no less */
-        unsigned d = known.size > NAME_MAX_COMPARED || apart >= best ? best : distance(name, known);
+        unsigned d = known.size > NAME_MAX_COMPARED || apart >= best ? best : distance(name, known, best);
 
         if (d < best) {
             best = d;
