@@ -28,6 +28,7 @@ SUITES = [
     ("differential", "test/differential/run.py"),
     ("kafkafiles", "test/kafkafiles/run.py"),
     ("dump", "test/dump/run.py"),
+    ("compaction", "test/compaction/run.py"),
     ("cli", "test/cli/run.py"),
     ("kill9", "test/kill9/run.py"),
     ("traps", "test/traps/run.py"),
