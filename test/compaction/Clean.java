@@ -40,7 +40,8 @@ import org.apache.kafka.storage.internals.utils.Throttler;
 import org.apache.kafka.storage.log.metrics.BrokerTopicStats;
 
 final class Clean {
-    private static final long WALL = 1_700_000_000_000L;
+    /** Time of the first record: not so long ago that the log forgets who produced it. */
+    private static final long WALL = Long.getLong("wall", System.currentTimeMillis());
     private static final int PRODUCERS = 5, KEYS = 40;
 
     private final UnifiedLog log;

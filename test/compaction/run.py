@@ -13,18 +13,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 import broker
 import suite
 
-WALL = 1_700_000_000_000
+WALL = int(time.time()) * 1000  # Kafka forgets producers by the clock
 LATER = (0, 400, 700, 5000)  # delete.retention.ms is 1000
 
 
 def kafka(classes, *arguments):
-    ran = subprocess.run(broker.java("Clean", *map(str, arguments), heap="512m", classes=classes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
+    command = broker.java("Clean", *map(str, arguments), heap="512m", classes=classes)
+    ran = subprocess.run([command[0], f"-Dwall={WALL}", *command[1:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
     suite.check(ran.returncode, 0, f"{arguments}: {ran.stderr[-2000:]}")
     return ran.stdout.splitlines()
 

@@ -37,7 +37,7 @@ struct crash_workload {
     bool (*check)(struct crash *c, const void *model, struct fs *disk); /* the state is the check's to change, not to free */
 };
 
-extern const struct crash_workload crash_log, crash_node;
+extern const struct crash_workload crash_clean, crash_log, crash_node;
 
 uint64_t crash_random(struct crash *c, uint64_t bound); /* the workload's own choices: 0 .. bound - 1 */
 bool crash_failure(struct crash *c, const char *format, ...) __attribute__((format(printf, 2, 3))); /* false */

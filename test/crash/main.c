@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * See crash.h.
  *
- *   crashpoints [--workload log|node] [--states N] [--seconds N] [--limit N]     seeds 1, 2, ... until N distinct states, or time, are used up
+ *   crashpoints [--workload log|clean|node] [--states N] [--seconds N] [--limit N]     seeds 1, 2, ... until N distinct states, or time, are used up
  *   crashpoints --workload W --seed S [--point P --state K]                      one seed, one state
  *
  * Ends with `N states, N failed`.
@@ -221,7 +221,7 @@ static long long number(const char *text)
 
 int main(int argc, char **argv)
 {
-    const struct crash_workload *const workloads[] = {&crash_log, &crash_node};
+    const struct crash_workload *const workloads[] = {&crash_log, &crash_clean, &crash_node};
     struct crash_set states = {0};
     struct crash c = {.limit = 300, .target = UINT64_MAX, .only_state = -1, .states = &states};
     const struct crash_workload *only = NULL;
