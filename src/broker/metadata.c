@@ -90,6 +90,7 @@ static enum status metadata_replay(struct metadata *m, struct image *image, int6
                 s = err_set(err, STATUS_CORRUPT, "metadata log: the batch of offset %lld is broken or missing", (long long)from);
             else if (batch_last_offset(&head) >= from)
                 s = image_apply_batch(image, (struct bytes_view){buffer + at, batch_size(&head)}, err);
+            m->bytes_since_snapshot += batch_size(&head);
             from = batch_last_offset(&head) + 1;
             at += batch_size(&head);
         }
@@ -112,6 +113,7 @@ static enum status metadata_fill_image(struct metadata *m, struct image *image, 
     from = found ? id.end_offset : 0;
     if (s == STATUS_OK && log_start_offset(m->log) > from)
         s = err_set(err, STATUS_CORRUPT, "metadata log: it begins at offset %lld, and what is before it is known up to %lld", (long long)log_start_offset(m->log), (long long)from);
+    m->bytes_since_snapshot = 0; /* a node that is started again and again has its snapshots, too */
     if (s == STATUS_OK)
         s = metadata_replay(m, image, from, err);
     if (s == STATUS_OK && found)

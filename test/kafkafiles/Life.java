@@ -6,7 +6,7 @@
  *   Life add ADDRESS           either: topics made, altered, deleted; records and offsets behind what is there
  *   Life tell ADDRESS          either: sorted lines; two brokers that hold the same tell the same
  *   Life transactions ADDRESS  Kafka: a line for each transactional id
- *   Life finish ADDRESS        Kafka: of the two that are open one is aborted by its next producer, the other resumed and committed
+ *   Life finish ADDRESS        Kafka: of the two that are open one is aborted by its next producer, the other resumed and committed; a third is left open
  */
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
@@ -248,6 +248,7 @@ final class Life {
             resume(producer, new ProducerIdAndEpoch(described.producerId(), (short) described.producerEpoch()));
             producer.commitTransaction();
         }
+        leaveOpen("holder-3", "held", "held-readers");
     }
 
     /** As connectors do that commit what another process of theirs has begun. */

@@ -24,7 +24,7 @@ import forge
 import run as dump
 import suite
 
-SETTINGS = {"node.id": 1, "log.cleaner.backoff.ms": 300, "metadata.log.max.record.bytes.between.snapshots": 20000, "transaction.state.log.segment.bytes": 1048576}
+SETTINGS = {"node.id": 1, "log.cleaner.backoff.ms": 300, "metadata.log.max.record.bytes.between.snapshots": 4000, "transaction.state.log.segment.bytes": 1048576}
 
 
 class Journey:
@@ -35,6 +35,7 @@ class Journey:
         self.scratch = broker.scratch("kafkafiles")
         self.data = self.scratch / "data"
         self.told = None
+        self.snapshot = ""
 
     def life(self, command, server, *more):
         ran = subprocess.run(["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{self.classes}:{broker.DEPS}/kafka/libs/*", "Life",
@@ -73,12 +74,24 @@ def log_dirs(server):
     suite.check(errors, [None], "errors of log directories")
 
 
+def open_are(journey, *ids):
+    suite.check([line.split()[0] for line in journey.transactions if " Ongoing " in line], list(ids), "open transactions")
+
+
+def snapshot_is_there(journey):
+    """Of the metadata, newer than those that were there before: whoever wrote it last."""
+    newest = max(path.name for path in (journey.data / "__cluster_metadata-0").glob("*.checkpoint"))
+    suite.check(newest > journey.snapshot, True, f"{newest} after {journey.snapshot}")
+    journey.snapshot = newest
+
+
 def kafka_fills(journey):
     with journey.open("kafka") as server:
         journey.life("fill", server)
         journey.told = journey.life("tell", server)
         journey.transactions = journey.life("transactions", server)
-    suite.check(sum(" Ongoing " in line for line in journey.transactions), 2, "open transactions")
+    open_are(journey, "holder-1", "holder-2")
+    snapshot_is_there(journey)
 
 
 def we_open(journey):
@@ -90,6 +103,7 @@ def we_open(journey):
         journey.life("add", server, "1")
         journey.told = journey.life("tell", server)
     dump.dump(journey.data)
+    snapshot_is_there(journey)
 
 
 def kafka_goes_on(journey):
@@ -100,6 +114,8 @@ def kafka_goes_on(journey):
         log_dirs(server)
         suite.check(journey.life("transactions", server), journey.transactions, "transactions")
         journey.life("finish", server)
+        journey.transactions = journey.life("transactions", server)
+        open_are(journey, "holder-3")
         journey.life("add", server, "2")
         journey.told = journey.life("tell", server)
     finally:
@@ -125,6 +141,7 @@ def we_after_kill(journey):
 def kafka_at_last(journey):
     with journey.open("kafka") as server:
         journey.compare(server, "Kafka after that")
+        suite.check(journey.life("transactions", server), journey.transactions, "transactions")
 
 
 def content(directory):
