@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What Kafka alone can write to a directory, beside what State does (test/dump), and what is seen of it from outside.
  *
- *   Life fill ADDRESS          Kafka: compaction that took place; transactions committed, aborted, interleaved, and two left open, with records
- *                              and offsets in each; a group of KIP-848; configurations of a broker
- *   Life add ADDRESS           either: topics made, altered, deleted; records and offsets behind what is there
- *   Life tell ADDRESS          either: sorted lines; two brokers that hold the same tell the same
- *   Life transactions ADDRESS  Kafka: a line for each transactional id
- *   Life finish ADDRESS        Kafka: of the two that are open one is aborted by its next producer, the other resumed and committed; a third is left open
+ *   Life ADDRESS COMMAND...    what they print, each behind it a line `--`
+ *
+ *   fill          Kafka: compaction that took place; transactions committed, aborted, interleaved, and two left open, with records and offsets in each;
+ *                 a group of KIP-848; configurations of a broker
+ *   add=ROUND     either: topics made, altered, deleted; records and offsets behind what is there
+ *   tell          either: sorted lines; two brokers that hold the same tell the same
+ *   transactions  Kafka: a line for each transactional id
+ *   finish        Kafka: of the two that are open one is aborted by its next producer, the other resumed and committed; a third is left open
  */
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
@@ -45,14 +47,17 @@ final class Life {
     }
 
     public static void main(String[] args) throws Exception {
-        Life life = new Life(args[1]);
-        switch (args[0]) {
-            case "fill" -> life.fill();
-            case "add" -> life.add(args[2]);
-            case "tell" -> life.tell().forEach(System.out::println);
-            case "transactions" -> life.transactions().forEach(System.out::println);
-            case "finish" -> life.finish();
-            default -> throw new IllegalArgumentException(args[0]);
+        Life life = new Life(args[0]);
+        for (String command : List.of(args).subList(1, args.length)) {
+            switch (command.split("=")[0]) {
+                case "fill" -> life.fill();
+                case "add" -> life.add(command.split("=")[1]);
+                case "tell" -> life.tell().forEach(System.out::println);
+                case "transactions" -> life.transactions().forEach(System.out::println);
+                case "finish" -> life.finish();
+                default -> throw new IllegalArgumentException(command);
+            }
+            System.out.println("--");
         }
         System.out.flush();
         Runtime.getRuntime().halt(0); // open transactions stay open

@@ -37,19 +37,22 @@ class Journey:
         self.told = None
         self.snapshot = ""
 
-    def life(self, command, server, *more):
+    def life(self, server, *commands):
+        """Runs them one after the other; the lines that each has printed."""
         ran = subprocess.run(["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{self.classes}:{broker.DEPS}/kafka/libs/*", "Life",
-                              command, server.address, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
+                              server.address, *commands], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
         if ran.returncode:
-            raise RuntimeError(f"Life {command}: {ran.stderr[-3000:]}")
-        return ran.stdout.splitlines()
+            raise RuntimeError(f"Life {commands}: {ran.stderr[-3000:]}")
+        return [part.splitlines() for part in ran.stdout.split("--\n")[:-1]]
 
     def open(self, kind):
         return broker.KINDS[kind](self.data, SETTINGS)
 
-    def compare(self, server, whose):
-        """The broker tells what the one before it told."""
-        dump.same(self.life("tell", server), self.told, whose)
+    def go_on(self, server, whose, *commands):
+        """The broker tells what the one before it told; then what is run besides."""
+        told, *printed = self.life(server, "tell", *commands)
+        dump.same(told, self.told, whose)
+        return printed
 
 
 def by_librdkafka(server, topic, isolation):
@@ -87,21 +90,19 @@ def snapshot_is_there(journey):
 
 def kafka_fills(journey):
     with journey.open("kafka") as server:
-        journey.life("fill", server)
-        journey.told = journey.life("tell", server)
-        journey.transactions = journey.life("transactions", server)
+        _, journey.told, journey.transactions = journey.life(server, "fill", "tell", "transactions")
     open_are(journey, "holder-1", "holder-2")
     snapshot_is_there(journey)
 
 
 def we_open(journey):
     with journey.open("barnabas") as server:
-        journey.compare(server, "we on Kafka's directory")
+        before = journey.told
+        _, journey.told = journey.go_on(server, "we on Kafka's directory", "add=1", "tell")
         for isolation in ("read_committed", "read_uncommitted"):
             for topic in ("ledger", "compacted-ledger"):
                 suite.check(by_librdkafka(server, topic, isolation), told_offsets(journey.told, topic, isolation), f"{topic}, {isolation}, by librdkafka")
-        journey.life("add", server, "1")
-        journey.told = journey.life("tell", server)
+    suite.check(set(told_offsets(before, "ledger", "read_uncommitted")) < set(told_offsets(journey.told, "ledger", "read_uncommitted")), True, "more records")
     dump.dump(journey.data)
     snapshot_is_there(journey)
 
@@ -110,14 +111,11 @@ def kafka_goes_on(journey):
     server = journey.open("kafka")
     try:
         server.start()
-        journey.compare(server, "Kafka on what we went on with")
-        log_dirs(server)
-        suite.check(journey.life("transactions", server), journey.transactions, "transactions")
-        journey.life("finish", server)
-        journey.transactions = journey.life("transactions", server)
+        before, _, after, _, told = journey.go_on(server, "Kafka on what we went on with", "transactions", "finish", "transactions", "add=2", "tell")
+        suite.check(before, journey.transactions, "transactions")
+        journey.transactions, journey.told = after, told
         open_are(journey, "holder-3")
-        journey.life("add", server, "2")
-        journey.told = journey.life("tell", server)
+        log_dirs(server)
     finally:
         server.kill()
 
@@ -126,12 +124,10 @@ def we_after_kill(journey):
     server = journey.open("barnabas")
     try:
         server.start()
-        journey.compare(server, "we after Kafka was killed")
-        journey.life("add", server, "3")
-        journey.told = journey.life("tell", server)
+        _, journey.told = journey.go_on(server, "we after Kafka was killed", "add=3", "tell")
         server.kill()
         server.start()
-        journey.compare(server, "we after we were killed")
+        journey.go_on(server, "we after we were killed")
         server.stop()
     finally:
         server.kill()
@@ -140,8 +136,7 @@ def we_after_kill(journey):
 
 def kafka_at_last(journey):
     with journey.open("kafka") as server:
-        journey.compare(server, "Kafka after that")
-        suite.check(journey.life("transactions", server), journey.transactions, "transactions")
+        suite.check(journey.go_on(server, "Kafka after that", "transactions"), [journey.transactions], "transactions")
 
 
 def content(directory):
