@@ -285,6 +285,12 @@ void profile_choose(struct profile *p, struct sim *sim)
     p->fetch_bytes = sim__random_below(sim, 2) ? 1 << 20 : 2000;
     set(p, "offsets.topic.num.partitions=%d", 1 + (int)sim__random_below(sim, 4));
     set(p, "offsets.topic.compression.codec=%d", (int)sim__random_below(sim, 5));
+    set(p, "log.roll.ms=%d", sim__random_below(sim, 2) ? 20000 : 604800000);
+    set(p, "log.cleaner.backoff.ms=%d", sim__random_below(sim, 2) ? 500 : 15000);
+    set(p, "log.cleaner.dedupe.buffer.size=%d", sim__random_below(sim, 2) ? (int)sim__random_below(sim, 2000) : 134217728);
+    set(p, "log.cleaner.io.max.bytes.per.second=%d", sim__random_below(sim, 2) ? 10000 : 1 << 30);
+    set(p, "log.cleaner.min.cleanable.ratio=0.%d", (int)sim__random_below(sim, 6));
+    set(p, "log.cleaner.delete.retention.ms=%d", sim__random_below(sim, 2) ? 1000 : 86400000);
     set(p, "group.initial.rebalance.delay.ms=%d", (int)sim__random_below(sim, 2) * 3000);
     set(p, "max.incremental.fetch.session.cache.slots=%d", sim__random_below(sim, 2) ? 4 : 1000);
     set(p, "metadata.log.max.record.bytes.between.snapshots=%d", sim__random_below(sim, 2) ? 2000 : 200000);

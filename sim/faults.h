@@ -17,8 +17,8 @@ struct profile {
     bool near_wrap, far;
     int32_t fetch_bytes;
     size_t arena_block;
-    const char *settings[24]; /* key=value, up to a NULL */
-    char text[24][80];
+    const char *settings[32]; /* key=value, up to a NULL */
+    char text[32][80];
 };
 void profile_choose(struct profile *profile, struct sim *sim);
 

@@ -330,11 +330,15 @@ static enum status step_retire(struct clean *c)
 static enum status step_discard(struct clean *c)
 {
     int64_t base = c->made->base;
+    struct err err; /* why the run is given up is not forgotten for it */
 
     segment_free(c->made);
     c->made = NULL;
     c->step = CLEAN_END;
-    return clean_swap_discard(c->log->fs, c->log->dir, base, &c->err);
+    if (clean_swap_discard(c->log->fs, c->log->dir, base, &err) == STATUS_OK)
+        return STATUS_OK;
+    c->err = err;
+    return err.status;
 }
 
 /* --- slices ---------------------------------------------------------------------------------------------------------------- */
