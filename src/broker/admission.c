@@ -2,7 +2,7 @@
  * See admission.h. The identity (meta.properties), the quorum, and all that the metadata log says, read as it stands in its files.
  *
  * A directory with a journal is ours and was not stopped cleanly: what it says was judged when it was opened, and the newest of it is in the journal.
- * What cannot be read is not judged here: opening does.
+ * After a clean stop everything must read; of what was not stopped cleanly, what does not is not judged here: opening does.
  */
 #include "broker/admission.h"
 
@@ -11,6 +11,7 @@
 #include "meta/properties.h"
 #include "meta/snapshot.h"
 #include "raft/raft.h"
+#include "store/dir.h"
 #include "store/journal.h"
 #include "store/scan.h"
 
@@ -50,6 +51,24 @@ static enum status admit_identity(struct fs *fs, const char *dir, int32_t node_i
     return s;
 }
 
+/* What is there belongs to somebody, but nothing says to whom. */
+static enum status admit_unformatted(struct fs *fs, const char *dir, struct err *err)
+{
+    struct str_view topic;
+    int32_t partition;
+    char **names;
+    size_t count;
+    enum status s = fs_exists(fs, dir) ? fs_list(fs, dir, &names, &count, err) : STATUS_NOT_FOUND;
+
+    if (s)
+        return s == STATUS_NOT_FOUND ? STATUS_OK : s;
+    for (size_t i = 0; s == STATUS_OK && i < count; i++)
+        if (log_dir_partition_named(names[i], &topic, &partition))
+            s = err_set(err, STATUS_INVALID, "%s has partitions but no " META_PROPERTIES_FILE ": it is not formatted anew", dir);
+    mem_free(names);
+    return s;
+}
+
 static enum status has_journal(struct fs *fs, const char *dir, bool *has, struct err *err)
 {
     char **names;
@@ -83,8 +102,9 @@ static enum status admit_quorum(struct fs *fs, const char *dir, struct err *err)
 
 /* ---- the metadata log ---- */
 
-/* Applies the batches of one segment from image->offset on. *torn: one does not read, and what follows it is not looked at. */
-static enum status apply_segment(struct fs *fs, const char *path, struct image *image, bool *torn, struct err *err)
+/* Applies the batches of one segment from image->offset on. *torn: one does not read, and what follows it is not looked at; in a log that was stopped cleanly none
+ * may be so. */
+static enum status apply_segment(struct fs *fs, const char *path, struct image *image, bool clean, bool *torn, struct err *err)
 {
     struct scan scan = {.capacity = SCAN_CHUNK, .grows = true};
     enum status s = fs_open(fs, path, FS_READ, &scan.file, err);
@@ -108,6 +128,8 @@ static enum status apply_segment(struct fs *fs, const char *path, struct image *
     }
     mem_free(scan.buffer);
     file_unref(scan.file);
+    if (*torn && clean)
+        return err_wrap(err, "%s", path);
     return *torn ? STATUS_OK : s;
 }
 
@@ -118,7 +140,7 @@ static bool is_segment(const char *name)
     return dot && strcmp(dot, ".log") == 0;
 }
 
-static enum status apply_log(struct fs *fs, const char *dir, struct image *image, struct err *err)
+static enum status apply_log(struct fs *fs, const char *dir, struct image *image, bool clean, struct err *err)
 {
     char **names, path[FS_PATH_MAX];
     bool torn = false;
@@ -133,7 +155,7 @@ static enum status apply_log(struct fs *fs, const char *dir, struct image *image
         if (snprintf(path, sizeof path, "%s/%s", dir, names[i]) >= (int)sizeof path)
             s = err_set(err, STATUS_INVALID, "%s: the path is too long", dir);
         else
-            s = apply_segment(fs, path, image, &torn, err);
+            s = apply_segment(fs, path, image, clean, &torn, err);
     }
     mem_free(names);
     return s;
@@ -145,17 +167,16 @@ static enum status apply_bootstrap(struct fs *fs, const char *dir, struct image 
     struct meta_records records;
     struct str_view bytes;
     struct arena arena;
+    bool told = image_feature_level(image, "metadata.version") > 0;
     enum status s;
 
-    if (image_feature_level(image, "metadata.version") > 0)
-        return STATUS_OK;
     s = read_whole(fs, dir, BOOTSTRAP_FILE, &bytes, err);
     if (s || !bytes.data)
         return s;
     arena_init(&arena, BOOTSTRAP_MAX);
     meta_records_init(&records, &arena);
     s = bootstrap_decode((struct bytes_view){(const uint8_t *)bytes.data, bytes.size}, &records, err);
-    for (size_t i = 0; s == STATUS_OK && i < records.count; i++)
+    for (size_t i = 0; s == STATUS_OK && i < records.count && !told; i++)
         s = image_apply(image, records.values[i], err);
     arena_free(&arena);
     mem_free((void *)(uintptr_t)bytes.data);
@@ -164,13 +185,13 @@ static enum status apply_bootstrap(struct fs *fs, const char *dir, struct image 
 
 static enum status admit_metadata(struct fs *fs, const char *dir, int32_t node_id, struct err *err)
 {
-    char log[FS_PATH_MAX];
+    char log[FS_PATH_MAX], marker[FS_PATH_MAX];
     struct snapshot_id id;
     struct image image;
     bool found;
     enum status s = STATUS_OK;
 
-    if (snprintf(log, sizeof log, "%s/%s", dir, METADATA_DIR) >= (int)sizeof log)
+    if (snprintf(log, sizeof log, "%s/%s", dir, METADATA_DIR) >= (int)sizeof log || snprintf(marker, sizeof marker, "%s/" LOG_DIR_CLEAN, dir) >= (int)sizeof marker)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", dir);
     image_init(&image, SEED, NULL, NULL);
     if (fs_exists(fs, log)) {
@@ -178,7 +199,7 @@ static enum status admit_metadata(struct fs *fs, const char *dir, int32_t node_i
         if (s == STATUS_OK)
             s = snapshot_load(fs, log, &image, &found, &id, err);
         if (s == STATUS_OK)
-            s = apply_log(fs, log, &image, err);
+            s = apply_log(fs, log, &image, fs_exists(fs, marker), err);
     }
     if (s == STATUS_OK)
         s = apply_bootstrap(fs, dir, &image, err);
@@ -193,6 +214,8 @@ enum status directory_admit(struct fs *fs, const char *dir, int32_t node_id, str
     bool formatted, journal = false;
     enum status s = admit_identity(fs, dir, node_id, &formatted, err);
 
+    if (s == STATUS_OK && !formatted)
+        s = admit_unformatted(fs, dir, err);
     if (s == STATUS_OK && formatted)
         s = has_journal(fs, dir, &journal, err);
     if (s == STATUS_OK && formatted && !journal)

@@ -97,11 +97,6 @@ static enum status broker_identify(struct broker *broker, const uint8_t entropy[
     enum status s = broker_read_text(broker, META_PROPERTIES_FILE, &text, err);
 
     if (s == STATUS_NOT_FOUND) {
-        size_t count = 0;
-
-        (void)log_dir_entries(broker->dir, &count);
-        if (count)
-            return err_set(err, STATUS_INVALID, "%s has partitions but no " META_PROPERTIES_FILE ": it is not formatted anew", log_dir_path(broker->dir));
         s = broker_format(broker, entropy, wall_ms, err);
         if (s == STATUS_OK)
             s = broker_read_text(broker, META_PROPERTIES_FILE, &text, err);

@@ -344,7 +344,7 @@ static const struct {
     {"-offset-checkpoint", dump_checkpoint},
     {"partition.metadata", dump_text},
     {"meta.properties", dump_text},
-    {".kafka_cleanshutdown", dump_text},
+    {LOG_DIR_CLEAN, dump_text},
     {"quorum-state", dump_text},
     {JOURNAL_NEEDED, dump_text},
 };

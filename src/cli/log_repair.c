@@ -391,7 +391,7 @@ static bool journal_there(struct repair *r, const char *dir)
     struct err err;
     size_t count;
 
-    if (log__path(path, dir, ".kafka_cleanshutdown") && fs_exists(r->fs, path))
+    if (log__path(path, dir, LOG_DIR_CLEAN) && fs_exists(r->fs, path))
         return false;
     if (fs_list(r->fs, dir, &names, &count, &err))
         return !fail(r, &err);

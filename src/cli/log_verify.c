@@ -234,21 +234,6 @@ static void check_topic_id(struct check *c, const struct log_folder *folder)
     mem_free(content);
 }
 
-/* What belongs into a partition's folder. */
-static bool known_name(const char *name)
-{
-    static const char *const suffixes[] = {".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".checkpoint"};
-    static const char *const others[] = {"leader-epoch-checkpoint", "partition.metadata", "quorum-state"};
-
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
-        if (log__ends(name, suffixes[i]))
-            return true;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (strcmp(name, others[i]) == 0)
-            return true;
-    return log__ends(name, ".deleted") || log__ends(name, ".tmp") || log__ends(name, ".cut");
-}
-
 static void check_names(struct check *c, const struct log_folder *folder, int64_t end)
 {
     int64_t offset;
@@ -259,7 +244,7 @@ static void check_names(struct check *c, const struct log_folder *folder, int64_
             check_snapshot(c, folder, name, offset, end);
         else if (log__ends(name, ".swap") || log__ends(name, ".cleaned"))
             tell_file(c, true, folder->path, name, -1, "a compaction did not end");
-        else if (!known_name(name))
+        else if (!log_dir_file_named(name))
             tell_file(c, true, folder->path, name, -1, "it does not belong here");
     }
 }
@@ -426,7 +411,7 @@ static bool is_clean(struct check *c, const char *dir, struct file **lock)
 
     if (log__path(path, dir, ".lock") && !fs_open(c->fs, path, FS_WRITE, lock, &err) && file_lock(*lock, &err))
         return false;
-    return log__path(path, dir, ".kafka_cleanshutdown") && fs_exists(c->fs, path);
+    return log__path(path, dir, LOG_DIR_CLEAN) && fs_exists(c->fs, path);
 }
 
 static bool check_directory(struct check *c, const char *path)

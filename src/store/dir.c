@@ -14,7 +14,7 @@
 
 enum { CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
 
-static const char lock_name[] = ".lock", clean_name[] = ".kafka_cleanshutdown";
+static const char lock_name[] = ".lock", clean_name[] = LOG_DIR_CLEAN;
 
 /* What else stands at the root of a log directory, without a word. */
 static const char *const root_files[] = {
@@ -86,6 +86,20 @@ static bool name_ends(const char *name, const char *suffix)
     size_t size = strlen(name), end = strlen(suffix);
 
     return size > end && strcmp(name + size - end, suffix) == 0;
+}
+
+bool log_dir_file_named(const char *name)
+{
+    static const char *const names[] = {"leader-epoch-checkpoint", "partition.metadata", "quorum-state"};
+    static const char *const suffixes[] = {".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".checkpoint", ".deleted", ".cleaned", ".swap", ".tmp", ".cut"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (name_ends(name, suffixes[i]))
+            return true;
+    return false;
 }
 
 static enum status dir_see(struct log_dir *dir, const char *name, struct err *err)

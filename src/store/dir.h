@@ -32,8 +32,12 @@ const struct log_dir_entry *log_dir_entries(const struct log_dir *dir, size_t *c
 /* "<topic>-<partition>" in its parts: topic points into the name. false: it is no partition's folder. */
 bool log_dir_partition_named(const char *name, struct str_view *topic, int32_t *partition) __attribute__((warn_unused_result));
 
+#define LOG_DIR_CLEAN ".kafka_cleanshutdown" /* the marker of a clean stop */
+
 /* What else stands at the root of a log directory. */
 bool log_dir_root_named(const char *name);
+/* What stands in a partition's folder, the metadata log's among them. */
+bool log_dir_file_named(const char *name);
 
 /* What journals of the lives before hold of a log goes into its segment, before it is opened, and *recovery_point behind it; its folder is made when it has none.
  * Nothing to do is fine. For several logs at once, on any threads. STATUS_INCONSISTENT_TOPIC_ID: the folder is another topic's. */

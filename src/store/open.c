@@ -4,7 +4,7 @@
  * What is there is named by its files: every <20 digits>.log is a segment, in order of its base offset. Segments whose successor
  * begins below the recovery point were synced with their indexes and are believed (an index that is missing or cannot be one is built anew); the
  * others are walked batch by batch. Leftovers of removals (.deleted) and of files that were being written (.tmp) are removed; a compaction that was
- * interrupted, ours or Kafka's, is completed or forgotten (clean_swap.h). Anything else is left alone.
+ * interrupted, ours or Kafka's, is completed or forgotten (clean_swap.h). Anything else is left alone, and named.
  */
 #include "store/log_int.h"
 
@@ -140,6 +140,8 @@ static enum status log_see_file(struct log *log, const char *name, int64_t now_m
         return join(path, log->dir, name, err) ? err->status : fs_remove(log->fs, path, err);
     if (segment_named(name, ".txnindex", &base) && log->count && log->segments[log->count - 1]->base == base)
         log->segments[log->count - 1]->aborts = true; /* the .log's name came before */
+    if (!log_dir_file_named(name))
+        log_line(LOG_WARN, "not a log's file: left alone", "dir=%s name=%s", log->dir, name);
     return segment_named(name, ".log", &base) ? log_add_segment(log, base, now_ms, err) : STATUS_OK;
 }
 

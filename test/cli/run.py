@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs test_cli.py against a broker of its own, and test_log.py on directories of its own: test/cli/run.py [--against kafka] [PATTERN...]"""
+"""Runs test_cli.py against a broker of its own, and test_log.py and test_directory.py on directories of their own: test/cli/run.py [--against kafka] [PATTERN...]"""
 
 import os
 import pathlib
@@ -34,13 +34,15 @@ def main():
         os.environ["BARNABAS_BOOTSTRAP"] = running.address
         os.environ.setdefault("BARNABAS_BIN", str(broker.BUILD / "barnabas"))
         import test_cli  # they read the environment once
+        import test_directory
         import test_log
 
         for case in cases(unittest.defaultTestLoader.loadTestsFromModule(test_cli)):
             name = ".".join(case.id().split(".")[1:])
             if arguments.chosen(name):
                 suite.run_case(name, run, case)
-        suite.run_case("Log", run, unittest.defaultTestLoader.loadTestsFromModule(test_log))
+        for module in test_log, test_directory:
+            suite.run_case(module.__name__, run, unittest.defaultTestLoader.loadTestsFromModule(module))
     suite.finish()
 
 
