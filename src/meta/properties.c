@@ -264,7 +264,7 @@ static enum status meta_property(struct meta_properties *out, struct str_view ke
         good = str_is(value, "1");
         *seen |= 1;
     } else if (str_is(key, "cluster.id")) {
-        good = value.size > 0 && value.size < sizeof out->cluster_id;
+        good = value.size > 0 && value.size < sizeof out->cluster_id && !memchr(value.data, 0, value.size);
         if (good)
             memcpy(out->cluster_id, value.data, value.size);
         *seen |= 2;

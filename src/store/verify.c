@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "store/segment.h"
 
-enum { READ_CHUNK = 256 * 1024 };
+enum { READ_CHUNK = 256 * 1024, MAGIC = 2 };
 
 static void tell(struct verify *v, struct finding finding)
 {
@@ -138,6 +138,25 @@ static uint64_t hole_step(struct verify *v, const struct err *why)
     return unreadable ? FS_BLOCK : 1;
 }
 
+/* Steps over bytes at which no batch can begin. */
+static void hole_skip(struct verify *v)
+{
+    uint64_t stop = v->scan.end - v->at < READ_CHUNK ? v->scan.end : v->at + READ_CHUNK;
+
+    for (; v->at < stop; v->at++) {
+        struct batch_head head;
+        const uint8_t *bytes;
+        struct err ignored;
+        if (v->scan.end - v->at < BATCH_OVERHEAD)
+            v->at = v->scan.end - 1;
+        else if (scan_bytes(&v->scan, v->at, BATCH_OVERHEAD, &bytes, &ignored))
+            return; /* that is told by who reads it as a batch */
+        else if (bytes[BATCH_MAGIC_AT] == MAGIC && batch_head_read((struct bytes_view){bytes, BATCH_OVERHEAD}, &head) && head.base_offset >= v->next &&
+                 head.base_offset < v->limit)
+            return;
+    }
+}
+
 static void hole_close(struct verify *v)
 {
     if (v->hole == v->at)
@@ -168,8 +187,13 @@ static enum status advance(struct verify *v, struct err *err)
     struct batch_head head;
     struct bytes_view batch;
     struct err why;
-    enum status status = batch_read(v, v->at, v->next, &head, &batch, &why);
+    enum status status;
 
+    if (lost)
+        hole_skip(v);
+    if (v->at == v->scan.end)
+        return STATUS_OK;
+    status = batch_read(v, v->at, v->next, &head, &batch, &why);
     if (status == STATUS_NO_MEMORY) {
         *err = why;
         return status;
