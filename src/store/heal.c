@@ -8,6 +8,7 @@
 #include "rt/log.h"
 #include "store/log_int.h"
 #include "store/verify.h"
+#include "store/warm.h"
 
 enum { STEP_BYTES = 1 << 20 };
 
@@ -78,8 +79,10 @@ static void heal_done(struct shard *here, struct io_job *job)
         log_line(LOG_WARN, "indexes are not built anew", "dir=%s segment=%lld reason=%s", log->dir, (long long)heal->fresh->base, heal->err.text);
     else
         log_line(LOG_INFO, "indexes built anew", "dir=%s segment=%lld", log->dir, (long long)heal->fresh->base);
-    if (seg && !heal->status)
-        segment_close(seg); /* the next reader opens the new ones */
+    if (seg && !heal->status) { /* the next reader opens the new ones */
+        warm_forget(seg);
+        segment_close(seg);
+    }
     segment_free(heal->fresh);
     mem_free(heal);
     log__check_idle(log);
@@ -112,4 +115,6 @@ void log_heal(struct log *log, int64_t base, const struct finding *finding)
         return;
     if (strcmp(finding->suffix, ".log") != 0)
         heal_indexes(log, seg);
+    else
+        segment_settle(seg, finding->position, finding->position + finding->size, REGION_BAD);
 }

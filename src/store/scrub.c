@@ -71,10 +71,18 @@ static void scrub_found(void *context, const struct finding *finding)
     list_push_back(&s->found, &note->link);
 }
 
-/* The segments of the folder. */
+static bool swaps(const char *name)
+{
+    size_t size = strlen(name), end = strlen(".swap");
+
+    return size > end && strcmp(name + size - end, ".swap") == 0;
+}
+
+/* The segments of the folder; none while a compacted one takes the place of others, whose files are not all there then. */
 static bool folder_list(struct scrub *s)
 {
     struct err ignored; /* it may be gone */
+    bool swap = false;
     char **names;
     size_t count;
 
@@ -86,9 +94,13 @@ static bool folder_list(struct scrub *s)
         fs_list(s->fs, s->path, &names, &count, &ignored))
         return false;
     s->bases = mem_alloc(count, sizeof *s->bases);
-    for (size_t i = 0; s->bases && i < count; i++)
+    for (size_t i = 0; s->bases && i < count; i++) {
+        swap |= swaps(names[i]);
         s->bases_count += segment_named(names[i], ".log", &s->bases[s->bases_count]);
+    }
     mem_free(names);
+    if (swap)
+        s->bases_count = 0;
     return s->bases;
 }
 

@@ -234,6 +234,7 @@ static void test_a_log_heals(void **state)
     struct world w = world_begin(fs, DURABILITY_SYNC);
     struct log_open how = {.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
     struct finding finding = {.suffix = ".index", .offset = -1, .status = STATUS_CORRUPT, .what = ""};
+    struct log_slice slice;
     struct log *log;
     struct err err;
 
@@ -257,6 +258,13 @@ static void test_a_log_heals(void **state)
         mem_free(after);
     }
     log_heal(log, 7, &finding); /* no such segment */
+    finding.suffix = ".log";
+    finding.size = 1;
+    assert_int_equal(log_read(log, 0, INT64_MAX, 100, true, &slice, &err), STATUS_OK); /* good as far as its readers know, and in memory */
+    file_unref(slice.file);
+    flip(fs, "/data/t-0/00000000000000000000.log", 100);
+    log_heal(log, 0, &finding);
+    assert_int_equal(log_read(log, 0, INT64_MAX, 100, true, &slice, &err), STATUS_CORRUPT);
     world_close_log(&w, log, true);
     world_end(&w);
     fs_free(fs);
