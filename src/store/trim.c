@@ -2,8 +2,9 @@
  * The old end of a log: the start offset moves by DeleteRecords, by retention time and by retention size, and segments wholly
  * before it are removed.
  *
- * Only cold segments are removed, oldest first. When the rule reaches the active one, it is rolled, and goes the next time. The files
- * are renamed in one job (a crash leaves no half segment) and removed in a later one.
+ * Only cold segments are removed, oldest first, and some at a time: a log that has a thousand to lose neither holds up the loop, which reads how old each is,
+ * nor the others' jobs. When the rule reaches the active one, it is rolled, and goes the next time. The files are renamed in one job (a crash leaves no half
+ * segment), after which it is the next ones' turn, and removed in a later one.
  */
 #include "store/log_int.h"
 
@@ -18,6 +19,8 @@ void log_set_start(struct log *log, int64_t offset)
     log->start = offset;
     epochs_cut_start(&log->epochs, offset);
 }
+
+enum { SLICE_SEGMENTS = 16 };
 
 /* --- files ----------------------------------------------------------------------------------------------------------------- */
 
@@ -61,6 +64,8 @@ static void bury(struct io_job *job)
     grave->status = status;
 }
 
+static void expire(struct log *log, int64_t wall_ms);
+
 static void buried(struct shard *here, struct io_job *job)
 {
     struct grave *grave = LIST_ENTRY(job, struct grave, job);
@@ -74,6 +79,7 @@ static void buried(struct shard *here, struct io_job *job)
     } else {
         grave->renamed = true;
         list_push_back(&log->graves, &grave->link);
+        expire(log, shard_wall_ms(here));
     }
     log__check_idle(log);
 }
@@ -140,13 +146,13 @@ static bool segment_expired(struct log *log, struct segment *seg, int64_t next_b
     return wall_ms - (seg->max_timestamp >= 0 ? seg->max_timestamp : seg->created_ms) > config->retention_ms;
 }
 
-/* How many of the oldest segments are to go; the last one is among them only when it has data and all of it is durable. */
+/* How many of the oldest segments are to go now; the last one is among them only when it has data and all of it is durable. */
 static size_t segments_expired(struct log *log, int64_t wall_ms)
 {
     int64_t excess = (int64_t)log->size - log->config.retention_bytes;
     size_t n = 0;
 
-    while (n < log->count) {
+    while (n < log->count && n < SLICE_SEGMENTS) {
         struct segment *seg = log->segments[n];
         bool last = seg == log->last;
         int64_t next_base = last ? log->end : log->segments[n + 1]->base;
@@ -192,19 +198,27 @@ static void close_idle(struct log *log)
     log->commits_seen = log->commits_begun;
 }
 
-void log_housekeep(struct log *log, int64_t wall_ms)
+/* A compaction has the cold ones: then the next time. So has one that waits for the log to end. */
+static void expire(struct log *log, int64_t wall_ms)
 {
     size_t expired, cold = 0;
 
-    if (store__offline(log->home))
+    if (store__offline(log->home) || log->clean || log->idle)
         return;
-    graves_remove_due(log, wall_ms);
     expired = segments_expired(log, wall_ms);
     if (expired == log->count && log__roll(log, log->end, wall_ms))
         store__wants_commit(log);
     while (cold < expired && log->segments[cold]->cold)
         cold++;
-    if (cold && !log->clean) /* which has them; the next time, then */
+    if (cold)
         segments_remove(log, cold, wall_ms);
+}
+
+void log_housekeep(struct log *log, int64_t wall_ms)
+{
+    if (store__offline(log->home))
+        return;
+    graves_remove_due(log, wall_ms);
+    expire(log, wall_ms);
     close_idle(log);
 }

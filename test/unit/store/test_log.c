@@ -446,6 +446,31 @@ static void test_rolls_by_time(void **state)
     fs_free(fs);
 }
 
+/* Some at a time, one slice after the other, until all are gone. */
+static void test_retention_slices(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_config config = small_config();
+    struct log_open open;
+    struct log *log;
+
+    config.segment_bytes = 300;
+    config.retention_bytes = 0;
+    open = how_on(fs, config, false);
+    log = world_open_log(&w, &open);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.value_size = 200}), STATUS_OK);
+    log_housekeep(log, WORLD_WALL);
+    assert_true(log_start_offset(log) > 0 && log_start_offset(log) < 50);
+    sim_run(w.sim, WORLD_SOON);
+    assert_int_equal(log_start_offset(log), 100);
+    assert_int_equal(log_size(log), 0);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
 static void test_epochs(void **state)
 {
     struct fs *fs = fs_mem_new();
@@ -603,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_async),
         cmocka_unit_test(test_rolls_by_time),
+        cmocka_unit_test(test_retention_slices),
         cmocka_unit_test(test_epochs),
         cmocka_unit_test(test_delete_records_and_retention),
         cmocka_unit_test(test_topic_id),
