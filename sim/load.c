@@ -467,6 +467,7 @@ void fetch_judge(struct client *c, const struct call *call, const struct fetch_r
     const struct history *h = &c->load->history;
     uint64_t waited_us = c->load->sim->now_us - call->begun_us;
     const struct op *ready = NULL; /* one that has something to read */
+    const struct op *late = NULL;  /* one that had something long ago */
     unsigned answered = 0, failed = 0;
     size_t sightings = 0;
     bool broken = false; /* what came of one did not read */
@@ -481,14 +482,16 @@ void fetch_judge(struct client *c, const struct call *call, const struct fetch_r
         if (op->high_watermark > op->offset)
             ready = op;
         if (op->high_watermark < load_acked_long_ago(c->load, op->partition))
-            load_broken(c, "late", "%s-%d has its high watermark at %lld, and long ago %lld was acknowledged", topic_of(c->load, op->partition)->name,
-                        index_of(op->partition), (long long)op->high_watermark, (long long)load_acked_long_ago(c->load, op->partition));
+            late = op;
     }
     for (int32_t i = 0; i < out->responses_count; i++)
         for (int32_t k = 0; k < out->responses[i].partitions_count; k++)
             failed += out->responses[i].partitions[k].error_code != 0;
     if (full && answered + failed != call->ops)
         load_broken(c, "protocol", "%u partitions were asked for, and %u are told", call->ops, answered + failed);
+    if (late && !sightings && !failed) /* else the records of others may have come from a slow disk, after its high watermark was looked at */
+        load_broken(c, "late", "%s-%d has its high watermark at %lld, and long ago %lld was acknowledged", topic_of(c->load, late->partition)->name,
+                    index_of(late->partition), (long long)late->high_watermark, (long long)load_acked_long_ago(c->load, late->partition));
     if (ready && !sightings && !failed && !broken)
         load_broken(c, "starved", "%s-%d has records from %lld to %lld, and none came", topic_of(c->load, ready->partition)->name, index_of(ready->partition),
                     (long long)ready->offset, (long long)ready->high_watermark);
