@@ -2,9 +2,9 @@
  * The aborted transactions of a log: read from its segments' .txnindex files, learnt again from the batches where those cannot be believed, and told
  * to those who read committed records.
  *
- * Those of segments that are not cold are in memory and saved with the indexes, at a roll and at a clean stop. So a file can be believed as far as a
- * producer snapshot can that is not newer: after anything but a clean stop, the batches from a snapshot at or before the recovery point on are told
- * again (log_replay), and log_learn_aborted replaces what is there.
+ * Those of segments that are not cold, and of others that have few, are in memory: readers wait for no file. They are saved with the indexes, at a roll
+ * and at a clean stop. So a file can be believed as far as a producer snapshot can that is not newer: after anything but a clean stop, the batches from a
+ * snapshot at or before the recovery point on are told again (log_replay), and log_learn_aborted replaces what is there.
  */
 #include "store/log_int.h"
 
@@ -80,6 +80,7 @@ static enum status segment_learn(struct log *log, size_t i, int64_t from, const 
         return err_set(err, STATUS_NO_MEMORY, "%s: no memory for %zu aborted transactions", log->dir, count);
     for (size_t k = 0; k < count; k++)
         txnindex_add(ix, &list[k]);
+    seg->aborts_known = true;
     if (!seg->cold || (!seg->aborts && !count))
         return STATUS_OK;
     seg->aborts = true;

@@ -13,6 +13,7 @@
 
 enum {
     TXNINDEX_MAX = 1 << 30,
+    ABORTED_KEPT = 1024, /* 32 KiB: few segments have more */
     FIND_CHUNK = 8192,        /* an index interval and a head: most lookups take one read */
     RECOVER_CHUNK = 1 << 20,
     DIGITS = 20, /* of an offset in a name */
@@ -131,11 +132,12 @@ enum status segment_put(const struct segment *seg, struct fs *fs, const char *di
 
 void segment_chill(struct segment *seg)
 {
+    seg->aborts_known |= !seg->aborts;
     seg->aborts |= seg->aborted.count > 0;
-    txnindex_free(&seg->aborted);
     index_spill(&seg->offsets);
     index_spill(&seg->times);
     seg->cold = true;
+    segment_forget_aborted(seg);
 }
 
 /* --- reading --------------------------------------------------------------------------------------------------------------- */
@@ -256,19 +258,22 @@ enum status segment_know_aborted(struct segment *seg, struct fs *fs, const char 
     enum status status;
     size_t size;
 
-    if (!seg->aborts || seg->aborted.count)
+    if (!seg->aborts || seg->aborts_known || seg->aborted.count)
         return STATUS_OK;
     if (segment_path(path, dir, seg->base, ".txnindex", err) || fs_read_file(fs, path, TXNINDEX_MAX, &content, &size, err))
         return err->status;
     status = txnindex_decode(&seg->aborted, (struct bytes_view){(const uint8_t *)content, size}, seg->base, end, err);
     mem_free(content);
+    seg->aborts_known = !status;
     return status ? err_wrap(err, "%s", path) : STATUS_OK;
 }
 
 void segment_forget_aborted(struct segment *seg)
 {
-    if (seg->cold)
-        txnindex_free(&seg->aborted);
+    if (!seg->cold || seg->aborted.count <= ABORTED_KEPT)
+        return;
+    txnindex_free(&seg->aborted);
+    seg->aborts_known = false;
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------- */

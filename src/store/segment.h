@@ -31,7 +31,7 @@ struct segment {
     int64_t max_timestamp, max_timestamp_offset;  /* last offset of the batch that has it; -1: none */
     uint64_t unindexed;                           /* bytes since the last index entry */
     int64_t created_ms;                           /* wall time: its age while its records have no timestamps */
-    struct txnindex aborted;                      /* of a cold segment: only while it is asked for */
+    struct txnindex aborted;                      /* of a cold segment with many: only while they are asked for */
     uint64_t ours;                                /* regions from here on are good when nothing else is known: this process wrote them */
     uint8_t *regions;                             /* enum region of the first regions_count ones */
     size_t regions_count;
@@ -44,7 +44,7 @@ struct segment {
     struct bytes_view snapshot;                   /* producer state at `base`, until the file is written */
     bool made;                                    /* the .log is there */
     bool cold;                                    /* the indexes are files */
-    bool aborts;                                  /* there is a .txnindex */
+    bool aborts, aborts_known;                    /* there is a .txnindex; what it should say is in `aborted` */
     bool times_known;                             /* max_timestamp was read (a cold segment's is read when it is asked for) */
 };
 
@@ -74,7 +74,7 @@ void segment_close(struct segment *seg); /* gives its files back: they are opene
 enum status segment_know_times(struct segment *seg, struct err *err) MUST_CHECK; /* blocks */
 /* A cold segment's aborted transactions, if its .txnindex has any; `end`: the offset where the next segment begins. STATUS_CORRUPT: none of its entries is known. */
 enum status segment_know_aborted(struct segment *seg, struct fs *fs, const char *dir, int64_t end, struct err *err) MUST_CHECK;
-void segment_forget_aborted(struct segment *seg); /* until they are asked for again */
+void segment_forget_aborted(struct segment *seg); /* when they are many, until they are asked for again */
 /* As segment_find, from `from` or from a later batch that the entry of the time index points at: it is believed when that batch has its time. */
 enum status segment_find_timed(const struct segment *seg, const struct index_entry *entry, int64_t from, uint64_t end, struct scan_miss *miss, uint64_t *position,
                                struct batch_head *head, struct err *err) MUST_CHECK;

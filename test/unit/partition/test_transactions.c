@@ -214,6 +214,26 @@ static void test_segments(void **state)
     bench_end(&b);
 }
 
+/* What Kafka noted of records that a crash then took away is not believed. */
+static void test_more_than_the_log_has(void **state)
+{
+    struct txnindex ix = {.list = &(struct aborted){5, 0, 100, 101}, .count = 1};
+    struct bench b = bench_begin();
+    struct err err;
+
+    bench_open(&b);
+    append(&b, world_batch((struct batch_spec){.timestamp = WORLD_WALL}));
+    bench_close(&b, true);
+    assert_int_equal(txnindex_save(&ix, b.how.fs, "/data/t-0/00000000000000000000.txnindex", &err), STATUS_OK);
+    b.how.clean = false;
+    b.how.recovery_point = 0;
+    bench_open(&b);
+    expect(&b, 0, 1, "");
+    reopen(&b, true);
+    expect(&b, 0, 1, "");
+    bench_end(&b);
+}
+
 /* Of a commit that is still on its way a crash may leave nothing: until its marker is durable, it bounds what is stable. */
 static void test_marker_under_way(void **state)
 {
@@ -262,7 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_set),           cmocka_unit_test(test_index),    cmocka_unit_test(test_open_and_aborted),
         cmocka_unit_test(test_restarts),      cmocka_unit_test(test_segments), cmocka_unit_test(test_marker_under_way),
-        cmocka_unit_test(test_waiting),
+        cmocka_unit_test(test_waiting),       cmocka_unit_test(test_more_than_the_log_has),
     };
 
     log_set_level(LOG_FATAL);
