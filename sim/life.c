@@ -22,7 +22,7 @@ struct life {
     struct config *config;
     enum life_state state;
     uint64_t calls, die_at;
-    bool may_fail;
+    bool may_fail, was_ready;
     struct list files; /* life_file.link */
     struct err err;
 };
@@ -236,6 +236,7 @@ static void on_ready(struct node *node, void *context)
 
     if (life->state == LIFE_BOOTING)
         life->state = LIFE_READY;
+    life->was_ready = true;
 }
 
 static void on_stopped(struct node *node, void *context)
@@ -352,7 +353,9 @@ bool life_failed_well(const struct life *life)
 {
     if (life->err.status == STATUS_NO_MEMORY)
         return life_starved(life);
-    return life->may_fail && (life->err.status == STATUS_IO || life->err.status == STATUS_NO_SPACE || life->err.status == STATUS_KAFKA_STORAGE_ERROR);
+    if (life->err.status == STATUS_NO_SPACE) /* a node that runs waits for space; one that boots may need some to know what it has */
+        return life->may_fail && !life->was_ready;
+    return life->may_fail && (life->err.status == STATUS_IO || life->err.status == STATUS_KAFKA_STORAGE_ERROR);
 }
 
 void life_stop(struct life *life)

@@ -28,6 +28,7 @@ struct producer_ids;   /* producer_ids.h */
 struct checkpoints;    /* checkpoints.h */
 struct scrub;          /* store/scrub.h */
 struct cleaner;        /* cleaner.h */
+struct disk_space;     /* disk_space.h */
 struct node;           /* node.h, a room above: a name only */
 struct metadata_receipt; /* metadata_int.h */
 
@@ -81,6 +82,9 @@ struct broker_shard {
     struct checkpoints *checkpoints;   /* on shard 0, else NULL */
     struct scrub *scrub;               /* on shard 0, else NULL; NULL: there is to be none */
     struct cleaner *cleaner;
+    struct disk_space *space;          /* on shard 0, else NULL */
+    struct mail look;                  /* to shard 0 and back: its space is to be looked at */
+    bool look_asked, look_again;
     struct timer housekeeping;
     struct mail offline[SHARDS_MAX];   /* from each other shard, once: its disk failed */
     struct metadata_receipt *receipt;  /* of the batch that is being applied */

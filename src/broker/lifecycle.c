@@ -10,6 +10,7 @@
 #include "broker/admission.h"
 #include "broker/checkpoints.h"
 #include "broker/cleaner.h"
+#include "broker/disk_space.h"
 #include "broker/fetch_sessions.h"
 #include "broker/metadata_int.h"
 #include "broker/partitions.h"
@@ -269,6 +270,10 @@ static void broker_offline(struct shard *here, const char *log_dir, const struct
 
 void broker_disk_failed(struct broker_shard *b, const struct err *why)
 {
+    if (why->status == STATUS_NO_SPACE) { /* nothing is lost, and what was to be written is tried again */
+        log_line(LOG_ERROR, "no space", "dir=%s reason=%s", log_dir_path(b->broker->dir), why->text);
+        return;
+    }
     log_line(LOG_ERROR, "log directory offline", "dir=%s reason=%s", log_dir_path(b->broker->dir), why->text);
     store_fail_dir(b->store, log_dir_path(b->broker->dir));
     broker_offline(b->shard, log_dir_path(b->broker->dir), why);
@@ -309,6 +314,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     if (!b->store || !b->sessions || !b->groups || !b->cleaner)
         return err_set(err, STATUS_NO_MEMORY, "no memory for shard %u", shard_id(shard));
     store_on_offline(b->store, broker_offline);
+    store_on_space(b->store, disk_space_ask);
     store_use_journal(b->store, broker->journal);
     broker_listen(b);
     broker_arm_housekeeping(b);
@@ -326,7 +332,8 @@ enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here)
     b->metadata = broker->metadata;
     b->producer_ids = producer_ids_new(b);
     b->checkpoints = checkpoints_new(b);
-    if (!b->producer_ids || !b->checkpoints || scrubbing_begin(b, &b->scrub))
+    b->space = disk_space_new(b);
+    if (!b->producer_ids || !b->checkpoints || !b->space || scrubbing_begin(b, &b->scrub))
         return err_set(err, STATUS_NO_MEMORY, "no memory");
     return metadata_start(b->metadata, b, &broker->bootstrap, ready, err);
 }
@@ -419,7 +426,7 @@ void broker_stop_shard(struct broker_shard *b, struct mail *done)
     broker_stop_partitions(b, &b->partitions_stopped);
 }
 
-static void broker_metadata_stopped(struct shard *here, struct mail *mail)
+static void broker_space_stopped(struct shard *here, struct mail *mail)
 {
     struct broker *broker = LIST_ENTRY(mail, struct broker, stop_step);
     struct broker_shard *b = broker->by_shard[0];
@@ -432,8 +439,19 @@ static void broker_metadata_stopped(struct shard *here, struct mail *mail)
     broker->metadata = NULL;
     producer_ids_free(b->producer_ids);
     checkpoints_free(b->checkpoints);
+    disk_space_free(b->space);
+    b->space = NULL;
     store_free(b->store);
+    b->store = NULL;
     shard_post(here, here, broker->stop_done);
+}
+
+static void broker_metadata_stopped(struct shard *here, struct mail *mail)
+{
+    struct broker *broker = LIST_ENTRY(mail, struct broker, stop_step);
+
+    broker->stop_step.run = broker_space_stopped;
+    disk_space_stop(broker->by_shard[0]->space, &broker->stop_step);
 }
 
 static void broker_checkpoints_stopped(struct shard *here, struct mail *mail)

@@ -13,6 +13,7 @@
 
 enum {
     WAKE_AGAIN_MS = 100,     /* after there was no memory for it */
+    WAKE_FULL_MS = 1000,     /* after there was no space for it */
     WAKE_ALL_PAUSE_MS = 1,   /* between one and the next, in the background */
 };
 
@@ -195,25 +196,28 @@ static bool partition_serve(struct broker_shard *b, struct broker_partition *bp,
     return !partition_coordinates(bp) || b->groups_stopped || groups_partition_opened(b->groups, bp->key.index, partition);
 }
 
+static void wake_all_later(struct broker_shard *b, uint64_t not_before_ms);
+
 /* A partition whose files are broken does not serve; the others do. A disk that does not work fails as a whole. */
 static void partition_refused(struct broker_shard *b, struct broker_partition *bp, const struct err *err)
 {
     bp->life = PARTITION_BROKEN;
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err->text);
-    if (err->status == STATUS_IO || err->status == STATUS_NO_SPACE)
+    if (err->status == STATUS_IO)
         broker_disk_failed(b, err);
-    if (err->status != STATUS_NO_MEMORY)
+    if (err->status != STATUS_NO_MEMORY && err->status != STATUS_NO_SPACE)
         return;
     bp->life = PARTITION_ASLEEP; /* it is not known to be broken */
-    bp->again_ms = shard_now_ms(b->shard) + WAKE_AGAIN_MS;
-    if (bp->folder)
-        list_push_back(&b->asleep, &bp->asleep);
+    bp->again_ms = shard_now_ms(b->shard) + (err->status == STATUS_NO_SPACE ? WAKE_FULL_MS : WAKE_AGAIN_MS);
+    if (!bp->folder && !partition_coordinates(bp))
+        return;
+    list_push_back(&b->asleep, &bp->asleep);
+    wake_all_later(b, 0);
 }
 
 static void closing_begin(struct closing *c);
 static void partition_halt(struct broker_shard *b, struct broker_partition *bp);
 static void halted(struct broker_shard *b);
-static void wake_all_later(struct broker_shard *b);
 
 /* What this shard has no memory to do for its metadata: it cannot go on. The next start does it. */
 static void shard_starved(struct broker_shard *b, const struct broker_partition *bp)
@@ -247,7 +251,7 @@ static void opening_done(struct shard *here, struct io_job *job)
     else if (b->stopped && bp->life == PARTITION_AWAKE)
         partition_halt(b, bp);
     if (o->background)
-        wake_all_later(b);
+        wake_all_later(b, 0);
     if (b->stopped)
         halted(b);
     mem_free(o);
@@ -303,20 +307,22 @@ static void wake_one(struct shard *here, struct timer *timer)
     if (shard_now_ms(here) >= bp->again_ms && !partition_wake(b, bp, NULL, true))
         return;
     list_push_back(&b->asleep, &bp->asleep);
-    wake_all_later(b);
+    wake_all_later(b, bp->again_ms);
 }
 
-static void wake_all_later(struct broker_shard *b)
+static void wake_all_later(struct broker_shard *b, uint64_t not_before_ms)
 {
+    uint64_t soon_ms = shard_now_ms(b->shard) + WAKE_ALL_PAUSE_MS;
+
     if (!b->stopped)
-        timer_set(b->shard, &b->waker, shard_now_ms(b->shard) + WAKE_ALL_PAUSE_MS, wake_one);
+        timer_set(b->shard, &b->waker, soon_ms > not_before_ms ? soon_ms : not_before_ms, wake_one);
 }
 
 void broker_wake_all(struct broker_shard *b)
 {
     if (!b->unknown)
         broker_recovered(b);
-    wake_all_later(b);
+    wake_all_later(b, 0);
 }
 
 /* ---- beginning ---- */
@@ -375,7 +381,7 @@ static void closing_done(struct shard *here, struct io_job *job)
 
     if (c->err.status && c->err.status != STATUS_NOT_FOUND) /* never written to */
         log_line(LOG_ERROR, "folder of a deleted partition stays", "topic=%.*s partition=%d reason=%s", STR_ARG(c->bp->topic), c->bp->key.index, c->err.text);
-    if (c->err.status == STATUS_IO || c->err.status == STATUS_NO_SPACE)
+    if (c->err.status == STATUS_IO)
         broker_disk_failed(c->b, &c->err);
     partition_free(c->b, c->bp);
     mem_free(c);
@@ -400,10 +406,12 @@ static void closing_begin(struct closing *c)
     list_remove(&bp->asleep);
     if (bp->partition && partition_coordinates(bp))
         groups_partition_closing(b->groups, bp->key.index);
-    if (bp->partition)
+    if (bp->partition) {
+        partition_discard(bp->partition);
         partition_stop(bp->partition, &c->stopped);
-    else
+    } else {
         shard_post(b->shard, b->shard, &c->stopped);
+    }
 }
 
 enum status broker_end_partition(struct broker_shard *b, struct broker_partition *bp, struct metadata_receipt *receipt, struct err *err)

@@ -211,6 +211,10 @@ static enum status take(struct partition *p, struct partition_append *append)
         append->message = "The partition has no more offsets";
         return STATUS_INVALID_RECORD;
     }
+    if (append->from_client && !log_take_room(p->log, append->size)) {
+        append->message = "The disk is nearly full";
+        return STATUS_KAFKA_STORAGE_ERROR;
+    }
     if (facts.head.producer_id >= 0) {
         producer = producers_get(&p->producers, facts.head.producer_id);
         if (!producer || !reserve_transaction(p, &facts.head))
@@ -240,7 +244,7 @@ void partition_append(struct partition *p, struct partition_append *append)
         status = take(p, append);
     if (!status)
         return;
-    if (status == STATUS_NO_MEMORY && append->from_client && batch_head_read((struct bytes_view){append->records, append->size}, &head) && head.producer_id >= 0)
+    if ((status == STATUS_NO_MEMORY || status == STATUS_KAFKA_STORAGE_ERROR) && append->from_client && batch_head_read((struct bytes_view){append->records, append->size}, &head) && head.producer_id >= 0)
         producers_refuse(&p->producers, &head);
     append->status = status;
     append->base_offset = -1;

@@ -160,6 +160,7 @@ static enum status sync_parent(struct fs *fs, const char *path, struct err *err)
 enum status fs_write_file(struct fs *fs, const char *path, const void *content, size_t size, struct err *err)
 {
     char temporary[FS_PATH_MAX];
+    struct err ignored;
     struct file *file;
     int n = snprintf(temporary, sizeof temporary, "%s.tmp", path);
     enum status status;
@@ -177,9 +178,9 @@ enum status fs_write_file(struct fs *fs, const char *path, const void *content, 
     file_unref(file);
     if (status == STATUS_OK)
         status = fs_rename(fs, temporary, path, err);
-    if (status == STATUS_OK)
-        status = sync_parent(fs, path, err);
-    return status;
+    if (status == STATUS_NO_SPACE && fs_remove(fs, temporary, &ignored)) /* what it has of it others need */
+        return err_wrap(err, "%s is left", temporary);
+    return status == STATUS_OK ? sync_parent(fs, path, err) : status;
 }
 
 enum status fs_put_file(struct fs *fs, const char *path, const void *content, size_t size, struct err *err)
@@ -278,14 +279,24 @@ enum status file_sync(struct file *file, struct err *err)
     status = file->backend->file_sync(file, err);
     if (BUG(POSTGRES_FSYNC) && status != STATUS_OK)
         status = file->backend->file_sync(file, err);
-    if (status != STATUS_OK)
-        atomic_store_explicit(&file->broken, true, memory_order_relaxed);
+    if (status == STATUS_OK)
+        return status;
+    atomic_store_explicit(&file->broken, true, memory_order_relaxed);
+    if (status == STATUS_NO_SPACE) /* what was written before may be gone: nothing to wait for */
+        status = err->status = STATUS_IO;
     return status;
 }
 
 enum status file_truncate(struct file *file, uint64_t size, struct err *err)
 {
     return file->backend->file_truncate(file, size, err);
+}
+
+enum status file_allocate(struct file *file, uint64_t size, struct err *err)
+{
+    if (!file->backend->file_allocate)
+        return fs__failed(err, EOPNOTSUPP, "allocate", file->path);
+    return file->backend->file_allocate(file, size, err);
 }
 
 enum status file_size(struct file *file, uint64_t *size, struct err *err)

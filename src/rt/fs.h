@@ -2,8 +2,8 @@
  * Files, as blocking calls on a file system that is an object: the machine's (fs_posix), one in memory (fs_mem: `--memory`, tests,
  * and with faults the simulator). Called at start, from jobs, and on the loop only where the page cache answers.
  *
- * Rules: every call reports its failure, nothing is retried. A short write is a failure. A failed
- * file_sync is final for the file: every later write or sync of it fails too. What was created, renamed or removed is durable only after
+ * Rules: every call reports its failure, nothing is retried. A short write goes on, until all is written or the reason is told. A failed
+ * file_sync is final for the file, and never for lack of space: every later write or sync of it fails too. What was created, renamed or removed is durable only after
  * fs_sync_dir of the directory. Paths are UTF-8, at most FS_PATH_MAX bytes, and never come from a peer unchecked.
  * Status: STATUS_NOT_FOUND, STATUS_EXISTS, STATUS_NO_SPACE, STATUS_NO_MEMORY, else STATUS_IO; err tells the path and the action.
  */
@@ -76,6 +76,8 @@ enum status file_write(struct file *file, uint64_t offset, const struct bytes_vi
 void file_begin_sync(struct file *file, uint64_t offset, uint64_t size);
 enum status file_sync(struct file *file, struct err *err) MUST_CHECK; /* data and what is needed to read it back (fdatasync) */
 enum status file_truncate(struct file *file, uint64_t size, struct err *err) MUST_CHECK;
+/* Blocks of the volume for [0, size) of the file, whose size stays: file_truncate gives back what lies behind it. Where the file system cannot: STATUS_IO. */
+enum status file_allocate(struct file *file, uint64_t size, struct err *err) MUST_CHECK;
 enum status file_size(struct file *file, uint64_t *size, struct err *err) MUST_CHECK;
 /* An exclusive lock for the life of the process: STATUS_EXISTS when another process has it. */
 enum status file_lock(struct file *file, struct err *err) MUST_CHECK;

@@ -28,6 +28,7 @@ struct fs_backend { /* the functions of fs.h of the same names */
     void (*file_begin_sync)(struct file *file, uint64_t offset, uint64_t size); /* NULL: nothing to begin */
     enum status (*file_sync)(struct file *file, struct err *err);
     enum status (*file_truncate)(struct file *file, uint64_t size, struct err *err);
+    enum status (*file_allocate)(struct file *file, uint64_t size, struct err *err);                /* NULL: it cannot */
     enum status (*file_size)(struct file *file, uint64_t *size, struct err *err);
     const uint8_t *(*file_memory)(const struct file *file, uint64_t offset, size_t size); /* NULL: no file's content stays in memory */
     enum status (*file_lock)(struct file *file, struct err *err);

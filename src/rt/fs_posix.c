@@ -239,27 +239,26 @@ static size_t posix_file_cached(struct file *file, uint64_t offset, size_t size)
 static enum status posix_file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err)
 {
     struct iovec vec[PIECES_MAX];
+    size_t done = 0; /* of the first piece: a disk that is full takes what fits, and only the next call tells */
 
     while (count) {
         unsigned n = count < PIECES_MAX ? count : PIECES_MAX;
-        size_t size = 0;
         ssize_t written;
         for (unsigned i = 0; i < n; i++) {
             union {
-                const void *in;
+                const uint8_t *in;
                 void *out;
-            } data = {.in = pieces[i].data}; /* the kernel only reads it, but iovec has no const */
-            vec[i] = (struct iovec){data.out, pieces[i].size};
-            size += pieces[i].size;
+            } data = {.in = pieces[i].data + (i ? 0 : done)}; /* the kernel only reads it, but iovec has no const */
+            vec[i] = (struct iovec){data.out, pieces[i].size - (i ? 0 : done)};
         }
         written = pwritev(file->fd, vec, (int)n, (off_t)offset);
         if (written < 0)
             return fs__failed(err, errno, "write", file->path);
-        if ((size_t)written < size)
-            return err_set(err, STATUS_IO, "write %s: only %zd of %zu bytes were taken", file->path, written, size);
-        offset += size;
-        pieces += n;
-        count -= n;
+        if (written == 0 && pieces->size > done)
+            return err_set(err, STATUS_IO, "write %s: nothing was taken", file->path);
+        offset += (uint64_t)written;
+        for (done += (size_t)written; count && done >= pieces->size; count--)
+            done -= (pieces++)->size;
     }
     return STATUS_OK;
 }
@@ -278,6 +277,11 @@ static enum status posix_file_sync(struct file *file, struct err *err)
 static enum status posix_file_truncate(struct file *file, uint64_t size, struct err *err)
 {
     return ftruncate(file->fd, (off_t)size) < 0 ? fs__failed(err, errno, "truncate", file->path) : STATUS_OK;
+}
+
+static enum status posix_file_allocate(struct file *file, uint64_t size, struct err *err)
+{
+    return fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0 ? fs__failed(err, errno, "allocate", file->path) : STATUS_OK;
 }
 
 static enum status posix_file_size(struct file *file, uint64_t *size, struct err *err)
@@ -334,6 +338,7 @@ static const struct fs_backend posix_backend = {
     .file_begin_sync = posix_file_begin_sync,
     .file_sync = posix_file_sync,
     .file_truncate = posix_file_truncate,
+    .file_allocate = posix_file_allocate,
     .file_size = posix_file_size,
     .file_lock = posix_file_lock,
 };

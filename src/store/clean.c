@@ -141,7 +141,7 @@ static void note_failure(struct clean *c)
         log_line(LOG_ERROR, "log is not compacted any more", "dir=%s reason=%s", log->dir, c->err.text);
         return;
     }
-    if (!store__offline(log->home) && c->status != STATUS_NO_SPACE && c->status != STATUS_NO_MEMORY)
+    if (!log__offline(log) && c->status != STATUS_NO_SPACE && c->status != STATUS_NO_MEMORY)
         store__failed(log, c->status, &c->err);
     log_line(LOG_WARN, "log not compacted this time", "dir=%s reason=%s", log->dir, c->err.text);
 }
@@ -246,11 +246,11 @@ static bool is_swapping(const struct clean *c)
 /* What is half written goes, then the run ends. */
 static void give_up(struct shard *here, struct clean *c)
 {
-    if (is_swapping(c) && !store__offline(c->log->home))
+    if (is_swapping(c) && !log__offline(c->log))
         store__failed(c->log, c->status, &c->err);
     if (c->step > CLEAN_SWAP && c->step <= CLEAN_COLD)
         c->made = NULL; /* the log's */
-    if (!c->made || c->step == CLEAN_DISCARD || store__offline(c->log->home)) {
+    if (!c->made || c->step == CLEAN_DISCARD || log__offline(c->log)) {
         run_end(here, c);
         return;
     }
@@ -277,7 +277,7 @@ static void slice_later(struct shard *here, struct clean *c)
 
 static void slice_next(struct shard *here, struct clean *c)
 {
-    if (!c->status && store__offline(c->log->home))
+    if (!c->status && log__offline(c->log))
         c->status = err_set(&c->err, STATUS_KAFKA_STORAGE_ERROR, "the log directory is offline");
     if (c->status || (c->stop && !is_swapping(c) && c->step != CLEAN_END)) {
         give_up(here, c);
@@ -371,7 +371,7 @@ bool log_clean(struct log *log, struct log_clean *order)
     struct log_dirt dirt;
     struct clean *c;
 
-    if (log->clean || log->clean_refused || log->idle || store__offline(log->home))
+    if (log->clean || log->clean_refused || log->idle || log__offline(log))
         return false;
     log_measure_dirt(log, order->stable, order->wall_ms, &dirt);
     c = dirt.dirty_bytes ? run_new(log, order, &dirt) : NULL;

@@ -100,7 +100,7 @@ void log_append(struct log *log, struct log_append *append)
 
 /* --- the job: files only --------------------------------------------------------------------------------------------------- */
 
-enum status log__make_segment(struct fs *fs, const char *dir, struct segment *seg, struct file **file, struct err *err)
+enum status log__make_segment(struct fs *fs, const char *dir, struct segment *seg, unsigned flags, struct file **file, struct err *err)
 {
     char path[FS_PATH_MAX];
 
@@ -110,7 +110,7 @@ enum status log__make_segment(struct fs *fs, const char *dir, struct segment *se
     }
     if (segment_path(path, dir, seg->base, ".log", err))
         return err->status;
-    return fs_open(fs, path, FS_CREATE | FS_EXCLUSIVE, file, err);
+    return fs_open(fs, path, FS_CREATE | flags, file, err);
 }
 
 enum status log__save_epochs(struct fs *fs, const char *dir, struct str_view text, struct err *err)
@@ -153,7 +153,7 @@ static enum status commit_roll(struct commit *c, struct err *err)
         return err->status;
     if (c->seal && segment_save(c->seal, fs, dir, err))
         return err->status;
-    if (log__make_segment(fs, dir, c->make, &c->file, err))
+    if (log__make_segment(fs, dir, c->make, c->log->again ? 0 : FS_EXCLUSIVE, &c->file, err))
         return err->status;
     return BUG(KAFKA_3968) ? STATUS_OK : fs_sync_dir(fs, dir, err);
 }
@@ -240,12 +240,12 @@ void log__commit_submit(struct log *log)
     struct commit *c = log->direct;
 
     log->held = false;
-    if (store__offline(log->home)) {
+    if (log__offline(log)) {
         c->status = STATUS_KAFKA_STORAGE_ERROR;
         log__commit_done(store__shard(log->store), c);
         return;
     }
-    if (c->make)
+    if (c->make && c->make != log->writing)
         commit_turn_page(log, c);
     c->folder = log->unmade;
     c->unsynced = log->unsynced;
@@ -323,7 +323,7 @@ static void direct_succeeded(struct log *log, struct commit *c)
         seg->made = true;
         log->unmade = false;
     }
-    log->unsynced = false;
+    log->unsynced = log->again = false;
     if (c->make) {
         seg->made = true;
         mem_free((void *)(uintptr_t)seg->snapshot.data);
@@ -370,18 +370,36 @@ static void commit_done(struct shard *here, struct io_job *job)
     log__commit_done(here, LIST_ENTRY(job, struct commit, job));
 }
 
+/* The file may have a part of it, which counts for nothing, and is written over. */
+static void commit_again(struct log *log, struct commit *c)
+{
+    if (c->file)
+        file_unref(c->file);
+    c->file = NULL;
+    log->again = true;
+    log->held = true;
+    store__no_space(log->home, c->err);
+    mem_free(c->err);
+    c->err = NULL;
+    log__spill_go_on(log);
+    log__check_idle(log);
+}
+
 void log__commit_done(struct shard *here, struct commit *c)
 {
     struct log *log = c->log;
     struct list appends;
-    enum status status;
 
+    if (c->status == STATUS_NO_SPACE && !c->journaled && !log__offline(log)) {
+        commit_again(log, c);
+        return;
+    }
     log->commits--;
     if (log->direct == c)
         log->direct = NULL;
     if (c->status && !BUG(KAFKA_10778))
         store__failed(log, c->status, c->err);
-    else if (!store__offline(log->home))
+    else if (!log__offline(log))
         commit_succeeded(log, c);
     if (c->file)
         file_unref(c->file);
@@ -390,15 +408,12 @@ void log__commit_done(struct shard *here, struct commit *c)
     mem_free((void *)(uintptr_t)c->epochs.data);
     list_init(&appends);
     list_move_all(&appends, &c->appends);
-    status = c->status;
     mem_free(c->err);
     store__commit_free(log->store, c);
-    if (!list_empty(&log->queue) || log->writing != log->last || store__offline(log->home))
+    if (!list_empty(&log->queue) || log->writing != log->last || log__offline(log))
         store__wants_commit(log);
     log__spill_go_on(log);
-    appends_complete(here, &appends, !store__offline(log->home) ? STATUS_OK
-                     : status == STATUS_NO_SPACE                ? STATUS_NO_SPACE
-                                                                : STATUS_KAFKA_STORAGE_ERROR);
+    appends_complete(here, &appends, log__offline(log) ? STATUS_KAFKA_STORAGE_ERROR : STATUS_OK);
     log__check_idle(log);
 }
 
@@ -417,17 +432,35 @@ void log__fail_queue(struct log *log)
 bool log__idle(const struct log *log)
 {
     return list_empty(&log->queue) && !log->commits && !log->jobs &&
-           (log->writing == log->last || !log->store || store__offline(log->home));
+           (log->writing == log->last || !log->store || log__offline(log));
+}
+
+/* Nothing of it is on its way to the disk, and there will be no space for what waits. */
+static bool gives_up(const struct log *log)
+{
+    return log->home->space == SPACE_NONE && !log__offline(log) && !log->jobs && log->commits == log->held;
 }
 
 void log__check_idle(struct log *log)
 {
     struct mail *mail = log->idle;
+    bool idle = log__idle(log);
 
-    if (!mail || !log__idle(log))
+    if (!mail)
         return;
-    if (journal_owes(log) && !store__offline(log->home) && !(log->discarded && log->unmade)) { /* else the journal might sync it at any time, until it is closed */
+    if (idle && journal_owes(log) && !log__offline(log) && !(log->discarded && log->unmade)) { /* else the journal might sync it at any time, until it is closed */
         log__sync(log);
+        idle = false;
+    }
+    if (!idle && gives_up(log)) {
+        log->lost = true;
+        log__spill_forget(log);
+        store__spill(log->home);
+        store__wants_commit(log);
+    }
+    if (!idle) {
+        if (log->home->space != SPACE_THERE)
+            store__stays_wanting(log); /* it is looked at again when that changes */
         return;
     }
     log->idle = NULL;

@@ -12,7 +12,7 @@
 #include "store/journal.h"
 #include "store/text.h"
 
-enum { CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
+enum { START_BYTES = 64 << 20, CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
 
 static const char lock_name[] = ".lock", clean_name[] = LOG_DIR_CLEAN;
 
@@ -242,6 +242,16 @@ static enum status dir_lock(struct log_dir *dir, struct err *err)
     return fs_open(dir->fs, dir->path, FS_VOLUME, &dir->volume, err);
 }
 
+/* A start needs some space: for what is torn, for what the journal has, for the metadata log. On a full disk it gets the reserve. */
+static enum status dir_make_room(struct log_dir *dir, struct err *err)
+{
+    uint64_t free, total;
+
+    if (fs_space(dir->fs, dir->path, &free, &total, err))
+        return err->status;
+    return free < START_BYTES ? log_dir_release(dir, err) : STATUS_OK;
+}
+
 static enum status dir_take_marker(struct log_dir *dir, struct err *err)
 {
     char path[FS_PATH_MAX];
@@ -288,7 +298,7 @@ static enum status dir_journals(struct log_dir *dir, struct err *err)
 
 static enum status dir_load(struct log_dir *dir, struct err *err)
 {
-    if (dir_make(dir, err) || dir_lock(dir, err) || dir_list(dir, err))
+    if (dir_make(dir, err) || dir_lock(dir, err) || dir_list(dir, err) || dir_make_room(dir, err))
         return err->status;
     if (dir_read_checkpoint(dir, "recovery-point-offset-checkpoint", offsetof(struct log_dir_entry, recovery_point), err) ||
         dir_read_checkpoint(dir, "log-start-offset-checkpoint", offsetof(struct log_dir_entry, log_start), err) ||
@@ -362,6 +372,16 @@ const struct log_dir_entry *log_dir_entries(const struct log_dir *dir, size_t *c
     return dir->entries;
 }
 
+enum status log_dir_reserve(struct log_dir *dir, uint64_t size, struct err *err)
+{
+    return file_allocate(dir->lock, size, err);
+}
+
+enum status log_dir_release(struct log_dir *dir, struct err *err)
+{
+    return file_truncate(dir->lock, 0, err);
+}
+
 enum status log_dir_mark_clean(struct log_dir *dir, int64_t broker_epoch, struct err *err)
 {
     char path[FS_PATH_MAX], content[64];
@@ -399,6 +419,7 @@ enum status log_dir_remove_partition(struct log_dir *dir, const char *name, stru
     enum { SUFFIX_MAX = sizeof "-2147483647." + 32 + sizeof "-delete" };
     char from[FS_PATH_MAX], to[FS_PATH_MAX], hex[33], suffix[SUFFIX_MAX];
     struct log_dir_entry entry;
+    enum status status;
     size_t room;
     int n;
 
@@ -411,7 +432,10 @@ enum status log_dir_remove_partition(struct log_dir *dir, const char *name, stru
     n = snprintf(to, sizeof to, "%s/%.*s%s", dir->path, (int)(entry.topic.size < room ? entry.topic.size : room), name, suffix);
     if (n >= FS_PATH_MAX)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", dir->path);
-    if (fs_rename(dir->fs, from, to, err) || fs_sync_dir(dir->fs, dir->path, err))
+    status = fs_rename(dir->fs, from, to, err);
+    if (status == STATUS_NO_SPACE) /* for the longer name */
+        return fs_remove_tree(dir->fs, from, err);
+    if (status || fs_sync_dir(dir->fs, dir->path, err))
         return err->status;
     return fs_remove_tree(dir->fs, to, err);
 }

@@ -55,6 +55,12 @@ struct checkpoint_entry {
 /* Every line of one, in order; each NULL: nobody asks. false: it does not read to its end, and what was told is worth nothing. */
 bool checkpoint_read(struct str_view text, void (*each)(void *context, const struct checkpoint_entry *entry), void *context) __attribute__((warn_unused_result));
 enum status log_dir_write_checkpoint(struct log_dir *dir, const char *file, const struct checkpoint_entry *entries, size_t count, struct err *err) MUST_CHECK;
+
+/* Bytes of the volume that nobody else can have: blocks of the lock file, behind its end. They outlive the process; on a full disk the start gives them
+ * back. STATUS_IO: a file system that cannot. */
+enum status log_dir_reserve(struct log_dir *dir, uint64_t size, struct err *err) MUST_CHECK;
+enum status log_dir_release(struct log_dir *dir, struct err *err) MUST_CHECK;
+
 /* The last act of a clean stop: what closed logs left is durable, then. The broker epoch (-1: none) tells the controller that this broker's replicas may be believed (KIP-966). */
 enum status log_dir_mark_clean(struct log_dir *dir, int64_t broker_epoch, struct err *err) MUST_CHECK;
 

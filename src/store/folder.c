@@ -68,7 +68,7 @@ static enum status segment_make(const struct log *log, int64_t base, struct file
 
     if (segment_path(path, log->dir, base, ".log", err))
         return err->status;
-    return fs_open(log->fs, path, FS_CREATE | FS_EXCLUSIVE, file, err);
+    return fs_open(log->fs, path, log->again ? FS_CREATE : FS_CREATE | FS_EXCLUSIVE, file, err);
 }
 
 enum status log__make_folder(const struct log *log, int64_t base, struct file **file, struct err *err)

@@ -111,7 +111,7 @@ void log_heal(struct log *log, int64_t base, const struct finding *finding)
 {
     struct segment *seg = cold_segment(log, base);
 
-    if (!seg || store__offline(log->home) || finding->status != STATUS_CORRUPT || log->clean) /* a compaction writes indexes of its own */
+    if (!seg || log__offline(log) || finding->status != STATUS_CORRUPT || log->clean) /* a compaction writes indexes of its own */
         return;
     if (strcmp(finding->suffix, ".log") != 0)
         heal_indexes(log, seg);

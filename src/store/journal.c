@@ -208,7 +208,7 @@ static void make(struct journal *j, struct log *maker)
 {
     struct shard *shard = store__shard(j->store);
 
-    j->block = mem_alloc(GROUPS * j->capacity + FS_BLOCK, 1);
+    j->block = store__take_room(maker->home, HEAD_ROOM + 2 * j->half_size) ? mem_alloc(GROUPS * j->capacity + FS_BLOCK, 1) : NULL;
     if (!j->block) {
         j->commits = 0;
         return;
@@ -245,7 +245,7 @@ void journal_forget(struct log *log)
 {
     struct journal *j = log->home->journal;
 
-    if (journal_owes(log) && !(log->discarded && log->unmade))
+    if (journal_owes(log) && !log->discarded)
         j->kept = true;
     list_remove(&log->journal_halves[0]);
     list_remove(&log->journal_halves[1]);
@@ -259,7 +259,7 @@ struct file *journal_volume(const struct journal *j)
 
 static bool other_half_free(const struct journal *j)
 {
-    return list_empty(&j->halves[!j->current].logs) && !j->waits;
+    return !j->kept && list_empty(&j->halves[!j->current].logs) && !j->waits;
 }
 
 /* The logs of the half, some at a time: their spills run while more are asked. */
@@ -337,7 +337,7 @@ bool journal_busy(struct journal *j)
 {
     if (!j || j->state != READY)
         return false;
-    return !j->open || next_group(j)->filled >= GROUP_BYTES;
+    return j->open ? next_group(j)->filled >= GROUP_BYTES : !j->kept; /* what is kept must not be written over: there will be no room */
 }
 
 static struct str_view log_name(const struct log *log)

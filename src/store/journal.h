@@ -51,7 +51,7 @@ struct file *journal_volume(const struct journal *journal); /* the file system t
 
 bool journal_owes(const struct log *log);               /* not all that is durable of it is synced in its segment */
 void journal_synced(struct log *log);                   /* more of it may be: the journal may have waited for that */
-void journal_forget(struct log *log);                   /* the log is closed; when the journal still owes it something, the file stays */
+void journal_forget(struct log *log);                   /* the log is closed; when the journal still owes it something, and its topic is not gone, the file stays as it is */
 
 /* What journals of any lives and shards hold, by log: read when a log directory is opened that was not stopped cleanly. */
 struct journal_recovery;

@@ -46,7 +46,7 @@ const char *log_directory(const struct log *log)
 
 bool log_offline(const struct log *log)
 {
-    return store__offline(log->home);
+    return log__offline(log);
 }
 
 void log_configure(struct log *log, const struct log_config *config)

@@ -94,7 +94,7 @@ uint64_t log_size(const struct log *log); /* bytes of all segments */
 struct uuid log_topic_id(const struct log *log);
 
 /* One append: a sequence of v2 batches with offsets and epoch set, checked; borrowed until `done` runs at the top of the loop on the log's
- * shard, in order of the appends. status: STATUS_OK (durable), or the log directory is offline (STATUS_KAFKA_STORAGE_ERROR / STATUS_NO_SPACE). */
+ * shard, in order of the appends. status: STATUS_OK (durable), or STATUS_KAFKA_STORAGE_ERROR: the log directory is offline. On a full disk it takes until there is space. */
 struct log_append {
     struct list link; /* the log's */
     void (*done)(struct shard *here, struct log_append *append);
@@ -105,6 +105,8 @@ struct log_append {
     enum status status;
 };
 void log_append(struct log *log, struct log_append *append);
+/* Before an append of a client's: takes its bytes from the room that the log directory has. false: there is none, the reserve is for others. */
+bool log_take_room(struct log *log, size_t size) __attribute__((warn_unused_result));
 
 /* A range of bytes that can be sent: whole batches, except that the last one may be cut at size_max. */
 struct log_slice {

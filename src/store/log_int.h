@@ -129,6 +129,8 @@ struct log {
     bool spilling, syncing;      /* in the job of that kind */
     bool sync_spills;            /* a sync is wanted, and has to wait for the tail */
     bool journal_waits;          /* for that sync */
+    bool again;                  /* there was no space: what the first attempt made is there */
+    bool lost;                   /* as if its directory were offline: it was to be closed, and the disk was full */
     int64_t sync_to;             /* what it has to cover */
     struct list tail_link;       /* the directory's tails or to_spill */
     struct list sync_link;       /* the directory's to_sync */
@@ -152,7 +154,7 @@ void log__commit_done(struct shard *here, struct commit *c);
 void log__fail_queue(struct log *log);                             /* its directory is offline */
 void log__check_idle(struct log *log);
 bool log__idle(const struct log *log);
-enum status log__make_segment(struct fs *fs, const char *dir, struct segment *seg, struct file **file, struct err *err) MUST_CHECK; /* blocking; not yet durable */
+enum status log__make_segment(struct fs *fs, const char *dir, struct segment *seg, unsigned flags, struct file **file, struct err *err) MUST_CHECK; /* blocking; not yet durable. FS_EXCLUSIVE, or 0 */
 enum status log__save_epochs(struct fs *fs, const char *dir, struct str_view text, struct err *err) MUST_CHECK;                     /* blocking */
 
 /* folder.c: blocking */
@@ -168,7 +170,8 @@ bool log__must_wait(const struct log *log); /* there is too much in the tails: u
 void log__spill_go_on(struct log *log);     /* a held commit may have the file now, or is nearer to it */
 void log__sync(struct log *log);            /* all that is durable now is spilled and synced, when it can be; then log__synced and log__check_idle */
 void log__synced(struct log *log);          /* more of it may be */
-void log__spill_forget(struct log *log);    /* it is closed */
+void log__spill_forget(struct log *log);    /* it is closed, or lost */
+void store__spill(struct store_dir *dir);   /* what waits: there is space again, or a log was lost that others waited for */
 
 /* log.c */
 size_t log__segment_at(const struct log *log, int64_t offset); /* the index of the last segment whose base is not above */
@@ -196,6 +199,9 @@ struct store_dir {
     struct list link; /* the store's, once a log was attached */
     struct store *store;
     bool offline;
+    enum space_state { SPACE_THERE, SPACE_SHORT, SPACE_TRYING, SPACE_NONE } space; /* space.c, with the next four */
+    bool low, asked;
+    int64_t granted, room;
     struct journal *journal; /* NULL: each log syncs for itself */
     struct list tails;       /* logs with something in their tails, the oldest first */
     struct list to_spill, to_sync;
@@ -207,9 +213,11 @@ struct store_dir {
 struct store_dir *store__dir_new(const char *log_dir) __attribute__((warn_unused_result)); /* of the directory that holds a log's; NULL: no memory */
 /* The store's own for that path: `fresh`, or the one that is there already (then fresh is freed). */
 struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh);
-bool store__offline(const struct store_dir *dir);
+struct store_dir *store__dir_find(const struct store *store, const char *path);
 void store__wants_commit(struct log *log);
-void store__commit_waiting(struct store *store); /* a journal's group is back: what waited for it may commit */
+void store__stays_wanting(struct log *log);      /* until store__commit_waiting */
+void store__commit_waiting(struct store *store); /* a journal's group is back, or there is space: what waited for it may commit */
+void store__ask_space(struct store_dir *dir);
 void store__failed(struct log *log, enum status status, const struct err *why); /* NULL: there was no memory to tell */
 struct commit *store__commit_new(struct store *store) __attribute__((warn_unused_result)); /* NULL: no memory, and its own is in use: when that is back, those who want to commit may */
 void store__commit_free(struct store *store, struct commit *c);
@@ -218,5 +226,16 @@ enum durability store__durability(const struct store *store);
 size_t *store__tails(struct store *store); /* bytes that the tails of its logs hold */
 struct files *store__files(struct store *store);
 struct warms *store__warms(struct store *store);
+
+static inline bool log__offline(const struct log *log)
+{
+    return log->home->offline || log->lost;
+}
+
+/* space.c */
+void store__space_unknown(struct store_dir *dir);
+bool store__take_room(struct store_dir *dir, size_t size) __attribute__((warn_unused_result)); /* for a journal: false, when it would take most of what there is */
+void store__no_space(struct store_dir *dir, const struct err *why);                            /* a write found none: it is to be tried again. NULL: no memory to tell */
+bool store__waits_for_space(const struct store_dir *dir);
 
 #endif

@@ -175,7 +175,7 @@ static enum status log_make(struct log *log, int64_t base, int64_t now_ms, struc
     if (fs_mkdir(log->fs, log->dir, err) || log_add_segment(log, base, now_ms, err))
         return err->status;
     seg = log->segments[log->count - 1];
-    if (log__make_segment(log->fs, log->dir, seg, &file, err))
+    if (log__make_segment(log->fs, log->dir, seg, FS_EXCLUSIVE, &file, err))
         return err->status;
     file_unref(file);
     seg->made = true;
@@ -488,7 +488,7 @@ enum status log_close(struct log *log, bool clean, struct err *err)
     enum status status = STATUS_OK;
 
     ASSERT(list_empty(&log->queue) && !log->commits && !log->jobs);
-    if (clean && log->store && store__offline(log->home))
+    if (clean && log->store && log__offline(log))
         status = err_set(err, STATUS_KAFKA_STORAGE_ERROR, "the log directory is offline");
     else if (clean && !log->unmade) /* who was never written to has nothing to save */
         status = log_save(log, err);

@@ -187,6 +187,7 @@ static void spilled(const struct spill *s, struct spill_item *item)
     if (!s->status) {
         tail_cut(&log->tail, item->to);
         log->spilled = item->end;
+        log->again = false;
         if (item->make) {
             log->unmade = false;
             log->unsynced = log->writing->made = true;
@@ -196,6 +197,9 @@ static void spilled(const struct spill *s, struct spill_item *item)
         if (log->writing->file)
             files_use(store__files(log->store), log->writing);
         log_sort(log);
+    } else if (s->status == STATUS_NO_SPACE) {
+        log->again = true;
+        tail_list(log, &log->home->to_spill);
     }
     log__spill_go_on(log);
     log__check_idle(log);
@@ -206,7 +210,9 @@ static void spill_done(struct shard *here, struct io_job *job)
     struct spill *s = LIST_ENTRY(job, struct spill, job);
     struct store_dir *dir = s->dir;
 
-    if (s->status)
+    if (s->status == STATUS_NO_SPACE)
+        store__no_space(dir, &s->err);
+    else if (s->status)
         store__failed(s->items[0].log, s->status, &s->err);
     for (size_t i = 0; i < s->count; i++)
         spilled(s, &s->items[i]);
@@ -222,7 +228,7 @@ static void spill_begin(struct store_dir *dir)
     struct spill *s = &dir->spill;
     size_t room, bytes = 0;
 
-    if (s->busy || dir->offline || list_empty(&dir->to_spill))
+    if (s->busy || dir->offline || list_empty(&dir->to_spill) || store__waits_for_space(dir))
         return;
     room = spill_room(s, dir->to_spill.next == dir->to_spill.prev ? 1 : BATCH_LOGS);
     while (s->count < room && bytes < BATCH_BYTES && !list_empty(&dir->to_spill)) {
@@ -276,15 +282,19 @@ void log__tail_grew(struct log *log)
 
 bool log__must_wait(const struct log *log)
 {
-    return *log->tail.held > TAILS_BYTES_MAX && log->home->spill.busy;
+    return *log->tail.held > TAILS_BYTES_MAX && (log->home->spill.busy || store__waits_for_space(log->home));
 }
 
 void log__spill_go_on(struct log *log)
 {
-    bool offline = store__offline(log->home);
+    bool offline = log__offline(log);
 
     if (!log->held || log->spilling)
         return;
+    if (!offline && store__waits_for_space(log->home)) {
+        store__stays_wanting(log);
+        return;
+    }
     if (log->commits == 1 && (offline || tail_is_empty(log))) {
         log__commit_submit(log);
     } else if (!offline) {
@@ -335,7 +345,7 @@ static void sync_begin(struct store_dir *dir)
     room = spill_room(s, dir->to_sync.next == dir->to_sync.prev ? 1 : BATCH_SYNCED);
     while (s->count < room && !list_empty(&dir->to_sync)) {
         struct log *log = LIST_ENTRY(list_pop_front(&dir->to_sync), struct log, sync_link);
-        if (log->direct && !log->held)
+        if (log->direct && (!log->held || log->again))
             continue; /* it syncs for itself */
         spill_add(s, log)->end = log->spilled;
         log->syncing = true;
@@ -358,7 +368,7 @@ void log__sync(struct log *log)
 {
     struct store_dir *dir = log->home;
 
-    if (dir->offline)
+    if (log__offline(log))
         return;
     log->sync_to = log->durable;
     if (!log->sync_spills && log->spilled < log->sync_to) {
@@ -366,6 +376,12 @@ void log__sync(struct log *log)
         dir->sync_spills++;
     }
     log_sort(log);
+    spill_begin(dir);
+    sync_begin(dir);
+}
+
+void store__spill(struct store_dir *dir)
+{
     spill_begin(dir);
     sync_begin(dir);
 }

@@ -20,6 +20,7 @@ struct store {
     struct files files;
     struct warms warms;
     void (*offline)(struct shard *here, const char *log_dir, const struct err *why);
+    void (*look)(struct shard *here, const char *log_dir); /* for space */
 };
 
 struct store *store_new(struct shard *shard, enum durability durability)
@@ -84,6 +85,19 @@ void store_use_journal(struct store *store, size_t size)
 
 /* --- commits --------------------------------------------------------------------------------------------------------------- */
 
+static void turn_end(struct log *log)
+{
+    log__spill_go_on(log); /* what is held waited for space, or is to fail with the rest */
+    if (log__offline(log)) {
+        log__fail_queue(log);
+        return;
+    }
+    if (journal_busy(log->home->journal) || log__must_wait(log) || !log__commit(log))
+        store__stays_wanting(log);
+    if (log->idle)
+        log__check_idle(log);
+}
+
 static void store_turn_end(struct shard *here, struct mail *mail)
 {
     struct store *store = LIST_ENTRY(mail, struct store, turn_end);
@@ -94,13 +108,8 @@ static void store_turn_end(struct shard *here, struct mail *mail)
     list_move_all(&wanting, &store->wanting);
     LIST_EACH(at, &store->dirs)
         journal_begin(LIST_ENTRY(at, struct store_dir, link)->journal);
-    for (struct list *node = list_pop_front(&wanting); node; node = list_pop_front(&wanting)) {
-        struct log *log = LIST_ENTRY(node, struct log, store_link);
-        if (log->home->offline)
-            log__fail_queue(log);
-        else if (journal_busy(log->home->journal) || log__must_wait(log) || !log__commit(log))
-            list_push_back(&store->wanting, node);
-    }
+    for (struct list *node = list_pop_front(&wanting); node; node = list_pop_front(&wanting))
+        turn_end(LIST_ENTRY(node, struct log, store_link));
     LIST_EACH(at, &store->dirs)
         journal_submit(LIST_ENTRY(at, struct store_dir, link)->journal);
 }
@@ -114,13 +123,16 @@ static void ask_turn_end(struct store *store)
     shard_at_turn_end(store->shard, &store->turn_end);
 }
 
+void store__stays_wanting(struct log *log)
+{
+    if (list_empty(&log->store_link))
+        list_push_back(&log->store->wanting, &log->store_link);
+}
+
 void store__wants_commit(struct log *log)
 {
-    struct store *store = log->store;
-
-    if (list_empty(&log->store_link))
-        list_push_back(&store->wanting, &log->store_link);
-    ask_turn_end(store);
+    store__stays_wanting(log);
+    ask_turn_end(log->store);
 }
 
 void store__commit_waiting(struct store *store)
@@ -169,7 +181,7 @@ struct store_dir *store__dir_new(const char *log_dir)
     return dir;
 }
 
-static struct store_dir *dir_find(const struct store *store, const char *path)
+struct store_dir *store__dir_find(const struct store *store, const char *path)
 {
     LIST_EACH(node, &store->dirs) {
         struct store_dir *dir = LIST_ENTRY(node, struct store_dir, link);
@@ -181,7 +193,7 @@ static struct store_dir *dir_find(const struct store *store, const char *path)
 
 struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh)
 {
-    struct store_dir *dir = dir_find(store, fresh->path);
+    struct store_dir *dir = store__dir_find(store, fresh->path);
 
     if (dir) {
         mem_free(fresh);
@@ -191,12 +203,8 @@ struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh)
         fresh->journal = journal_new(store, fresh->path, store->journal_size); /* without memory, none */
     fresh->store = store;
     list_push_back(&store->dirs, &fresh->link);
+    store__space_unknown(fresh);
     return fresh;
-}
-
-bool store__offline(const struct store_dir *dir)
-{
-    return dir->offline;
 }
 
 void store__failed(struct log *log, enum status status, const struct err *why)
@@ -204,7 +212,7 @@ void store__failed(struct log *log, enum status status, const struct err *why)
     struct store *store = log->store;
     struct err unknown;
 
-    if (log->home->offline)
+    if (log__offline(log))
         return;
     log->home->offline = true;
     if (!why) {
@@ -224,7 +232,7 @@ void store_on_offline(struct store *store, void (*offline)(struct shard *here, c
 
 void store_fail_dir(struct store *store, const char *log_dir)
 {
-    struct store_dir *dir = dir_find(store, log_dir);
+    struct store_dir *dir = store__dir_find(store, log_dir);
 
     if (dir)
         dir->offline = true;
@@ -233,7 +241,22 @@ void store_fail_dir(struct store *store, const char *log_dir)
 
 bool store_dir_offline(const struct store *store, const char *log_dir)
 {
-    const struct store_dir *dir = dir_find(store, log_dir);
+    const struct store_dir *dir = store__dir_find(store, log_dir);
 
     return dir && dir->offline;
+}
+
+/* --- space ----------------------------------------------------------------------------------------------------------------- */
+
+void store_on_space(struct store *store, void (*look)(struct shard *here, const char *log_dir))
+{
+    store->look = look;
+}
+
+void store__ask_space(struct store_dir *dir)
+{
+    if (dir->asked || !dir->store->look)
+        return;
+    dir->asked = true;
+    dir->store->look(dir->store->shard, dir->path);
 }

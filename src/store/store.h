@@ -7,7 +7,7 @@
  * while one is under way; the segments are written later.
  *
  * A log directory fails as a whole: after a failed write or sync every append to any of its logs, also one under way, completes with
- * KAFKA_STORAGE_ERROR; nothing is retried.
+ * KAFKA_STORAGE_ERROR; nothing is retried. But a full one has not failed: what finds no space waits for it (space.c).
  *
  * Files at the root of a log directory (all shards' together, so shard 0's store writes them, blocking, at housekeeping and stop):
  *   .lock  .kafka_cleanshutdown  recovery-point-offset-checkpoint  log-start-offset-checkpoint  replication-offset-checkpoint
@@ -42,5 +42,15 @@ void store_on_offline(struct store *store, void (*offline)(struct shard *here, c
 /* What another shard's store found: the same, without the hook. */
 void store_fail_dir(struct store *store, const char *log_dir);
 bool store_dir_offline(const struct store *store, const char *log_dir);
+
+/* The space of the volumes is looked at elsewhere (broker/disk_space.h); store_space tells a shard what was found. `look` asks for that, not again before it came: a log
+ * directory is new, half of the room is used up, or a write found no space. Without it there is no limit. */
+struct store_space {
+    int64_t room; /* bytes that this shard may take from clients until less than the reserve is free */
+    bool low;     /* less than that is free */
+    bool any;     /* what waits is to be tried */
+};
+void store_on_space(struct store *store, void (*look)(struct shard *here, const char *log_dir));
+void store_space(struct store *store, const char *log_dir, const struct store_space *found);
 
 #endif

@@ -32,6 +32,8 @@ static enum status bury_file(const struct grave *grave, const char *path, struct
     if (snprintf(deleted, sizeof deleted, "%s.deleted", path) >= (int)sizeof deleted)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", path);
     status = grave->renamed ? fs_remove(grave->log->fs, deleted, err) : fs_rename(grave->log->fs, path, deleted, err);
+    if (status == STATUS_NO_SPACE) /* for the longer name */
+        status = fs_remove(grave->log->fs, path, err);
     return status == STATUS_NOT_FOUND ? STATUS_OK : status; /* not every segment has every file */
 }
 
@@ -118,7 +120,7 @@ static void graves_remove_due(struct log *log, int64_t wall_ms)
     list_move_all(&waiting, &log->graves);
     for (struct list *node = list_pop_front(&waiting); node; node = list_pop_front(&waiting)) {
         struct grave *grave = LIST_ENTRY(node, struct grave, link);
-        if (grave->due_ms <= wall_ms)
+        if (grave->due_ms <= wall_ms || log->home->low)
             grave_submit(log, grave);
         else
             list_push_back(&log->graves, node);
@@ -203,7 +205,7 @@ static void expire(struct log *log, int64_t wall_ms)
 {
     size_t expired, cold = 0;
 
-    if (store__offline(log->home) || log->clean || log->idle)
+    if (log__offline(log) || log->clean || log->idle)
         return;
     expired = segments_expired(log, wall_ms);
     if (expired == log->count && log__roll(log, log->end, wall_ms))
@@ -216,7 +218,7 @@ static void expire(struct log *log, int64_t wall_ms)
 
 void log_housekeep(struct log *log, int64_t wall_ms)
 {
-    if (store__offline(log->home))
+    if (log__offline(log))
         return;
     graves_remove_due(log, wall_ms);
     expire(log, wall_ms);

@@ -3,6 +3,7 @@
  * afterwards, what is broken is not served, and nothing is acknowledged once a write has failed.
  */
 #include <errno.h>
+#include <limits.h>
 
 #include "store/segment.h"
 #include "world.h"
@@ -129,7 +130,7 @@ static void test_flipped_anywhere(void **state)
 /* --- each call fails once -------------------------------------------------------------------------------------------------- */
 
 struct fault {
-    unsigned calls, at; /* the at-th call fails; 0: none */
+    unsigned calls, at, count; /* the at-th call fails, and the next ones, so many; at 0: none */
     int error;
 };
 
@@ -137,15 +138,36 @@ static int fault_at(void *context, enum fs_call call, const char *path)
 {
     struct fault *fault = context;
 
-    return ++fault->calls == fault->at ? fault->error : 0;
+    fault->calls++;
+    if (fault->error == ENOSPC && call != FS_CALL_OPEN && call != FS_CALL_MKDIR && call != FS_CALL_RENAME && call != FS_CALL_WRITE)
+        return 0; /* the others need none */
+    return fault->at && fault->calls >= fault->at && fault->calls < fault->at + fault->count ? fault->error : 0;
 }
 
 enum { STORY_TURNS = 12, STORY_PER_TURN = 5 };
 
+static struct world *looking; /* whose store wants to know of its space */
+static struct mail look_mail;
+static unsigned looks;
+static bool none_left;
+
+static void look_answer(struct shard *here, struct mail *mail)
+{
+    store_space(looking->store, "/data", &(struct store_space){.room = 1 << 20, .any = !none_left});
+}
+
+static void look(struct shard *here, const char *log_dir)
+{
+    assert_string_equal(log_dir, "/data");
+    looks++;
+    look_mail.run = look_answer;
+    shard_post(here, here, &look_mail);
+}
+
 struct story {
     int64_t acknowledged; /* the offset behind the last append that completed with STATUS_OK */
     bool failed;
-    bool clean;
+    bool opened, clean;
 };
 
 struct story_append {
@@ -194,6 +216,8 @@ static struct story tell(struct fs *fs)
     struct log *log;
     struct err err;
 
+    looking = &w;
+    store_on_space(w.store, look);
     open.config.segment_bytes = 4000;
     open.config.index_interval_bytes = 700;
     if (!log_open(&open, &log, &err)) {
@@ -209,6 +233,7 @@ static struct story tell(struct fs *fs)
             world_idle(&w, log);
         }
         story.clean = !log_close(log, true, &err);
+        story.opened = true;
     }
     world_end(&w);
     return story;
@@ -237,7 +262,8 @@ static void check_story(struct fs *fs, const struct story *story)
     world_end(&w);
 }
 
-static void fail_each_call(int error)
+/* `tries`: a full disk is full for so many calls. What waits for space is written when there is some, and nobody is told of it. */
+static void fail_each_call(int error, unsigned tries)
 {
     struct fault none = {0};
     struct fs *fs = fs_mem_new();
@@ -253,11 +279,13 @@ static void fail_each_call(int error)
     fs_free(fs);
     assert_true(calls > 100);
     for (unsigned n = 1; n <= calls; n++) {
-        struct fault fault = {.at = n, .error = error};
+        struct fault fault = {.at = n, .error = error, .count = tries};
         fs = fs_mem_new();
         fs_mem_set_fault(fs, fault_at, &fault);
         story = tell(fs);
         fs_mem_set_fault(fs, NULL, NULL);
+        if (error == ENOSPC && tries == 1 && story.opened)
+            assert_true(!story.failed && story.acknowledged == STORY_TURNS * STORY_PER_TURN);
         check_story(fs, &story);
         fs_free(fs);
     }
@@ -265,12 +293,26 @@ static void fail_each_call(int error)
 
 static void test_io_error_at_each_call(void **state)
 {
-    fail_each_call(EIO);
+    fail_each_call(EIO, 1);
 }
 
 static void test_no_space_at_each_call(void **state)
 {
-    fail_each_call(ENOSPC);
+    fail_each_call(ENOSPC, 1);
+    assert_true(looks > 100);
+}
+
+static void test_full_for_a_while(void **state)
+{
+    fail_each_call(ENOSPC, 7);
+}
+
+/* Nobody comes to an end by waiting: a log that is to be closed gives up, and says so. */
+static void test_full_for_good(void **state)
+{
+    none_left = true;
+    fail_each_call(ENOSPC, UINT_MAX / 2);
+    none_left = false;
 }
 
 static void test_each_allocation(void **state)
@@ -376,6 +418,8 @@ int main(void)
         cmocka_unit_test(test_flipped_anywhere),
             cmocka_unit_test(test_io_error_at_each_call),
         cmocka_unit_test(test_no_space_at_each_call),
+        cmocka_unit_test(test_full_for_a_while),
+        cmocka_unit_test(test_full_for_good),
         cmocka_unit_test(test_each_allocation),
         cmocka_unit_test(test_epochs_without_memory),
         cmocka_unit_test(test_directory_goes_offline),
