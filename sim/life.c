@@ -269,7 +269,8 @@ static enum status open_node(struct life *life, const struct life_options *how, 
 {
     struct node_hooks hooks = {.ready = on_ready, .stopped = on_stopped, .failed = on_failed, .context = life};
     struct broker_options options = {.shards = how->shards, .wall_ms = sim_wall_ms(how->sim), .host = "localhost", .fs = &life->fs,
-                                     .journal = how->seed % 4 ? (size_t)64 << 10 << how->seed % 4 : 0};
+                                     .journal = how->seed % 4 ? (size_t)64 << 10 << how->seed % 4 : 0,
+                                     .files = how->seed % 3 ? 0 : 4};
     enum status s;
 
     life->config = options.config = config_new();

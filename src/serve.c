@@ -19,6 +19,11 @@ enum {
     BUFFER_BUDGET = 512 * 1024 * 1024,       /* received bytes of all shards: five of the largest requests */
     SETS_MAX = 256,
     HOST_NAME_MAX_SIZE = 256,
+
+    /* Of the descriptors that the system allows, so many parts of all: */
+    FILES_PARTS = 4,
+    FILES_SEGMENTS = 1,    /* segments that are open; what is being written or sent besides, listeners and the like have the part that is left */
+    FILES_CONNECTIONS = 2,
 };
 
 struct serving {
@@ -169,8 +174,10 @@ static void on_signal(struct shard *shard, int signal, void *context)
 
 static enum status run(struct serving *s, struct fs *fs, struct err *err)
 {
+    unsigned files = rt_files_max();
     struct node_hooks hooks = {.ready = ready, .stopped = stopped, .failed = failed, .context = s};
-    struct broker_options broker = {.config = s->config, .fs = fs, .shards = s->shards, .wall_ms = s->start_ms, .journal = s->memory ? 0 : STORE_JOURNAL_SIZE, .host = s->host};
+    struct broker_options broker = {.config = s->config, .fs = fs, .shards = s->shards, .wall_ms = s->start_ms, .journal = s->memory ? 0 : STORE_JOURNAL_SIZE, .host = s->host,
+                                    .files = files / FILES_PARTS * FILES_SEGMENTS, .connections = files / FILES_PARTS * FILES_CONNECTIONS};
     struct rt_options rt = {.shards = s->shards,
                             .job_threads = JOB_THREADS,
                             .buffer_budget = BUFFER_BUDGET / s->shards,

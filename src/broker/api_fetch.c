@@ -22,6 +22,7 @@
 #include "wire/legacy.h"
 
 enum {
+    FETCH_ROUNDS = 3,                      /* in which all that a leg wants should have come from the disk */
     FETCH_OLD_BYTES_MAX = 8 * 1024 * 1024, /* of one partition when it is converted for an old client */
 };
 
@@ -50,6 +51,7 @@ struct fetch_leg {
     unsigned shard;
     unsigned armed;     /* waiters that are linked or whose wake is on its way */
     unsigned warming;   /* partitions whose bytes come from the disk: the leg reads again when they are there */
+    unsigned rounds;    /* how often it read, this time */
     bool warmed;        /* it took the time that a disk takes */
     size_t taken;       /* bytes that are there, or come */
     size_t bytes;       /* of the last read; a partition that has more than it may send now is enough in itself */
@@ -128,12 +130,13 @@ static void fetch_part_warmed(struct shard *here, struct partition_read *read)
         fetch_leg_read(here, &part->leg->read);
 }
 
-/* What the answer has no room for can wait until it is asked for again. */
+/* What the answer has no room for can wait until it is asked for again; and so can what others of the leg drive out of memory, or out of the open files, again and
+ * again, once there is something to answer. */
 static void fetch_part_warm(struct fetch_leg *leg, struct fetch_part *part, struct partition *p)
 {
     const struct fetch_request *in = leg->fetch->request->in;
 
-    if (in->max_bytes >= 0 && leg->taken >= (size_t)in->max_bytes) {
+    if ((in->max_bytes >= 0 && leg->taken >= (size_t)in->max_bytes) || (leg->rounds > FETCH_ROUNDS && leg->bytes)) {
         part->read.status = STATUS_OK;
         part->read.slice.more = true;
         return;
@@ -206,6 +209,7 @@ static void fetch_leg_read(struct shard *here, struct mail *mail)
     if (fetch_leg_wakes(leg, b))
         return;
     leg->bytes = leg->taken = 0;
+    leg->rounds++;
     leg->failed = false;
     leg->armed = 0;
     for (size_t i = 0; i < f->count; i++)
@@ -218,6 +222,7 @@ static void fetch_leg_read(struct shard *here, struct mail *mail)
             if (!f->parts[i].settled && f->parts[i].shard == leg->shard)
                 fetch_part_wait(leg, &f->parts[i], b);
     leg->waits = leg->armed > 0;
+    leg->rounds = 0;
     fetch_leg_come_home(here, leg, &leg->read, fetch_leg_back);
 }
 

@@ -53,6 +53,7 @@ struct broker {
     struct listener *listeners;
     size_t listeners_count;
     size_t journal; /* bytes of each shard's; 0: none */
+    unsigned files, connections; /* as in struct broker_options */
     unsigned shards;
     int64_t broker_epoch;              /* offset of our registration in the metadata log */
     uint64_t seed;                     /* of maps */

@@ -211,6 +211,8 @@ enum status broker_open(const struct broker_options *o, struct broker **out, str
     broker->fs = o->fs;
     broker->shards = broker->unrecovered = o->shards;
     broker->journal = o->journal;
+    broker->files = o->files;
+    broker->connections = o->connections;
     broker->node_id = config_node_id(o->config);
     broker->opened_wall_ms = o->wall_ms;
     broker->seed = hash_bytes(0, o->entropy, sizeof o->entropy);
@@ -316,6 +318,8 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     store_on_offline(b->store, broker_offline);
     store_on_space(b->store, disk_space_ask);
     store_use_journal(b->store, broker->journal);
+    if (broker->files)
+        store_limit_files(b->store, broker->files / broker->shards + 1);
     broker_listen(b);
     broker_arm_housekeeping(b);
     if (broker_add_partitions(b, err))

@@ -90,6 +90,8 @@ enum status net_start(struct broker_shard *b, struct net **out, struct err *err)
     net->here = b->shard;
     net->limits.frame_max = (size_t)config_i64(broker->config, CONFIG_SOCKET_REQUEST_MAX_BYTES);
     net->limits.idle_ms_max = config_i64(broker->config, CONFIG_CONNECTIONS_MAX_IDLE_MS);
+    if (broker->connections && connections > broker->connections)
+        connections = broker->connections; /* the system has no descriptors for more */
     net->count_max = (size_t)(connections < NET_CONNECTIONS_MAX ? connections : NET_CONNECTIONS_MAX) / broker->shards + 1;
     list_init(&net->sessions);
     for (size_t i = 0; i < broker->listeners_count; i++) {

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -22,7 +23,10 @@
 #include "rt/io_epoll.h"
 #include "rt/world.h"
 
-enum { MALLOC_KEEP = 16 * 1024 * 1024 }; /* bytes that the allocator may hold on to */
+enum {
+    MALLOC_KEEP = 16 * 1024 * 1024, /* bytes that the allocator may hold on to */
+    FILES_AT_LEAST = 256,           /* descriptors, when the system does not tell */
+};
 
 struct runner { /* one a shard */
     struct run *run;
@@ -227,6 +231,21 @@ enum status rt_run(const struct rt_options *options, struct err *err)
     }
     run_free(&run);
     return status;
+}
+
+unsigned rt_files_max(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return FILES_AT_LEAST;
+    if (limit.rlim_cur < limit.rlim_max) {
+        rlim_t was = limit.rlim_cur;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            limit.rlim_cur = was;
+    }
+    return limit.rlim_cur < INT32_MAX ? (unsigned)limit.rlim_cur : INT32_MAX;
 }
 
 unsigned rt_cores(void)

@@ -29,6 +29,9 @@ enum status rt_run(const struct rt_options *options, struct err *err) MUST_CHECK
 /* From any shard: every shard leaves its loop at the end of its turn. */
 void rt_stop(struct shard *shard);
 
+/* How many descriptors this process may have; raised as far as it may be. */
+unsigned rt_files_max(void);
+
 /* Cores that this process may use (at least 1). */
 unsigned rt_cores(void);
 

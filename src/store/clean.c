@@ -29,11 +29,9 @@ static int64_t next_base(const struct log *log, size_t i)
 /* The greatest timestamp says how young a segment is. */
 static bool is_young(struct log *log, struct segment *seg, int64_t wall_ms)
 {
-    struct err err;
-
     if (log->config.compaction_lag_min_ms <= 0)
         return false;
-    if (log__know_times(log, seg, NULL, &err))
+    if (!log__times_known(log, seg))
         return true;
     return (seg->max_timestamp >= 0 ? seg->max_timestamp : seg->created_ms) > wall_ms - log->config.compaction_lag_min_ms;
 }

@@ -178,6 +178,7 @@ size_t log__segment_at(const struct log *log, int64_t offset); /* the index of t
 /* With a reader: only if it need not wait (log_read_cached). */
 enum status log__open_segment(struct log *log, struct segment *seg, struct log_warm *reader, struct err *err) MUST_CHECK;
 enum status log__know_times(struct log *log, struct segment *seg, struct log_warm *reader, struct err *err) MUST_CHECK; /* of seg: max_timestamp */
+bool log__times_known(struct log *log, struct segment *seg); /* else a job asks, and log_housekeep follows */
 uint64_t log__on_disk(const struct log *log, const struct segment *seg); /* bytes of its file that may be read */
 int64_t log__limit(const struct log *log, const struct segment *seg);    /* above the offsets of all of it that may be read */
 void log__bad(struct log *log, struct segment *seg, uint64_t position, const struct err *why); /* there begins a bad batch: it is told once */

@@ -133,7 +133,6 @@ static void graves_remove_due(struct log *log, int64_t wall_ms)
 static bool segment_expired(struct log *log, struct segment *seg, int64_t next_base, int64_t wall_ms, int64_t *excess)
 {
     const struct log_config *config = &log->config;
-    struct err err;
 
     if (next_base <= log->start)
         return true;
@@ -143,7 +142,7 @@ static bool segment_expired(struct log *log, struct segment *seg, int64_t next_b
         *excess -= (int64_t)seg->size;
         return true;
     }
-    if (config->retention_ms < 0 || log__know_times(log, seg, NULL, &err))
+    if (config->retention_ms < 0 || !log__times_known(log, seg))
         return false;
     return wall_ms - (seg->max_timestamp >= 0 ? seg->max_timestamp : seg->created_ms) > config->retention_ms;
 }

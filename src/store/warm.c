@@ -21,7 +21,8 @@ struct warming {
     struct list of;        /* in seg->warmings */
     struct log *log;
     struct segment *seg;   /* NULL: it is gone */
-    struct list readers;   /* struct log_warm; empty: it reads ahead */
+    struct list readers;   /* struct log_warm; empty: it reads ahead, or: */
+    bool housekeeps;       /* its segment's timestamps were asked for */
     int64_t offset;        /* -1: from `from` on */
     uint64_t from, to, end;
     int64_t limit;         /* the offset of `end` */
@@ -184,6 +185,7 @@ static void warm_end(struct shard *here, struct warming *w)
 {
     enum status status = w->status == STATUS_CORRUPT ? STATUS_OK : w->status;
     struct log *log = w->log;
+    bool housekeeps = w->housekeeps && !status && w->seg && w->seg->times_known;
     struct list readers;
 
     if (status)
@@ -201,6 +203,8 @@ static void warm_end(struct shard *here, struct warming *w)
         reader->status = status;
         reader->done(here, reader);
     }
+    if (housekeeps && !log->idle)
+        log_housekeep(log, shard_wall_ms(here));
     log->jobs--;
     log__check_idle(log);
 }
@@ -335,6 +339,23 @@ void log_warm(struct log *log, struct log_warm *reader, void (*done)(struct shar
     reader->mail.run = warm_refused;
     log->jobs++;
     shard_post(here, here, &reader->mail);
+}
+
+bool log__times_known(struct log *log, struct segment *seg)
+{
+    struct warming *w;
+
+    if (seg->times_known)
+        return true;
+    LIST_EACH(node, &seg->warmings)
+        if (LIST_ENTRY(node, struct warming, of)->housekeeps)
+            return false;
+    w = warming_new(log, seg, -1, 0, 0, true);
+    if (w) {
+        w->housekeeps = true;
+        warms_go_on(log->store);
+    }
+    return false; /* without memory, the next time */
 }
 
 void warm_ahead(struct log *log, size_t i, uint64_t from, uint64_t to)
