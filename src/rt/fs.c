@@ -206,8 +206,8 @@ bool file__init(struct file *file, const struct fs_backend *backend, int fd, con
     file->durable = file->syncs = file->aside = file->volume = false;
     atomic_init(&file->refs, 1);
     atomic_init(&file->broken, false);
-    file->path = mem_copy(path, strlen(path));
-    return file->path;
+    file->path = path ? mem_copy(path, strlen(path)) : NULL;
+    return file->path || !path;
 }
 
 struct file *file_ref(struct file *file)

@@ -50,7 +50,7 @@ struct file {
     char *path;         /* for messages */
 };
 
-/* The common part, with one reference. false: no memory. */
+/* The common part, with one reference. path NULL: nothing that is done with it can fail. false: no memory. */
 bool file__init(struct file *file, const struct fs_backend *backend, int fd, const char *path) __attribute__((warn_unused_result));
 
 /* For a file with a descriptor: brings a range into the page cache. Blocks; a failure shows when the range is sent. */

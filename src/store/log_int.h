@@ -227,6 +227,7 @@ enum durability store__durability(const struct store *store);
 size_t *store__tails(struct store *store); /* bytes that the tails of its logs hold */
 struct files *store__files(struct store *store);
 struct warms *store__warms(struct store *store);
+size_t store__tails_max(const struct store *store);
 
 static inline bool log__offline(const struct log *log)
 {

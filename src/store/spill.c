@@ -5,11 +5,11 @@
  *                                                                                                         └─ a sync is wanted ──> to_sync ──job──> synced
  *
  * A directory has one job of each kind under way. Logs that take a record now and then are many, and each costs its file's opening and a small write: so they
- * are kept as long as there is memory for them (TAILS_BYTES), and when there is not, those go that hold at least the average; the oldest of them
+ * are kept as long as there is memory for them (STORE_TAILS_SIZE), and when there is not, those go that hold at least the average; the oldest of them
  * first, a second chance for the others. A sync begins when every log that waits for one is spilled, and covers all of these: file by file when they are
  * few, else the file system as a whole, which costs as much for fifty thousand files as for some.
  *
- * Journaled commits go on meanwhile; when the shard's tails hold more than they may (TAILS_BYTES_MAX), they wait for the spills.
+ * Journaled commits go on meanwhile; when the shard's tails hold all that they may, they wait for the spills.
  */
 #include "store/files.h"
 #include "store/log_int.h"
@@ -19,8 +19,6 @@
 
 enum {
     SPILL_BYTES = 1 << 20,         /* appended in small pieces, bytes cost four times as much */
-    TAILS_BYTES = 48 << 20,        /* of a shard: more are spilled */
-    TAILS_BYTES_MAX = 64 << 20,    /* and beyond that, commits wait */
     BATCH_LOGS = 256,              /* of one job: some milliseconds */
     BATCH_BYTES = 4 << 20,
     LOOKS = 4 * BATCH_LOGS,        /* for logs that are worth it, at a time */
@@ -275,14 +273,14 @@ void log__tail_grew(struct log *log)
     log_sort(log);
     if (log->tail.end - log->tail.from >= SPILL_BYTES && !log->spilling)
         tail_list(log, &log->home->to_spill);
-    if (*log->tail.held > TAILS_BYTES)
+    if (*log->tail.held > store__tails_max(log->store) / 4 * 3)
         dir_relieve(log->home);
     spill_begin(log->home);
 }
 
 bool log__must_wait(const struct log *log)
 {
-    return *log->tail.held > TAILS_BYTES_MAX && (log->home->spill.busy || store__waits_for_space(log->home));
+    return *log->tail.held > store__tails_max(log->store) && (log->home->spill.busy || store__waits_for_space(log->home));
 }
 
 void log__spill_go_on(struct log *log)

@@ -78,6 +78,11 @@ void store_limit_files(struct store *store, unsigned files)
     store->files.count_max = files;
 }
 
+size_t store__tails_max(const struct store *store)
+{
+    return STORE_TAILS_SIZE / shard_count(store->shard);
+}
+
 void store_use_journal(struct store *store, size_t size)
 {
     store->journal_size = size;

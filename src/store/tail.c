@@ -52,10 +52,8 @@ static struct tail_chunk *chunk_new(uint64_t position, size_t room)
 {
     struct tail_chunk *chunk = mem_alloc(1, sizeof *chunk + room);
 
-    if (!chunk)
+    if (!chunk || !file__init(&chunk->file, &chunk_backend, -1, NULL))
         return NULL;
-    chunk->file = (struct file){.backend = &chunk_backend, .fd = -1}; /* without a name: nothing that is done with it fails */
-    atomic_init(&chunk->file.refs, 1);
     chunk->position = position;
     chunk->room = room;
     return chunk;
