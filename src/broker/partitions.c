@@ -135,6 +135,7 @@ static void partition_describe(struct broker_shard *b, const struct broker_parti
                                    .topic_id = bp->key.topic_id,
                                    .index = bp->key.index,
                                    .leader_epoch = p->leader_epoch,
+                                   .fresh = !bp->folder,
                                    .clean = bp->clean != BUG(KAFKA_673),
                                    .recovery_point = bp->recovery_point,
                                    .log_start = bp->log_start,

@@ -81,6 +81,8 @@ static enum status posix_mkdir(struct fs *fs, const char *path, struct err *err)
 
     if (size == 0 || size >= sizeof prefix)
         return fs__failed(err, size ? ENAMETOOLONG : ENOENT, "make directory", path);
+    if (mkdir(path, 0755) == 0)
+        return STATUS_OK;
     memcpy(prefix, path, size + 1);
     for (size_t i = 1; i <= size; i++) {
         if (path[i] == '/' || path[i] == 0) {

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "rt/fs_backend.h"
 
-enum { CHUNK_MAX = 1 << 20 };
+enum { CHUNK_MAX = 1 << 20, PIECES = 16 };
 
 struct tail_chunk {
     struct file file; /* first */
@@ -254,15 +254,18 @@ struct file *tail_span(const struct tail *tail, struct file *disk, uint64_t from
 
 enum status tail_write(const struct tail_chunk *chunk, const struct tail_chunk *last, struct file *disk, uint64_t from, uint64_t to, struct err *err)
 {
-    while (from < to) {
-        uint64_t end = chunk != last && chunk->next->position < to ? chunk->next->position : to;
-        struct bytes_view piece = {chunk->data + (from - chunk->position), (size_t)(end - from)};
+    struct bytes_view pieces[PIECES];
 
-        if (from < end && file_write(disk, from, &piece, 1, err))
+    while (from < to) {
+        uint64_t at = from;
+        unsigned count = 0;
+        for (; from < to && count < PIECES; chunk = chunk == last ? chunk : chunk->next) {
+            uint64_t end = chunk != last && chunk->next->position < to ? chunk->next->position : to;
+            pieces[count++] = (struct bytes_view){chunk->data + (from - chunk->position), (size_t)(end - from)};
+            from = end;
+        }
+        if (file_write(disk, at, pieces, count, err))
             return err->status;
-        from = end;
-        if (chunk != last)
-            chunk = chunk->next;
     }
     return STATUS_OK;
 }
