@@ -38,7 +38,7 @@ struct partition_open {
     int32_t leader_epoch;
     struct partition_config config;
     bool clean;
-    bool fresh;               /* it has no folder (log.h) */
+    bool fresh;               /* it should have no folder (log.h) */
     int64_t recovery_point, log_start, cleaned; /* -1: unknown */
     int64_t wall_ms;
     uint64_t seed;            /* of the producers' map */

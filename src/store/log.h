@@ -56,7 +56,7 @@ struct log_open {
     struct uuid topic_id;
     struct log_config config;
     bool clean;
-    bool fresh;          /* there is no folder: nothing is read or made, and it comes into being when something has to be written to it */
+    bool fresh;          /* a folder that is not there is not made before something has to be written to it */
     int64_t now_ms;      /* wall time: ages segments whose records have no timestamps */
     int64_t recovery_point, log_start, cleaned; /* from the checkpoints; -1: unknown */
 };

@@ -417,7 +417,7 @@ enum status log_open(const struct log_open *how, struct log **out, struct err *e
     if (!log->dir || !log->home || !log->segments)
         status = err_set(err, STATUS_NO_MEMORY, "no memory");
     else
-        status = how->fresh ? log_begin(log, how, err) : log_load(log, how, err);
+        status = how->fresh && !fs_exists(log->fs, log->dir) ? log_begin(log, how, err) : log_load(log, how, err);
     if (status) {
         log_free(log);
         return err_wrap(err, "open log %s", how->dir);

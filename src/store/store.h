@@ -38,7 +38,7 @@ void store_use_journal(struct store *store, size_t size);
 void store_limit_files(struct store *store, unsigned files);
 
 /* Of all shards: what tails may hold. */
-#define STORE_TAILS_SIZE ((size_t)256 << 20)
+#define STORE_TAILS_SIZE ((size_t)64 << 20)
 
 /* `offline` runs once when a log directory fails. */
 void store_on_offline(struct store *store, void (*offline)(struct shard *here, const char *log_dir, const struct err *why));
