@@ -257,7 +257,7 @@ static enum status dump_checkpoint(struct dump *d, const char *path, struct err 
 
     if (small_file(d, path, &content, &size, err))
         return err->status;
-    if (!checkpoint_read((struct str_view){content, size}, dump_checkpoint_line, d))
+    if (size && !checkpoint_read((struct str_view){content, size}, dump_checkpoint_line, d))
         dump_bad(d, 0, "no checkpoint that reads to its end");
     mem_free(content);
     return STATUS_OK;

@@ -322,7 +322,7 @@ static void check_checkpoint(struct check *c, const char *path)
 
     if (fs_read_file(c->fs, path, SMALL_FILE_MAX, &content, &size, &err))
         return;
-    if (!checkpoint_read((struct str_view){content, size}, NULL, NULL))
+    if (size && !checkpoint_read((struct str_view){content, size}, NULL, NULL)) /* Kafka makes it empty, and leaves it so for a while */
         tell(c, false, path, &(struct finding){.size = size, .offset = -1, .what = "it is no checkpoint that reads to its end"});
     else
         (void)!checkpoint_read((struct str_view){content, size}, check_checkpoint_line, &checkpoint);

@@ -172,6 +172,11 @@ class Log(unittest.TestCase):
             self.spoil(snapshot[0], 3)
             self.assertEqual([name for name, _, _ in self.findings()], [snapshot[0].name])
 
+    def test_an_empty_checkpoint_is_kafkas(self):
+        (self.data / "cleaner-offset-checkpoint").write_bytes(b"")
+        self.assertEqual(self.findings(), [])
+        self.assertEqual(self.rows("dump", self.data / "cleaner-offset-checkpoint"), [])
+
     def test_strange_names_are_notes(self):
         (self.folder / "notes.txt").write_text("mine")
         (self.data / "stray").write_text("mine")
