@@ -96,6 +96,8 @@ static void check_epoch(struct check *c, uint64_t position, const struct batch_h
     char path[FS_PATH_MAX];
     struct err err;
 
+    if (head->leader_epoch < 0) /* of a time before there were any */
+        return;
     if (head->leader_epoch < c->epoch && !segment_path(path, c->at->dir, c->at->base, ".log", &err))
         tell(c, false, path, &(struct finding){.position = position, .size = batch_size(head), .offset = head->base_offset, .what = "its leader epoch goes back"});
     c->epoch = head->leader_epoch;
