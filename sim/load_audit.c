@@ -134,7 +134,7 @@ static void on_group(struct client *c, const struct call *call, const void *resp
     if (!out)
         return;
     a->group += !out->error_code || c->load->history.groups_reported;
-    client_sleep(c, 1000);
+    client_sleep(c, out->error_code ? 500000 : 1000);
 }
 
 static void ask_group(struct audit *a)
