@@ -7,6 +7,7 @@
 #include "serve.h"
 
 #include "base/mem.h"
+#include "broker/memory.h"
 #include "node.h"
 #include "rt/fs.h"
 #include "rt/log.h"
@@ -16,7 +17,6 @@
 enum {
     CONFIG_FILE_MAX = 1024 * 1024,
     JOB_THREADS = 6,                         /* a shard: the journal, the syncing that it owes, a commit that rolls, the cleaner, and two that read */
-    BUFFER_BUDGET = 512 * 1024 * 1024,       /* received bytes of all shards: five of the largest requests */
     SETS_MAX = 256,
     HOST_NAME_MAX_SIZE = 256,
 
@@ -180,13 +180,14 @@ static enum status run(struct serving *s, struct fs *fs, struct err *err)
                                     .files = files / FILES_PARTS * FILES_SEGMENTS, .connections = files / FILES_PARTS * FILES_CONNECTIONS};
     struct rt_options rt = {.shards = s->shards,
                             .job_threads = JOB_THREADS,
-                            .buffer_budget = BUFFER_BUDGET / s->shards,
+                            .buffer_budget = memory_share(s->config, MEMORY_REQUESTS, s->shards),
                             .fs = fs,
                             .context = s,
                             .on_start = on_start,
                             .on_signal = on_signal};
     enum status status;
 
+    memory_print(s->config, s->shards);
     rt_entropy(broker.entropy, sizeof broker.entropy);
     status = node_open(&broker, &hooks, &s->node, err);
     if (status == STATUS_OK)

@@ -5,6 +5,7 @@
  *   shard 0                                         └─ (wait) ┘                             └──────────┘
  */
 #include "broker/cleaner.h"
+#include "broker/memory.h"
 
 #include "base/mem.h"
 #include "store/clean.h"
@@ -59,6 +60,16 @@ static void arm(struct cleaner *c)
 }
 
 /* --- slots ----------------------------------------------------------------------------------------------------------------- */
+
+/* What all cleaners' maps of keys may have. */
+static size_t key_memory(const struct cleaner *c)
+{
+    const struct broker *broker = c->b->broker;
+    size_t most = memory_share(broker->config, MEMORY_CLEANING, broker->shards) * broker->shards;
+    int64_t configured = setting(c, CONFIG_LOG_CLEANER_DEDUPE_BUFFER_SIZE);
+
+    return (size_t)configured < most ? (size_t)configured : most;
+}
 
 static void slot_granted(struct shard *here, struct mail *mail);
 
@@ -120,7 +131,7 @@ static void slot_granted(struct shard *here, struct mail *mail)
     int64_t threads = setting(c, CONFIG_LOG_CLEANER_THREADS);
 
     c->run = (struct log_clean){
-        .key_memory = (size_t)(setting(c, CONFIG_LOG_CLEANER_DEDUPE_BUFFER_SIZE) / (threads > 0 ? threads : 1)),
+        .key_memory = key_memory(c) / (size_t)(threads > 0 ? threads : 1),
         .key_load = load < LOAD_MIN ? LOAD_MIN : load > LOAD_MAX ? LOAD_MAX : load,
         .bytes_per_second = setting_f64(c, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND) / (double)(threads > 0 ? threads : 1),
         .wall_ms = shard_wall_ms(here),

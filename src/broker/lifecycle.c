@@ -12,6 +12,7 @@
 #include "broker/cleaner.h"
 #include "broker/disk_space.h"
 #include "broker/fetch_sessions.h"
+#include "broker/memory.h"
 #include "broker/metadata_int.h"
 #include "broker/partitions.h"
 #include "broker/producer_ids.h"
@@ -317,6 +318,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
         return err_set(err, STATUS_NO_MEMORY, "no memory for shard %u", shard_id(shard));
     store_on_offline(b->store, broker_offline);
     store_on_space(b->store, disk_space_ask);
+    store_limit_tails(b->store, memory_share(broker->config, MEMORY_TAILS, broker->shards));
     store_use_journal(b->store, broker->journal);
     if (broker->files)
         store_limit_files(b->store, broker->files / broker->shards + 1);

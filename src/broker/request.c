@@ -200,6 +200,7 @@ void request_reply(struct request *r, void *out)
         request_close(r, "no memory");
         return;
     }
+    r->reply_size = held;
     writer_init(&w, r->reply_bytes, held);
     writer_i32(&w, 0);
     writer_i32(&w, r->correlation_id);

@@ -62,6 +62,7 @@ struct request {
     struct io_piece *reply;
     unsigned reply_count;
     uint8_t *reply_bytes; /* what its memory pieces point into */
+    size_t reply_size;    /* of those */
     struct wire_range *ranges; /* what its file pieces name (broker/api.h) */
 
     /* private to request.c */

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "broker/broker.h"
+#include "broker/memory.h"
 #include "net/session.h"
 #include "rt/log.h"
 
@@ -89,6 +90,10 @@ enum status net_start(struct broker_shard *b, struct net **out, struct err *err)
     }
     net->here = b->shard;
     net->limits.frame_max = (size_t)config_i64(broker->config, CONFIG_SOCKET_REQUEST_MAX_BYTES);
+    if (net->limits.frame_max > memory_share(broker->config, MEMORY_REQUESTS, broker->shards) / 2) /* it grows by copying */
+        net->limits.frame_max = memory_share(broker->config, MEMORY_REQUESTS, broker->shards) / 2;
+    net->limits.sessions = &net->sessions;
+    net->limits.answers_max = memory_share(broker->config, MEMORY_ANSWERS, broker->shards);
     net->limits.idle_ms_max = config_i64(broker->config, CONFIG_CONNECTIONS_MAX_IDLE_MS);
     if (broker->connections && connections > broker->connections)
         connections = broker->connections; /* the system has no descriptors for more */

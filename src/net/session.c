@@ -23,8 +23,10 @@ enum {
     SESSION_REQUESTS_MAX = 256,             /* more than any client keeps in flight */
     SESSION_BYTES_MAX = 8 * 1024 * 1024,    /* of frames under way */
     SESSION_PIECES_MAX = 64,                /* pieces of one send */
+    SESSION_PIECES_FEW = 3,                 /* that need no memory: of one answer with a file range in it */
     SESSION_FRAME_STEP = 1024 * 1024,       /* a large frame's buffer starts here and doubles */
-    SESSION_RETRY_MS = 5,                   /* no buffer, by the budget or for want of memory: look again */
+    SESSION_RETRY_MS = 5,                   /* no memory, by the budget or at all: look again */
+    SESSION_SLOW_MS = 2000,                 /* a send that takes longer may be ended when the memory is needed */
     FRAME_PREFIX = 4,
     FRAME_HEADER_MIN = 8,                   /* key, version, correlation id */
 };
@@ -36,7 +38,7 @@ struct session {
     struct shard *here;
     struct io_socket *socket; /* NULL once closed */
     const struct listener *listener;
-    struct session_limits limits;
+    struct session_limits *limits;
     void (*gone)(struct shard *here, void *context);
     void *context;
     enum session_state state;
@@ -51,9 +53,12 @@ struct session {
     unsigned running;         /* of them: not ended */
     unsigned count;
     size_t bytes;             /* of their frames */
+    size_t answers;           /* bytes of those that are not yet sent */
+    uint64_t send_ms;         /* when the send under way began */
     bool exclusive;           /* what runs allows nothing beside it */
 
-    struct io_piece pieces[SESSION_PIECES_MAX];
+    struct io_piece *pieces;  /* of the send under way: `few`, or allocated */
+    struct io_piece few[SESSION_PIECES_FEW];
     unsigned sent_requests;   /* that the send under way completes */
     size_t sent_bytes;
 
@@ -67,6 +72,7 @@ struct session_request {
     struct request request;
     struct session *session;
     size_t frame_size;
+    size_t answer_size;  /* bytes that it holds, once ended */
     unsigned next_piece; /* of its reply: the first that no send has taken */
     bool ended;
 };
@@ -74,6 +80,7 @@ struct session_request {
 #define REQUEST_OF(node) LIST_ENTRY(node, struct session_request, request.link)
 
 static void session_parse(struct session *s);
+static void session_read_later(struct session *s);
 static void session_read(struct session *s);
 
 unsigned session_requests(const struct session *s)
@@ -93,6 +100,13 @@ struct session *session_of(struct list *node)
 
 /* ---- ending ---- */
 
+static void session_pieces_free(struct session *s)
+{
+    if (s->pieces != s->few)
+        mem_free(s->pieces);
+    s->pieces = s->few;
+}
+
 static void session_free_when_idle(struct session *s)
 {
     if (s->state != SESSION_CLOSING || s->receiving || s->sending || s->closing || s->flushing || !list_empty(&s->requests))
@@ -100,6 +114,7 @@ static void session_free_when_idle(struct session *s)
     timer_cancel(s->here, &s->timer);
     if (s->buffer)
         io_buffer_unref(s->buffer);
+    session_pieces_free(s);
     list_remove(&s->link);
     if (s->gone)
         s->gone(s->here, s->context);
@@ -111,6 +126,8 @@ static void request_done(struct session *s, struct session_request *q)
     list_remove(&q->request.link);
     s->count--;
     s->bytes -= q->frame_size;
+    s->answers -= q->answer_size;
+    s->limits->answers -= q->answer_size;
     request_free(&q->request);
     mem_free(q);
 }
@@ -173,6 +190,7 @@ static void session_sent(struct shard *here, struct io_op *op)
     struct session *s = LIST_ENTRY(op, struct session, send);
 
     s->sending = false;
+    session_pieces_free(s);
     for (; s->sent_requests; s->sent_requests--)
         request_done(s, REQUEST_OF(s->requests.next));
     if (op->result < 0)
@@ -183,10 +201,31 @@ static void session_sent(struct shard *here, struct io_op *op)
     }
 }
 
+/* Room for what ended requests have to send, as far as one send takes it; how much there is. */
+static unsigned session_pieces_new(struct session *s)
+{
+    unsigned wanted = 0;
+
+    LIST_EACH(node, &s->requests) {
+        const struct session_request *q = REQUEST_OF(node);
+
+        if (!q->ended || wanted >= SESSION_PIECES_MAX)
+            break;
+        wanted += q->request.reply_count - q->next_piece;
+    }
+    if (wanted > SESSION_PIECES_MAX)
+        wanted = SESSION_PIECES_MAX;
+    s->pieces = wanted > SESSION_PIECES_FEW ? mem_alloc(wanted, sizeof *s->pieces) : NULL;
+    if (s->pieces)
+        return wanted;
+    s->pieces = s->few;
+    return SESSION_PIECES_FEW;
+}
+
 /* Puts the pieces of ended requests, in order, into one send. */
 static unsigned session_gather(struct session *s)
 {
-    unsigned count = 0;
+    unsigned count = 0, room = session_pieces_new(s);
 
     LIST_EACH(node, &s->requests) {
         struct session_request *q = REQUEST_OF(node);
@@ -198,7 +237,7 @@ static unsigned session_gather(struct session *s)
                 session_close(s);
             break;
         }
-        while (q->request.end == REQUEST_ANSWERED && q->next_piece < q->request.reply_count && count < SESSION_PIECES_MAX)
+        while (q->request.end == REQUEST_ANSWERED && q->next_piece < q->request.reply_count && count < room)
             s->pieces[count++] = q->request.reply[q->next_piece++];
         if (q->request.end == REQUEST_ANSWERED && q->next_piece < q->request.reply_count)
             break;
@@ -223,6 +262,8 @@ static void session_flush(struct shard *here, struct mail *mail)
     }
     s->sent_requests = 0;
     count = session_gather(s);
+    if (count == 0)
+        session_pieces_free(s);
     if (s->state == SESSION_CLOSING)
         return;
     if (count == 0) {
@@ -235,6 +276,7 @@ static void session_flush(struct shard *here, struct mail *mail)
         return;
     }
     s->sending = true;
+    s->send_ms = shard_now_ms(s->here);
     s->send.done = session_sent;
     io_send(shard_io(s->here), s->socket, &s->send, s->pieces, count);
     session_parse(s);
@@ -246,6 +288,9 @@ static void session_request_ended(struct request *r, enum request_end end)
     struct session *s = q->session;
 
     q->ended = true;
+    q->answer_size = r->arena.used + r->reply_size;
+    s->answers += q->answer_size;
+    s->limits->answers += q->answer_size;
     r->end = end;
     s->running--;
     if (s->running == 0)
@@ -321,12 +366,16 @@ static void session_request(struct session *s, const uint8_t *frame, size_t size
 }
 
 /* May the frame at `frame` start now, beside what runs? */
-static bool session_may_start(const struct session *s, const uint8_t *frame)
+static bool session_may_start(struct session *s, const uint8_t *frame)
 {
     const struct service *service;
 
     if (s->count >= SESSION_REQUESTS_MAX || (s->count && s->bytes >= SESSION_BYTES_MAX))
         return false;
+    if (s->limits->answers >= s->limits->answers_max) {
+        session_read_later(s);
+        return false;
+    }
     if (s->running == 0)
         return true;
     service = service_find((int16_t)(frame[FRAME_PREFIX] << 8 | frame[FRAME_PREFIX + 1]));
@@ -345,7 +394,7 @@ static void session_parse(struct session *s)
         const uint8_t *frame = s->buffer->data + s->at;
         size_t size = frame_size_at(frame);
 
-        if (size > s->limits.frame_max || size < FRAME_HEADER_MIN) {
+        if (size > s->limits->frame_max || size < FRAME_HEADER_MIN) {
             session_refuse(s, "frame length out of bounds", (long long)(int32_t)(uint32_t)size);
             return;
         }
@@ -358,8 +407,6 @@ static void session_parse(struct session *s)
     }
     session_read(s);
 }
-
-static void session_read_later(struct session *s);
 
 static void session_received(struct shard *here, struct io_op *op)
 {
@@ -397,8 +444,8 @@ static void session_idle(struct shard *here, struct timer *timer);
 
 static void session_arm_idle(struct session *s)
 {
-    if (s->limits.idle_ms_max >= 0)
-        timer_set(s->here, &s->timer, s->active_ms + (uint64_t)s->limits.idle_ms_max, session_idle);
+    if (s->limits->idle_ms_max >= 0)
+        timer_set(s->here, &s->timer, s->active_ms + (uint64_t)s->limits->idle_ms_max, session_idle);
 }
 
 static void session_read_later(struct session *s)
@@ -453,19 +500,39 @@ static void session_read(struct session *s)
     io_recv_into(shard_io(s->here), s->socket, &s->receive, s->buffer->data + s->end, s->buffer->size - s->end);
 }
 
+/* A client that does not take its answers must not keep others from getting theirs: of those that are slow the one that has most goes. */
+static void session_relieve(const struct session_limits *limits, uint64_t now_ms)
+{
+    struct session *most = NULL;
+
+    if (limits->answers < limits->answers_max)
+        return;
+    LIST_EACH(node, limits->sessions) {
+        struct session *s = session_of(node);
+
+        if (s->sending && s->socket && now_ms - s->send_ms >= SESSION_SLOW_MS && (!most || s->answers > most->answers))
+            most = s;
+    }
+    if (!most)
+        return;
+    log_line(LOG_WARN, "connection closed", "peer=%s reason=\"it does not take its answers, and the memory is needed\" bytes=%zu", most->peer, most->answers);
+    session_close(most);
+}
+
 static void session_retry(struct shard *here, struct timer *timer)
 {
     struct session *s = LIST_ENTRY(timer, struct session, timer);
 
+    session_relieve(s->limits, shard_now_ms(here));
     session_arm_idle(s);
-    session_read(s);
+    session_parse(s);
 }
 
 static void session_idle(struct shard *here, struct timer *timer)
 {
     struct session *s = LIST_ENTRY(timer, struct session, timer);
 
-    if (s->count == 0 && shard_now_ms(here) >= s->active_ms + (uint64_t)s->limits.idle_ms_max)
+    if (s->count == 0 && shard_now_ms(here) >= s->active_ms + (uint64_t)s->limits->idle_ms_max)
         session_close(s);
     else {
         if (s->count)
@@ -474,7 +541,7 @@ static void session_idle(struct shard *here, struct timer *timer)
     }
 }
 
-struct session *session_new(struct shard *here, struct io_socket *socket, const struct listener *listener, const struct session_limits *limits,
+struct session *session_new(struct shard *here, struct io_socket *socket, const struct listener *listener, struct session_limits *limits,
                             struct list *owner, void (*gone)(struct shard *here, void *context), void *context)
 {
     struct session *s = mem_alloc(1, sizeof *s);
@@ -486,9 +553,10 @@ struct session *session_new(struct shard *here, struct io_socket *socket, const 
     s->here = here;
     s->socket = socket;
     s->listener = listener;
-    s->limits = *limits;
+    s->limits = limits;
     s->gone = gone;
     s->context = context;
+    s->pieces = s->few;
     s->flush.run = session_flush;
     s->active_ms = shard_now_ms(here);
     list_init(&s->requests);

@@ -8,7 +8,7 @@
  * run together, so that many share one commit. Answers that are ready in one turn leave in one send.
  *
  * Bounds: SESSION_REQUESTS_MAX requests and SESSION_BYTES_MAX bytes (or one request) under way; then the peer is not read. A frame
- * over socket.request.max.bytes, a negative one, an unreadable header, an unknown key or version close the connection with a log line.
+ * over frame_max, a negative one, an unreadable header, an unknown key or version close the connection with a log line.
  * Idle for connections.max.idle.ms: closed.
  */
 #ifndef NET_SESSION_H
@@ -21,14 +21,18 @@
 struct listener;
 struct session;
 
+/* Of all sessions of a shard. */
 struct session_limits {
-    size_t frame_max;    /* socket.request.max.bytes */
+    size_t frame_max;    /* socket.request.max.bytes, and no more than may be held at all */
     int64_t idle_ms_max; /* connections.max.idle.ms; negative: never */
+    size_t answers_max;  /* bytes of answers that are not yet sent: when they are reached, no request begins, and who does not take his for long is closed */
+    size_t answers;
+    struct list *sessions; /* all of them */
 };
 
 /* Takes the socket. `owner` is the list that the session stands in until it is gone; `gone` runs then (the session is freed after it). NULL: no
- * memory, the socket is closed. */
-struct session *session_new(struct shard *here, struct io_socket *socket, const struct listener *listener, const struct session_limits *limits,
+ * memory, the socket is closed. The limits are borrowed. */
+struct session *session_new(struct shard *here, struct io_socket *socket, const struct listener *listener, struct session_limits *limits,
                             struct list *owner, void (*gone)(struct shard *here, void *context), void *context);
 
 /* Ends it: requests under way are cancelled, their answers dropped. Harmless twice. */

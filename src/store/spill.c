@@ -5,7 +5,7 @@
  *                                                                                                         └─ a sync is wanted ──> to_sync ──job──> synced
  *
  * A directory has one job of each kind under way. Logs that take a record now and then are many, and each costs its file's opening and a small write: so they
- * are kept as long as there is memory for them (STORE_TAILS_SIZE), and when there is not, those go that hold at least the average; the oldest of them
+ * are kept as long as there is memory for them (store_limit_tails), and when there is not, those go that hold at least the average; the oldest of them
  * first, a second chance for the others. A sync begins when every log that waits for one is spilled, and covers all of these: file by file when they are
  * few, else the file system as a whole, which costs as much for fifty thousand files as for some.
  *

@@ -14,7 +14,7 @@ struct store {
     bool turn_end_asked;
     struct list dirs;
     size_t journal_size; /* 0: no journals */
-    size_t tails;        /* bytes of all logs' */
+    size_t tails, tails_max; /* bytes of all logs' */
     struct commit reserve; /* for who has no memory for one */
     bool reserve_used;
     struct files files;
@@ -31,6 +31,7 @@ struct store *store_new(struct shard *shard, enum durability durability)
         return NULL;
     store->shard = shard;
     store->durability = durability;
+    store->tails_max = STORE_TAILS_SIZE / shard_count(shard);
     list_init(&store->wanting);
     list_init(&store->dirs);
     files_init(&store->files, STORE_FILES, STORE_INDEXES);
@@ -58,6 +59,16 @@ enum durability store__durability(const struct store *store)
     return store->durability;
 }
 
+void store_limit_tails(struct store *store, size_t bytes)
+{
+    store->tails_max = bytes;
+}
+
+size_t store__tails_max(const struct store *store)
+{
+    return store->tails_max;
+}
+
 size_t *store__tails(struct store *store)
 {
     return &store->tails;
@@ -76,11 +87,6 @@ struct warms *store__warms(struct store *store)
 void store_limit_files(struct store *store, unsigned files)
 {
     store->files.count_max = files;
-}
-
-size_t store__tails_max(const struct store *store)
-{
-    return STORE_TAILS_SIZE / shard_count(store->shard);
 }
 
 void store_use_journal(struct store *store, size_t size)

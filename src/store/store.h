@@ -37,8 +37,9 @@ void store_use_journal(struct store *store, size_t size);
 #define STORE_INDEXES ((size_t)32 << 20) /* bytes of the indexes that are read back into memory */
 void store_limit_files(struct store *store, unsigned files);
 
-/* Of all shards: what tails may hold. */
-#define STORE_TAILS_SIZE ((size_t)64 << 20)
+/* Bytes that the tails of all its logs may hold. Before the first log is attached. */
+#define STORE_TAILS_SIZE ((size_t)64 << 20) /* unless it is told otherwise: of all shards */
+void store_limit_tails(struct store *store, size_t bytes);
 
 /* `offline` runs once when a log directory fails. */
 void store_on_offline(struct store *store, void (*offline)(struct shard *here, const char *log_dir, const struct err *why));

@@ -133,6 +133,37 @@ def requests_that_nobody_reads(server):
         raise AssertionError(f"{resident_kb} kB resident after {sent} bytes of requests")
 
 
+def at_the_edge_of_memory(server):
+    """Answers that clients do not read are bounded by barnabas.memory.max: others wait, and who does not read for long is closed. A frame that could not
+    be held is refused."""
+    clients, each, partitions = 10, 100, 10_000           # 250 MB of answers, and 13 may be held
+    settings = {"barnabas.memory.max": 64 << 20}
+    with broker.Barnabas(server.data.with_name("small"), settings) as small:
+        resident = lambda: int(pathlib.Path(f"/proc/{small.process.pid}/status").read_text().split("VmRSS:")[1].split()[0])
+        first = Raw(small.address)
+        first.send(CREATE_TOPICS, 2, struct.pack(">i", 1) + text("wide") + struct.pack(">ihiiib", partitions, 1, 0, 0, 30_000, 0))
+        first.receive()
+        first.send(METADATA, 1, struct.pack(">i", -1))
+        expected, before = first.receive(), resident()
+        deaf = [Raw(small.address) for _ in range(clients)]
+        for client in deaf:
+            for _ in range(each):
+                client.send(METADATA, 1, struct.pack(">i", -1))
+        for _ in range(20):
+            first.send(METADATA, 1, struct.pack(">i", -1))     # may wait, but not for ever
+            suite.check(first.receive(), expected, "the reply to one that reads")
+            if resident() - before > 30 << 10:
+                raise AssertionError(f"{resident() - before} kB more than before, for answers of {len(expected)} bytes")
+        broker.until(lambda: "does not take its answers" in small.log.read_text(), "somebody is closed")
+        for client in deaf:
+            client.socket.close()
+        large = Raw(small.address)
+        large.socket.sendall(struct.pack(">i", 60 << 20))
+        suite.check(large.exactly(1), None, "a frame that could not be held")
+        if "frame length out of bounds" not in small.log.read_text():
+            raise AssertionError("the log does not tell why")
+
+
 def main():
     arguments = suite.arguments(__doc__.splitlines()[0])
     cases = {
@@ -140,6 +171,7 @@ def main():
         "row 2: librdkafka compresses": row_2_librdkafka_compresses,
         "row 5: what is created serves": row_5_what_is_created_serves,
         "requests that nobody reads": requests_that_nobody_reads,
+        "at the edge of memory": at_the_edge_of_memory,
         **{f"row 12: clients of {version}, {codec}": row_12_clients_of(version, codec)
            for version, codecs in (("0.8.2", CODECS[:4]), ("0.9", CODECS[:4]), ("0.10", CODECS[:4]), ("0.10.1", ["gzip"]),
                                    ("0.11", CODECS[:4]), ("1.0.0", ["lz4"]), ("2.1.0", CODECS))

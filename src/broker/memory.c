@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * See memory.h.
+ */
+#include "broker/memory.h"
+
+#include "broker/config.h"
+#include "rt/log.h"
+
+enum { SHARD_BYTES = 512 << 20, BYTES_MIN = 64 << 20 };
+
+/* Hundredths. By default each shard may hold two requests of the largest size (socket.request.max.bytes), and all cleaners have half of what Kafka gives them. */
+static const struct {
+    const char *name;
+    unsigned percent;
+} users[MEMORY_USERS] = {
+    [MEMORY_REQUESTS] = {"requests", 42},
+    [MEMORY_ANSWERS] = {"answers", 20},
+    [MEMORY_TAILS] = {"tails", 12},
+    [MEMORY_CLEANING] = {"cleaning", 13},
+};
+
+static size_t memory_max(const struct config *config, unsigned shards)
+{
+    size_t bytes = (size_t)config_i64(config, CONFIG_BARNABAS_MEMORY_MAX);
+
+    if (!bytes)
+        return (size_t)SHARD_BYTES * shards;
+    return bytes < BYTES_MIN ? BYTES_MIN : bytes;
+}
+
+size_t memory_share(const struct config *config, enum memory_user user, unsigned shards)
+{
+    return memory_max(config, shards) / 100 * users[user].percent / shards;
+}
+
+void memory_print(const struct config *config, unsigned shards)
+{
+    char text[256] = "";
+    size_t used = 0;
+
+    for (unsigned i = 0; i < MEMORY_USERS; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s %zu", i ? ", " : "", users[i].name, memory_share(config, i, shards) * shards);
+    log_line(LOG_INFO, "memory", "max=%zu shares=%s", memory_max(config, shards), text);
+}
