@@ -30,6 +30,7 @@ SUITES = [
     ("dump", "test/dump/run.py"),
     ("compaction", "test/compaction/run.py"),
     ("cli", "test/cli/run.py"),
+    ("cold", "test/cold/run.py"),
     ("kill9", "test/kill9/run.py"),
     ("traps", "test/traps/run.py"),
     ("unit", "test/unit/run.py"),
