@@ -29,6 +29,7 @@ enum bug {
     BUG_KAFKA_10778,    /* store/commit.c: after a write that failed the log goes on */
     BUG_POSTGRES_FSYNC, /* rt/fs.c: a sync that failed is tried again, and the second answer believed ("PANIC on fsync() failure", 2018) */
     BUG_KAFKA_10471,    /* store/dir.c: that a start takes the clean-stop marker away is not synced */
+    BUG_KAFKA_15375,    /* broker/lifecycle.c: a stop that could not save everything counts as clean */
     /* producers */
     BUG_KAFKA_5494,     /* partition/producers.c: only a producer's last batch is known as a duplicate, though five may be under way */
     BUG_REDPANDA_3039,  /* partition/producers.c: a batch that is sent again is refused as out of order */
