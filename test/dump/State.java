@@ -33,6 +33,7 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.internals.RecordHeader;
@@ -182,6 +183,8 @@ final class State {
         tellConfigs(lines, new ConfigResource(ConfigResource.Type.BROKER, ""), ConfigEntry.ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG);
         tellRecords(lines, partitions);
         for (var group : admin.listGroups().all().get()) {
+            if (group.type().equals(Optional.of(GroupType.SHARE)))
+                continue; // told by Kafka alone
             lines.add("group " + group.groupId() + " " + group.protocol() + " " + group.groupState().map(Object::toString).orElse(""));
             admin.listConsumerGroupOffsets(group.groupId()).partitionsToOffsetAndMetadata().get().forEach((partition, offset) ->
                 lines.add("offset " + group.groupId() + " " + partition + " " + offset));

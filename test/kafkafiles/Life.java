@@ -4,9 +4,10 @@
  *   Life ADDRESS COMMAND...    what they print, each behind it a line `--`
  *
  *   fill          Kafka: compaction that took place; transactions committed, aborted, interleaved, and two left open, with records and offsets in each;
- *                 a group of KIP-848; configurations of a broker
+ *                 groups of KIP-848 and of KIP-932; configurations of a broker
  *   add=ROUND     either: topics made, altered, deleted; records and offsets behind what is there
  *   tell          either: sorted lines; two brokers that hold the same tell the same
+ *   shares        Kafka: lines of the group of KIP-932
  *   transactions  Kafka: a line for each transactional id
  *   finish        Kafka: of the two that are open one is aborted by its next producer, the other resumed and committed; a third is left open
  */
@@ -21,16 +22,19 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.TreeSet;
 import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.ProducerIdAndEpoch;
 
@@ -54,6 +58,7 @@ final class Life {
                 case "add" -> life.add(command.split("=")[1]);
                 case "tell" -> life.tell().forEach(System.out::println);
                 case "transactions" -> life.transactions().forEach(System.out::println);
+                case "shares" -> life.shares().forEach(System.out::println);
                 case "finish" -> life.finish();
                 default -> throw new IllegalArgumentException(command);
             }
@@ -88,6 +93,7 @@ final class Life {
             state.configure(ConfigResource.Type.TOPIC, topic, "min.compaction.lag.ms", "86400000", AlterConfigOp.OpType.SET);
         }
         consumeWithNewProtocol();
+        share();
     }
 
     private KafkaProducer<byte[], byte[]> producer(String id) {
@@ -191,6 +197,17 @@ final class Life {
         }
     }
 
+    private void share() throws Exception {
+        state.configure(ConfigResource.Type.GROUP, "sharers", "share.auto.offset.reset", "earliest", AlterConfigOp.OpType.SET);
+        Map<String, Object> config = Map.of("bootstrap.servers", address, "group.id", "sharers");
+        try (var consumer = new KafkaShareConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            consumer.subscribe(List.of("codec-gzip"));
+            for (int got = 0; got < 100; )
+                got += consumer.poll(Duration.ofMillis(200)).count();
+            consumer.commitSync();
+        }
+    }
+
     /* ---- going on ---- */
 
     private void add(String round) throws Exception {
@@ -231,6 +248,17 @@ final class Life {
         state.admin.describeProducers(partitions).all().get().forEach((partition, producers) -> producers.activeProducers().forEach(p ->
             lines.add("producer " + partition + " " + p.producerId() + " epoch " + p.producerEpoch() + " sequence " + p.lastSequence() + " coordinator " + p.coordinatorEpoch()
                 + " open " + p.currentTransactionStartOffset())));
+        return lines;
+    }
+
+    /** What a group of KIP-932 has of its topic, and its configuration. */
+    private Set<String> shares() throws Exception {
+        Set<String> lines = new TreeSet<>();
+        state.admin.listShareGroupOffsets(Map.of("sharers", new ListShareGroupOffsetsSpec())).partitionsToOffsetInfo("sharers").get().forEach((partition, offset) ->
+            lines.add(partition + " " + (offset == null ? "none" : offset.startOffset())));
+        for (var entry : state.admin.describeConfigs(List.of(new ConfigResource(ConfigResource.Type.GROUP, "sharers"))).values().values().iterator().next().get().entries())
+            if (entry.name().equals("share.auto.offset.reset"))
+                lines.add(entry.name() + " " + entry.value());
         return lines;
     }
 

@@ -24,7 +24,8 @@ import forge
 import run as dump
 import suite
 
-SETTINGS = {"node.id": 1, "log.cleaner.backoff.ms": 300, "metadata.log.max.record.bytes.between.snapshots": 4000, "transaction.state.log.segment.bytes": 1048576}
+SETTINGS = {"node.id": 1, "log.cleaner.backoff.ms": 300, "metadata.log.max.record.bytes.between.snapshots": 1200, "transaction.state.log.segment.bytes": 1048576,
+            "share.coordinator.state.topic.num.partitions": 4}
 
 
 class Journey:
@@ -90,8 +91,9 @@ def snapshot_is_there(journey):
 
 def kafka_fills(journey):
     with journey.open("kafka") as server:
-        _, journey.told, journey.transactions = journey.life(server, "fill", "tell", "transactions")
+        _, journey.told, journey.transactions, journey.shares = journey.life(server, "fill", "tell", "transactions", "shares")
     open_are(journey, "holder-1", "holder-2")
+    suite.check(any(re.search(r" [1-9]\d*$", line) for line in journey.shares), True, f"something was shared: {journey.shares}")
     snapshot_is_there(journey)
 
 
@@ -111,8 +113,9 @@ def kafka_goes_on(journey):
     server = journey.open("kafka")
     try:
         server.start()
-        before, _, after, _, told = journey.go_on(server, "Kafka on what we went on with", "transactions", "finish", "transactions", "add=2", "tell")
+        before, shares, _, after, _, told = journey.go_on(server, "Kafka on what we went on with", "transactions", "shares", "finish", "transactions", "add=2", "tell")
         suite.check(before, journey.transactions, "transactions")
+        suite.check(shares, journey.shares, "shares")
         journey.transactions, journey.told = after, told
         open_are(journey, "holder-3")
         log_dirs(server)
@@ -136,7 +139,7 @@ def we_after_kill(journey):
 
 def kafka_at_last(journey):
     with journey.open("kafka") as server:
-        suite.check(journey.go_on(server, "Kafka after that", "transactions"), [journey.transactions], "transactions")
+        suite.check(journey.go_on(server, "Kafka after that", "transactions", "shares"), [journey.transactions, journey.shares], "transactions and shares")
 
 
 def content(directory):
