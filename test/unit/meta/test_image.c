@@ -4,6 +4,7 @@
  */
 #include "test/unit/meta/fixture.h"
 
+#include "meta/carry.h"
 #include "wire/record/abort_transaction_record.h"
 #include "wire/record/begin_transaction_record.h"
 #include "wire/record/config_record.h"
@@ -174,6 +175,54 @@ struct heard {
     char text[256];
 };
 
+/* What a single node can carry on, and the words for what it cannot. */
+static void refused(const struct image *image, int32_t node_id, const char *word)
+{
+    struct err err;
+
+    assert_int_equal(image_carriable(image, node_id, &err), STATUS_UNSUPPORTED_VERSION);
+    assert_non_null(strstr(err.text, word));
+}
+
+static void put_feature(struct image *image, const char *name, int16_t level)
+{
+    struct feature_level_record record = {.name = str_from(name), .feature_level = level};
+
+    put(image, &feature_level_record_message, 0, &record);
+}
+
+static void test_what_is_carried(void **state)
+{
+    struct partition_change_record alone;
+    int32_t replicas[] = {1};
+    struct image image;
+    struct err err;
+
+    image_init(&image, 1, NULL, NULL);
+    assert_int_equal(image_carriable(&image, 1, &err), STATUS_OK);
+    put_topic(&image, STR_LIT("t"), topic_id);
+    put_partition(&image, topic_id, 0);
+    refused(&image, 1, "t-0 is not of node 1 alone");
+    partition_change_record_init(&alone);
+    alone.topic_id = topic_id;
+    alone.partition_id = 0;
+    alone.isr = alone.replicas = replicas;
+    alone.isr_count = alone.replicas_count = 1;
+    put(&image, &partition_change_record_message, 0, &alone);
+    assert_int_equal(image_carriable(&image, 1, &err), STATUS_OK);
+    refused(&image, 2, "t-0 is not of node 2 alone");
+    set_config(&image, "remote.storage.enable", "true");
+    refused(&image, 1, "topic t has tiered storage");
+    set_config(&image, "remote.storage.enable", NULL);
+    put_feature(&image, "metadata.version", 30);
+    assert_int_equal(image_carriable(&image, 1, &err), STATUS_OK);
+    put_feature(&image, "metadata.version", 31);
+    refused(&image, 1, "metadata.version is 31");
+    put_feature(&image, "metadata.version", 6);
+    refused(&image, 1, "metadata.version is 6");
+    image_free(&image);
+}
+
 static void hear(void *context, const struct image *image, const struct image_change *change)
 {
     static const char letters[] = "TPpDCB";
@@ -287,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_partition_changes), cmocka_unit_test(test_topics),
         cmocka_unit_test(test_configs),           cmocka_unit_test(test_transactions),
+        cmocka_unit_test(test_what_is_carried),
         cmocka_unit_test(test_changes_are_told),  cmocka_unit_test(test_unknown_records_are_refused),
         cmocka_unit_test(test_broken_bytes),      cmocka_unit_test(test_without_memory),
     };

@@ -29,7 +29,7 @@ static void test_quorum_state(void **state)
 
     (void)state;
     assert_int_equal(quorum_state_parse(str_from(kafka_state), &s, &err), STATUS_OK);
-    assert_true(s.leader_id == 1 && s.leader_epoch == 1 && s.voted_id == -1 && s.version == 0);
+    assert_true(s.leader_id == 1 && s.leader_epoch == 1 && s.voted_id == -1 && s.version == 0 && s.voters == 1);
     assert_int_equal(quorum_state_format(&s, 1, text), sizeof kafka_state - 1);
     assert_string_equal(text, kafka_state);
     s.version = 1;
