@@ -42,7 +42,8 @@ def main():
             if arguments.chosen(name):
                 suite.run_case(name, run, case)
         for module in test_log, test_directory:
-            suite.run_case(module.__name__, run, unittest.defaultTestLoader.loadTestsFromModule(module))
+            if arguments.chosen(module.__name__):
+                suite.run_case(module.__name__, run, unittest.defaultTestLoader.loadTestsFromModule(module))
     suite.finish()
 
 
