@@ -32,6 +32,7 @@ SUITES = [
     ("cli", "test/cli/run.py"),
     ("cold", "test/cold/run.py"),
     ("kill9", "test/kill9/run.py"),
+    ("full", "test/full/run.py"),
     ("traps", "test/traps/run.py"),
     ("unit", "test/unit/run.py"),
     ("sim", "test/sim/run.py"),

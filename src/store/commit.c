@@ -451,6 +451,7 @@ void log__check_idle(struct log *log)
     if (idle && log->discarded && log->unmade) { /* nobody asks for it: no spill may begin behind the mail */
         log__spill_forget(log);
         journal_forget(log);
+        store__spill(log->home);
     } else if (idle && journal_owes(log) && !log__offline(log)) { /* else the journal might sync it at any time, until it is closed */
         log__sync(log);
         idle = false;

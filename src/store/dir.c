@@ -12,7 +12,7 @@
 #include "store/journal.h"
 #include "store/text.h"
 
-enum { START_BYTES = 64 << 20, CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
+enum { START_BYTES = 64 << 20, START_KEEPS = 1 << 20, CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
 
 static const char lock_name[] = ".lock", clean_name[] = LOG_DIR_CLEAN;
 
@@ -26,6 +26,7 @@ struct log_dir {
     struct fs *fs;
     char *path;
     struct file *lock, *volume;
+    bool released;                     /* what the blocks of the lock file reserve */
     bool clean;
     struct journal_recovery *recovery; /* NULL: there were no journals */
     struct log_dir_entry *entries; /* in the byte order of their names */
@@ -249,7 +250,10 @@ static enum status dir_make_room(struct log_dir *dir, struct err *err)
 
     if (fs_space(dir->fs, dir->path, &free, &total, err))
         return err->status;
-    return free < START_BYTES ? log_dir_release(dir, err) : STATUS_OK;
+    if (free >= START_BYTES)
+        return STATUS_OK;
+    dir->released = true;
+    return file_truncate(dir->lock, 0, err);
 }
 
 static enum status dir_take_marker(struct log_dir *dir, struct err *err)
@@ -374,12 +378,18 @@ const struct log_dir_entry *log_dir_entries(const struct log_dir *dir, size_t *c
 
 enum status log_dir_reserve(struct log_dir *dir, uint64_t size, struct err *err)
 {
+    dir->released = false;
     return file_allocate(dir->lock, size, err);
 }
 
 enum status log_dir_release(struct log_dir *dir, struct err *err)
 {
-    return file_truncate(dir->lock, 0, err);
+    if (dir->released)
+        return STATUS_OK;
+    dir->released = true;
+    if (file_truncate(dir->lock, 0, err))
+        return err->status;
+    return file_allocate(dir->lock, START_KEEPS, err);
 }
 
 enum status log_dir_mark_clean(struct log_dir *dir, int64_t broker_epoch, struct err *err)
