@@ -10,7 +10,7 @@
 #include "store/log_int.h"
 #include "world.h"
 
-enum { LOGS = 4, SHARDS_MOST = 3, LIVES = 5, OFFSETS = 6000, JOURNAL = 128 << 10, OUTCOMES = 1 << 16, VALUE_MOST = 900 };
+enum { FEW = 4, LOGS = 48, SHARDS_MOST = 3, LIVES = 5, OFFSETS = 6000, JOURNAL = 128 << 10, OUTCOMES = 1 << 16, VALUE_MOST = 900 };
 
 /* Of the batch at an offset (each is of one record) only its life is left open: what it holds follows from both. */
 struct model_log {
@@ -22,6 +22,8 @@ struct model_log {
 
 struct model {
     struct model_log logs[LOGS];
+    unsigned count; /* of logs: a few, or more than are synced one by one */
+    bool fresh;     /* logs that have no folder get it late */
     uint64_t random;
     uint8_t life;
 };
@@ -164,7 +166,7 @@ static void log_path(char path[static 64], unsigned which)
 static void open_one(struct life *life, unsigned which, const struct log_dir_entry *entry)
 {
     struct log_open open = {.fs = life->disk, .topic_id = {{1, (uint8_t)which, life->model->logs[which].topic}}, .config = world_config, .now_ms = WORLD_WALL,
-                            .clean = log_dir_clean(life->dir), .recovery_point = entry ? entry->recovery_point : -1, .log_start = -1};
+                            .clean = log_dir_clean(life->dir), .fresh = life->model->fresh, .recovery_point = entry ? entry->recovery_point : -1, .log_start = -1};
     struct err err;
     char path[64];
 
@@ -216,7 +218,7 @@ static void life_begin(struct life *life, struct model *model, struct fs *disk, 
         store_use_journal(life->stores[i], JOURNAL);
     }
     entries = log_dir_entries(life->dir, &count);
-    for (unsigned which = 0; which < LOGS; which++) {
+    for (unsigned which = 0; which < model->count; which++) {
         const struct log_dir_entry *entry = NULL;
         char path[64];
         log_path(path, which);
@@ -243,11 +245,11 @@ static void life_write_checkpoint(struct life *life, unsigned without)
     char names[LOGS][8];
     struct err err;
 
-    for (unsigned i = 0; i < LOGS; i++) {
+    for (unsigned i = 0; i < life->model->count; i++) {
         snprintf(names[i], sizeof names[i], "t%u", i);
         entries[i] = (struct checkpoint_entry){str_from(names[i]), 0, i == without ? 0 : log_recovery_point(life->logs[i])};
     }
-    assert_int_equal(log_dir_write_checkpoint(life->dir, "recovery-point-offset-checkpoint", entries, LOGS, &err), STATUS_OK);
+    assert_int_equal(log_dir_write_checkpoint(life->dir, "recovery-point-offset-checkpoint", entries, life->model->count, &err), STATUS_OK);
 }
 
 static struct world_flag idle_flag;
@@ -272,15 +274,18 @@ static void housekeep(struct life *life, unsigned which)
 /* A topic is deleted, and made again with another id. */
 static void renew(struct life *life, unsigned which)
 {
+    enum status status;
     struct err err;
     char path[64];
 
+    log_discard(life->logs[which]);
     wait_idle(life, which);
     life_write_checkpoint(life, which);
     assert_int_equal(log_close(life->logs[which], false, &err), STATUS_OK);
     log_path(path, which);
     life->model->logs[which].gone = true;
-    assert_int_equal(log_dir_remove_partition(life->dir, path + sizeof "/data", &err), STATUS_OK);
+    status = log_dir_remove_partition(life->dir, path + sizeof "/data", &err);
+    assert_true(status == STATUS_OK || (status == STATUS_NOT_FOUND && life->model->fresh));
     life->model->logs[which] = (struct model_log){.topic = (uint8_t)(life->model->logs[which].topic + 1)};
     open_one(life, which, NULL);
 }
@@ -291,7 +296,7 @@ static void life_work(struct life *life, unsigned steps)
     for (unsigned step = 0; step < steps && !life->failed && !life->left; step++) {
         unsigned puts = 1 + (unsigned)draw(life->model, 12);
         for (unsigned i = 0; i < puts; i++)
-            put_one(life, (unsigned)draw(life->model, LOGS));
+            put_one(life, (unsigned)draw(life->model, life->model->count));
         if (draw(life->model, 3) == 0) {
             sim_run(life->sim, 300);
             put_one(life, 0);
@@ -300,9 +305,9 @@ static void life_work(struct life *life, unsigned steps)
         if (draw(life->model, 20) == 0)
             life_write_checkpoint(life, LOGS);
         if (draw(life->model, 40) == 0)
-            on_shard(life, (unsigned)draw(life->model, LOGS), housekeep);
+            on_shard(life, (unsigned)draw(life->model, life->model->count), housekeep);
         if (draw(life->model, 150) == 0 && life->crash_at && !life->left)
-            renew(life, (unsigned)draw(life->model, LOGS));
+            renew(life, (unsigned)draw(life->model, life->model->count));
     }
 }
 
@@ -316,10 +321,10 @@ static void life_end(struct life *life)
     struct err err;
     bool saved = true;
 
-    for (unsigned i = 0; i < LOGS; i++)
+    for (unsigned i = 0; i < life->model->count; i++)
         wait_idle(life, i);
     life_write_checkpoint(life, LOGS);
-    for (unsigned i = 0; i < LOGS; i++)
+    for (unsigned i = 0; i < life->model->count; i++)
         saved &= !log_close(life->logs[i], true, &err);
     for (unsigned i = 0; i < life->shards; i++)
         store_free(life->stores[i]);
@@ -343,6 +348,8 @@ static void live(uint64_t seed, uint32_t unit)
 
     memset(&model, 0, sizeof model);
     model.random = seed * 2654435761u + 1;
+    model.count = seed % 4 / 2 ? LOGS : FEW;
+    model.fresh = seed % 8 / 4;
     for (unsigned n = 0; n < LIVES; n++) {
         bool crashes = draw(&model, 6) != 0;
         life_begin(&life, &model, disk, 1 + (unsigned)draw(&model, SHARDS_MOST));
