@@ -16,7 +16,7 @@
 
 enum {
     CONFIG_FILE_MAX = 1024 * 1024,
-    JOB_THREADS = 6,                         /* a shard: the journal, the syncing that it owes, a commit that rolls, the cleaner, and two that read */
+    JOB_THREADS = 7,                         /* a shard: the journal, spills, their syncs, a commit that rolls, the cleaner, and two that read */
     SETS_MAX = 256,
     HOST_NAME_MAX_SIZE = 256,
 

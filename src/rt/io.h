@@ -90,6 +90,7 @@ struct io_job {
     void (*work)(struct io_job *job);
     void (*done)(struct shard *here, struct io_job *job);
     const void *lane;
+    bool urgent;               /* somebody waits for it: before those that are not */
     struct list link;          /* this and below: the backend's while the job is outstanding */
     struct list lane_waiting;  /* the jobs of the same lane that come after this one */
     bool lane_waits;           /* it is among those of another */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * See jobs.h. One queue, one lock (docs/locks.md), a few workers. A job that waits for its lane (lanes.h) is not in the queue; when the lane
- * is passed on to it, it goes to the queue's end, so that no lane starves another.
+ * is passed on to it, it goes to the queue's end, so that no lane starves another; urgent ones, which are few, go to its beginning.
  *
  * The hand-off is on the way of every commit: a submit wakes a worker only when one is idle, and after the lock was given back, so
  * that the worker never runs into it. Who passes a lane on takes the next job of the queue itself.
@@ -26,6 +26,14 @@ struct jobs {
     pthread_t threads[];
 };
 
+static void queue(struct jobs *jobs, struct io_job *job)
+{
+    if (job->urgent)
+        list_push_front(&jobs->queue, &job->link);
+    else
+        list_push_back(&jobs->queue, &job->link);
+}
+
 void jobs_submit(struct jobs *jobs, struct io_job *job)
 {
     bool runnable, wake;
@@ -33,7 +41,7 @@ void jobs_submit(struct jobs *jobs, struct io_job *job)
     pthread_mutex_lock(&jobs->lock);
     runnable = lanes_enter(&jobs->lanes, job);
     if (runnable)
-        list_push_back(&jobs->queue, &job->link);
+        queue(jobs, job);
     wake = runnable && jobs->idle > 0;
     pthread_mutex_unlock(&jobs->lock);
     if (wake)
@@ -66,7 +74,7 @@ static void jobs_run(struct jobs *jobs, struct io_job *job)
     pthread_mutex_lock(&jobs->lock);
     next = lanes_pass(&jobs->lanes, job);
     if (next)
-        list_push_back(&jobs->queue, &next->link);
+        queue(jobs, next);
     jobs->finished(jobs->io, job);
 }
 

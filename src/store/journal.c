@@ -457,7 +457,7 @@ void journal_submit(struct journal *j)
     group->oldest = j->halves[other_half_free(j) ? j->current : !j->current].first;
     group->sequence = ++j->sequence;
     group->at = HEAD_ROOM + (uint64_t)j->current * j->half_size + j->used;
-    group->job = (struct io_job){.work = group_work, .done = group_done, .lane = j};
+    group->job = (struct io_job){.work = group_work, .done = group_done, .lane = j, .urgent = true};
     j->used += whole_blocks(group->filled);
     j->begun++;
     io_job_submit(shard_io(store__shard(j->store)), &group->job);
