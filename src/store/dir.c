@@ -343,7 +343,9 @@ bool log_dir_recovers(const struct log_dir *dir, const char *folder, struct uuid
 
 enum status log_dir_recovered(const struct log_dir *dir, struct err *err)
 {
-    return dir->recovery ? journal_recovery_end(dir->recovery, err) : STATUS_OK;
+    if (!dir->recovery)
+        return STATUS_OK;
+    return file_sync(dir->volume, err) ? err->status : journal_recovery_end(dir->recovery, err);
 }
 
 void log_dir_close(struct log_dir *dir)

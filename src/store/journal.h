@@ -64,7 +64,7 @@ bool journal_recovery_holds(const struct journal_recovery *recovery, struct uuid
  * For several logs at once, on any threads. STATUS_INCONSISTENT_TOPIC_ID: the folder is of another one; STATUS_CORRUPT: the segment has other records, or lost some. */
 enum status journal_recovery_apply(const struct journal_recovery *recovery, struct uuid topic_id, const char *folder, int64_t *recovery_point,
                                    struct err *err) MUST_CHECK;
-/* It was applied to every log that is to live: the files go. Durable on return. */
+/* It was applied to every log that is to live, and the volume is synced: the files go. Durable on return. */
 enum status journal_recovery_end(const struct journal_recovery *recovery, struct err *err) MUST_CHECK;
 enum status journal_remove_all(struct fs *fs, const char *dir, struct err *err) MUST_CHECK; /* durable on return */
 bool journal_named(const char *name); /* whether it is the name of a journal, of one that was being made, or of what says that there is one */

@@ -596,16 +596,25 @@ static enum status folder_know(struct applying *a, struct err *err)
 static enum status metadata_make(const struct applying *a, struct uuid topic_id, struct err *err)
 {
     char path[FS_PATH_MAX], id[UUID_TEXT_SIZE], text[64];
-    int n;
+    struct bytes_view piece = {(const uint8_t *)text, 0};
+    struct file *file;
+    enum status status;
 
+    uuid_format(topic_id, id);
+    piece.size = (size_t)snprintf(text, sizeof text, "version: 0\ntopic_id: %s\n", id);
     if (snprintf(path, sizeof path, "%s/partition.metadata", a->folder) >= (int)sizeof path)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", a->folder);
-    uuid_format(topic_id, id);
-    n = snprintf(text, sizeof text, "version: 0\ntopic_id: %s\n", id);
-    return fs_write_file(a->recovery->fs, path, text, (size_t)n, err);
+    if (fs_open(a->recovery->fs, path, FS_CREATE, &file, err))
+        return err->status;
+    status = file_truncate(file, 0, err);
+    if (!status)
+        status = file_write(file, 0, &piece, 1, err);
+    file_unref(file);
+    return status;
 }
 
-/* Of a log's folder, its partition.metadata and its first segment any may be missing: they are made long after the first append was acknowledged. */
+/* Of a log's folder, its partition.metadata and its first segment any may be missing: they are made long after the first append was acknowledged. What partition.metadata
+ * says need not be synced as long as the journal is there. */
 static enum status folder_complete(struct applying *a, struct uuid topic_id, const struct place *place, struct err *err)
 {
     struct fs *fs = a->recovery->fs;
@@ -613,11 +622,12 @@ static enum status folder_complete(struct applying *a, struct uuid topic_id, con
 
     if ((!a->folder_there && fs_mkdir(fs, a->folder, err)) || (uuid_is_zero(a->topic_id) && metadata_make(a, topic_id, err)))
         return err->status;
-    if (segment_path(path, a->folder, place->base, ".log", err) || fs_open(fs, path, a->base < 0 ? FS_CREATE : FS_WRITE, &a->file, err) ||
-        fs_sync_dir(fs, a->folder, err))
+    if (segment_path(path, a->folder, place->base, ".log", err) || fs_open(fs, path, a->base < 0 ? FS_CREATE : FS_WRITE, &a->file, err))
         return err->status;
+    if (a->base >= 0 && !uuid_is_zero(a->topic_id))
+        return STATUS_OK;
     a->base = place->base;
-    return fs_sync_dir(fs, a->recovery->dir, err);
+    return fs_sync_dir(fs, a->folder, err) ? err->status : fs_sync_dir(fs, a->recovery->dir, err);
 }
 
 static enum status segment_ready(struct applying *a, struct uuid topic_id, const struct place *place, struct err *err)

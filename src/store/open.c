@@ -197,6 +197,8 @@ static enum status log_recover_segment(struct log *log, size_t i, const struct l
 
     if (status)
         return status;
+    if (last && seg->size && log->end <= recovery.trusted)
+        return STATUS_OK;
     if (last) /* whose name may be in memory only, like what it holds: just the process was killed */
         return fs_sync_dir(log->fs, log->dir, err);
     if (log->end > log->segments[i + 1]->base)
