@@ -94,7 +94,7 @@ static enum status warm_open(struct warming *w, struct err *err)
         return err->status;
     if (!own->offsets.resident)
         status = load_index(w, &own->offsets, ".index", err);
-    if (!status && w->times && !own->times.resident)
+    if (!status && w->times && own->cold && !own->times.resident)
         status = load_index(w, &own->times, ".timeindex", err);
     if (status != STATUS_CORRUPT && status != STATUS_NOT_FOUND)
         return status;
