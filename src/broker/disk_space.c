@@ -16,6 +16,7 @@ enum {
     GIVEN_BACK_SHARE = 16,      /* of the reserve: when less is free */
     ENOUGH_SHARE = 8,           /* of the reserve: so much more must be free before produce goes on */
     WRITE_BYTES_MIN = 64 << 10, /* with less, nothing is tried again */
+    RETENTION_MS = 5000,        /* below the reserve what has expired goes sooner than log.retention.check.interval.ms says */
 };
 
 struct space_leg { /* to a shard and back */
@@ -136,6 +137,8 @@ static void leg_arrived(struct shard *here, struct mail *mail)
 
     if (b->store)
         store_space(b->store, log_dir_path(b->broker->dir), &s->found);
+    if (s->found.low && b->housekeeping.armed && b->housekeeping.deadline_ms > shard_now_ms(here) + RETENTION_MS)
+        timer_set(here, &b->housekeeping, shard_now_ms(here) + RETENTION_MS, b->housekeeping.fire);
     mail->run = leg_back;
     shard_post(here, s->b->shard, mail);
 }

@@ -133,6 +133,14 @@ def nearly_full(world):
     go_on(server, world.clients)
 
 
+def retention_makes_room(world):
+    """What expires below the reserve does not wait for the minutes of log.retention.check.interval.ms, nor for those of file.delete.delay.ms."""
+    fill(world.at, RESERVE // 2)
+    broker.until(lambda: refused(world.server), "produce refused")
+    cli(world.server, "topic", "alter", "ballast", "--config", "retention.bytes=8388608")
+    go_on(world.server, world.clients)
+
+
 def full(world):
     """Not a byte is left, time and again; the broker lives, a topic can be deleted, and then all goes on."""
     at, server = world.at, world.server
@@ -195,7 +203,7 @@ def main():
     clients_of = kill9()
     classes = scratch / "classes"
     subprocess.run(["javac", "-cp", f"{broker.DEPS}/kafka/libs/*", "-d", classes, HERE.parent / "kill9" / "JavaProducer.java"], check=True)
-    for case in [nearly_full, full, killed_when_full, stopped_when_full]:
+    for case in [nearly_full, retention_makes_room, full, killed_when_full, stopped_when_full]:
         if options.chosen(case.__name__):
             suite.run_case(case.__name__, run, case, classes, clients_of, scratch)
     suite.finish()
