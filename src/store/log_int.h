@@ -175,13 +175,17 @@ void store__spill(struct store_dir *dir);   /* what waits: there is space again,
 
 /* log.c */
 size_t log__segment_at(const struct log *log, int64_t offset); /* the index of the last segment whose base is not above */
+
+/* read.c */
 /* With a reader: only if it need not wait (log_read_cached). */
 enum status log__open_segment(struct log *log, struct segment *seg, struct log_warm *reader, struct err *err) MUST_CHECK;
 enum status log__know_times(struct log *log, struct segment *seg, struct log_warm *reader, struct err *err) MUST_CHECK; /* of seg: max_timestamp */
-bool log__times_known(struct log *log, struct segment *seg); /* else a job asks, and log_housekeep follows */
 uint64_t log__on_disk(const struct log *log, const struct segment *seg); /* bytes of its file that may be read */
 int64_t log__limit(const struct log *log, const struct segment *seg);    /* above the offsets of all of it that may be read */
 void log__bad(struct log *log, struct segment *seg, uint64_t position, const struct err *why); /* there begins a bad batch: it is told once */
+
+/* warm.c */
+bool log__times_known(struct log *log, struct segment *seg); /* else a job asks, and log_housekeep follows */
 
 /* aborted.c */
 enum status log__load_aborted(struct log *log, bool clean, int64_t recovery_point, struct err *err) MUST_CHECK; /* to memory, before anything of a segment is saved again */
