@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "rt/log.h"
 
-enum { WAIT_MS_MAX = 60000 };
+enum { WAIT_MS_MAX = 60000, NO_SPACE_WAIT_MS = 1000 };
 
 /* --- dirt ------------------------------------------------------------------------------------------------------------------ */
 
@@ -235,7 +235,7 @@ static void slice_submit(struct clean *c)
     io_job_submit(shard_io(store__shard(c->log->store)), &c->job);
 }
 
-/* Names are changing: only forward, or the directory has failed. */
+/* Names are changing: only forward, or the directory has failed. On a full disk they wait for room; what is stopped meanwhile, the next opening completes. */
 static bool is_swapping(const struct clean *c)
 {
     return c->step >= CLEAN_READY && c->step <= CLEAN_COLD;
@@ -244,11 +244,13 @@ static bool is_swapping(const struct clean *c)
 /* What is half written goes, then the run ends. */
 static void give_up(struct shard *here, struct clean *c)
 {
-    if (is_swapping(c) && !log__offline(c->log))
+    bool swapping = is_swapping(c);
+
+    if (swapping && c->status != STATUS_NO_SPACE && !log__offline(c->log))
         store__failed(c->log, c->status, &c->err);
     if (c->step > CLEAN_SWAP && c->step <= CLEAN_COLD)
         c->made = NULL; /* the log's */
-    if (!c->made || c->step == CLEAN_DISCARD || log__offline(c->log)) {
+    if (!c->made || swapping || c->step == CLEAN_DISCARD || log__offline(c->log)) {
         run_end(here, c);
         return;
     }
@@ -260,23 +262,32 @@ static void give_up(struct shard *here, struct clean *c)
 
 static void timer_fired(struct shard *here, struct timer *timer);
 
+static void slice_wait(struct shard *here, struct clean *c, uint64_t ms)
+{
+    c->waits = true;
+    timer_set(here, &c->timer, shard_now_ms(here) + ms, timer_fired);
+}
+
 /* The next slice, when as much time has passed as the bytes of this one are worth. */
 static void slice_later(struct shard *here, struct clean *c)
 {
     double ms = (double)c->slice * 1000 / c->order->bytes_per_second;
 
-    if (ms < 1) {
+    if (ms < 1)
         slice_submit(c);
-        return;
-    }
-    c->waits = true;
-    timer_set(here, &c->timer, shard_now_ms(here) + (uint64_t)(ms < WAIT_MS_MAX ? ms : WAIT_MS_MAX), timer_fired);
+    else
+        slice_wait(here, c, (uint64_t)(ms < WAIT_MS_MAX ? ms : WAIT_MS_MAX));
 }
 
 static void slice_next(struct shard *here, struct clean *c)
 {
     if (!c->status && log__offline(c->log))
         c->status = err_set(&c->err, STATUS_KAFKA_STORAGE_ERROR, "the log directory is offline");
+    if (c->status == STATUS_NO_SPACE && is_swapping(c) && !c->stop) {
+        c->status = STATUS_OK;
+        slice_wait(here, c, NO_SPACE_WAIT_MS);
+        return;
+    }
     if (c->status || (c->stop && !is_swapping(c) && c->step != CLEAN_END)) {
         give_up(here, c);
         return;

@@ -27,13 +27,24 @@ static enum status rename_file(struct fs *fs, const char *dir, int64_t base, con
     return status == STATUS_NOT_FOUND ? STATUS_OK : status; /* not every segment has every file */
 }
 
+/* A sync is not tried again, whatever made it fail; names for which there was no room are. */
+static enum status sync_names(struct fs *fs, const char *dir, struct err *err)
+{
+    enum status status = fs_sync_dir(fs, dir, err);
+
+    if (status != STATUS_NO_SPACE)
+        return status;
+    err->status = STATUS_IO;
+    return STATUS_IO;
+}
+
 enum status clean_swap_ready(struct fs *fs, const char *dir, int64_t base, struct err *err)
 {
     for (size_t i = SEGMENT_FILES_DATA; i-- > 0;) {
         if (rename_file(fs, dir, base, segment_files[i], ".cleaned", ".swap", err))
             return err->status;
     }
-    return fs_sync_dir(fs, dir, err);
+    return sync_names(fs, dir, err);
 }
 
 enum status clean_swap_retire(struct fs *fs, const char *dir, int64_t base, bool with_snapshot, struct err *err)
@@ -47,13 +58,13 @@ enum status clean_swap_retire(struct fs *fs, const char *dir, int64_t base, bool
 
 enum status clean_swap_finish(struct fs *fs, const char *dir, int64_t base, struct err *err)
 {
-    if (fs_sync_dir(fs, dir, err) || rename_file(fs, dir, base, segment_files[0], ".swap", "", err) || fs_sync_dir(fs, dir, err))
+    if (sync_names(fs, dir, err) || rename_file(fs, dir, base, segment_files[0], ".swap", "", err) || sync_names(fs, dir, err))
         return err->status;
     for (size_t i = 1; i < SEGMENT_FILES_DATA; i++) {
         if (rename_file(fs, dir, base, segment_files[i], ".swap", "", err))
             return err->status;
     }
-    return fs_sync_dir(fs, dir, err);
+    return sync_names(fs, dir, err);
 }
 
 static enum status remove_file(struct fs *fs, const char *dir, const char *name, struct err *err)
@@ -157,7 +168,7 @@ static enum status remove_unfinished(struct fs *fs, const char *dir, int64_t cle
             remove_file(fs, dir, names[i], err))
             return err->status;
     }
-    return fs_sync_dir(fs, dir, err);
+    return sync_names(fs, dir, err);
 }
 
 enum status clean_swap_recover(struct fs *fs, const char *dir, char *const *names, size_t count, bool *changed, struct err *err)

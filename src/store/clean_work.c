@@ -317,9 +317,11 @@ static enum status step_ready(struct clean *c)
 static enum status step_retire(struct clean *c)
 {
     if (c->part < c->group_end) {
-        bool first = c->part == c->group;
         c->slice += SLICE_BYTES / 64; /* a rename costs, too */
-        return clean_swap_retire(c->log->fs, c->log->dir, c->parts[c->part++].base, !first, &c->err);
+        if (clean_swap_retire(c->log->fs, c->log->dir, c->parts[c->part].base, c->part > c->group, &c->err))
+            return c->err.status;
+        c->part++;
+        return STATUS_OK;
     }
     if (clean_swap_finish(c->log->fs, c->log->dir, c->made->base, &c->err))
         return c->err.status;

@@ -516,6 +516,7 @@ static void test_little_memory(void **state)
 struct fault {
     unsigned calls, at; /* from the at-th call on all fail, or only that one */
     bool once;
+    int error;
 };
 
 static int fault_call(void *context, enum fs_call call, const char *path)
@@ -523,7 +524,7 @@ static int fault_call(void *context, enum fs_call call, const char *path)
     struct fault *f = context;
 
     f->calls++;
-    return f->once ? (f->calls == f->at ? EIO : 0) : (f->calls >= f->at ? EIO : 0);
+    return (f->once ? f->calls == f->at : f->calls >= f->at) ? f->error : 0;
 }
 
 struct latest {
@@ -595,12 +596,12 @@ static void check_nothing_lost(struct log *log)
 }
 
 /* A run that the disk ends at its n-th call; the next start reads everything, and cleans it. false: there are fewer calls. */
-static bool interrupted_life(unsigned at, bool once)
+static bool interrupted_life(unsigned at, bool once, int error)
 {
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
     struct log_open how = how_on(fs, false);
-    struct fault fault = {.at = at, .once = once};
+    struct fault fault = {.at = at, .once = once, .error = error};
     struct log *log = world_open_log(&w, &how);
     struct run run;
     struct err err;
@@ -640,9 +641,11 @@ static bool interrupted_life(unsigned at, bool once)
 
 static void test_interrupted(void **state)
 {
-    for (unsigned at = 1; interrupted_life(at, false); at++)
+    for (unsigned at = 1; interrupted_life(at, false, EIO); at++)
         ;
-    for (unsigned at = 1; interrupted_life(at, true); at++)
+    for (unsigned at = 1; interrupted_life(at, true, EIO); at++)
+        ;
+    for (unsigned at = 1; interrupted_life(at, true, ENOSPC); at++)
         ;
 }
 
