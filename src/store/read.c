@@ -53,6 +53,16 @@ static struct scan_miss *reader_miss(struct log_warm *reader)
     return &reader->miss;
 }
 
+/* The same for one that goes by the time index: who lacks data may have lost that, too, when he comes back, and would go round with others. */
+static struct scan_miss *reader_miss_timed(struct log_warm *reader)
+{
+    struct scan_miss *miss = reader_miss(reader);
+
+    if (reader)
+        reader->times = true;
+    return miss;
+}
+
 /* What it lacks is of this segment. */
 static enum status reader_lacks(struct log_warm *reader, const struct segment *seg, enum status status)
 {
@@ -424,7 +434,7 @@ static enum status log_search(struct log *log, struct timestamp_search *search, 
         if (!status)
             status = open_segment(log, seg, true, reader, err);
         if (!status)
-            status = search_segment(search, seg, end, reader_miss(reader), err);
+            status = search_segment(search, seg, end, reader_miss_timed(reader), err);
         if (status)
             return reader_lacks(reader, seg, status);
     }
@@ -525,7 +535,7 @@ enum status log_max_timestamp_cached(struct log *log, int64_t *offset, int64_t *
         if (!status)
             status = open_segment(log, seg, true, reader, err);
         if (!status)
-            status = segment_greatest(seg, log->durable, end, reader_miss(reader), &greatest, err);
+            status = segment_greatest(seg, log->durable, end, reader_miss_timed(reader), &greatest, err);
         if (status)
             return reader_lacks(reader, seg, status);
     }
