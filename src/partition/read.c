@@ -49,7 +49,7 @@ static enum status check_divergence(struct partition *p, struct partition_read *
     return STATUS_OK;
 }
 
-/* The disk's own errors are told to the operator here ; the reader gets the one that Kafka has for them. */
+/* The disk's own errors are told to the operator here; the reader gets the one that Kafka has for them. */
 static enum status storage_status(const struct partition *p, enum status status, const struct err *err)
 {
     if (!status || status == STATUS_OFFSET_OUT_OF_RANGE || status == STATUS_NO_MEMORY || status == STATUS_NOT_CACHED)

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "store/segment.h"
 
-enum { CHECK_CHUNK = 128 * 1024 }; /* read at once */
+enum { CHECK_CHUNK = 128 * 1024, SPARE_CHUNK = 4096 }; /* read at once; without memory */
 
 /* --- batches --------------------------------------------------------------------------------------------------------------- */
 
@@ -78,15 +78,14 @@ static enum status check_batches(struct check *c, uint64_t from, uint64_t to, in
 
 enum status segment_check(const struct segment *seg, uint64_t from, uint64_t to, uint64_t end, int64_t base, int64_t limit, uint64_t *good, struct err *err)
 {
-    struct check check = {.scan = {.file = seg->file, .tail = seg->tail, .end = end, .capacity = CHECK_CHUNK, .buffer = mem_alloc(CHECK_CHUNK, 1)},
+    uint8_t spare[SPARE_CHUNK], *chunk = mem_alloc(CHECK_CHUNK, 1);
+    struct check check = {.scan = {.file = seg->file, .tail = seg->tail, .end = end, .capacity = chunk ? CHECK_CHUNK : SPARE_CHUNK, .buffer = chunk ? chunk : spare},
                           .before = from, .next = base};
     enum status status;
 
     *good = from;
-    if (!check.scan.buffer)
-        return err_set(err, STATUS_NO_MEMORY, "no memory to check batches");
     status = check_batches(&check, from, to, limit, good, err);
-    mem_free(check.scan.buffer);
+    mem_free(chunk);
     return status ? err_wrap(err, "segment %lld", (long long)seg->base) : STATUS_OK;
 }
 

@@ -133,7 +133,8 @@ struct log_warm {
     int64_t offset;          /* what `miss` is relative to: the place of that offset; -1: of the segment's beginning */
     struct scan_miss miss;
     bool times;              /* and its timestamps */
-    unsigned tries;
+    int64_t reached;         /* the last segment that it came to */
+    unsigned tries;          /* since then */
 };
 
 /* As log_read, on the shard's loop: what would wait for the disk is STATUS_NOT_CACHED, and then log_warm gets it; what comes from the disk is checked before it is

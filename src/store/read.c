@@ -13,7 +13,7 @@
 #include "store/files.h"
 #include "store/warm.h"
 
-enum { WARM_TRIES = 4 }; /* of one segment: its files, the place, the range, and one more */
+enum { WARM_TRIES = 4 }; /* without coming to a later segment: its files, the place, the range, and one more */
 
 /* --- segments -------------------------------------------------------------------------------------------------------------- */
 
@@ -67,8 +67,10 @@ static struct scan_miss *reader_miss_timed(struct log_warm *reader)
 static enum status reader_lacks(struct log_warm *reader, const struct segment *seg, enum status status)
 {
     if (status == STATUS_NOT_CACHED) {
-        reader->tries = reader->base == seg->base ? reader->tries + 1 : 1;
+        reader->tries = seg->base > reader->reached ? 1 : reader->tries + 1;
         reader->base = seg->base;
+        if (seg->base > reader->reached)
+            reader->reached = seg->base;
     }
     return status;
 }
@@ -513,7 +515,6 @@ static enum status segment_greatest(const struct segment *seg, int64_t durable, 
 
 enum status log_max_timestamp_cached(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct log_warm *reader, struct err *err)
 {
-    struct log_warm *asked = reader;
     struct greatest greatest = {log->start, -1};
 
     *offset = *timestamp = -1;
@@ -539,7 +540,7 @@ enum status log_max_timestamp_cached(struct log *log, int64_t *offset, int64_t *
         if (status)
             return reader_lacks(reader, seg, status);
     }
-    return greatest.timestamp < 0 ? STATUS_OK : log_find_timestamp_cached(log, greatest.timestamp, offset, timestamp, epoch, asked, err);
+    return greatest.timestamp < 0 ? STATUS_OK : log_find_timestamp_cached(log, greatest.timestamp, offset, timestamp, epoch, reader, err);
 }
 
 enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err)
