@@ -613,8 +613,8 @@ static enum status metadata_make(const struct applying *a, struct uuid topic_id,
     return status;
 }
 
-/* Of a log's folder, its partition.metadata and its first segment any may be missing: they are made long after the first append was acknowledged. What partition.metadata
- * says need not be synced as long as the journal is there. */
+/* Of a log's folder, its partition.metadata and its first segment any may be missing: they are made long after the first append was acknowledged, and not
+ * synced at once. What partition.metadata says need not be here, either, as long as the journal is there. */
 static enum status folder_complete(struct applying *a, struct uuid topic_id, const struct place *place, struct err *err)
 {
     struct fs *fs = a->recovery->fs;
@@ -624,8 +624,6 @@ static enum status folder_complete(struct applying *a, struct uuid topic_id, con
         return err->status;
     if (segment_path(path, a->folder, place->base, ".log", err) || fs_open(fs, path, a->base < 0 ? FS_CREATE : FS_WRITE, &a->file, err))
         return err->status;
-    if (a->base >= 0 && !uuid_is_zero(a->topic_id))
-        return STATUS_OK;
     a->base = place->base;
     return fs_sync_dir(fs, a->folder, err) ? err->status : fs_sync_dir(fs, a->recovery->dir, err);
 }
