@@ -34,10 +34,10 @@ static void next_partition(struct audit *a)
     a->patience = PATIENCE;
 }
 
-/* Memory may have been short when it was to be opened. */
+/* Memory may have been short when it was to be opened, or read. */
 static bool not_ready(struct audit *a, int16_t error)
 {
-    if (error != STATUS_NOT_LEADER_OR_FOLLOWER || !a->patience)
+    if ((error != STATUS_NOT_LEADER_OR_FOLLOWER && error != STATUS_KAFKA_STORAGE_ERROR) || !a->patience)
         return false;
     a->patience--;
     return true;

@@ -250,7 +250,7 @@ static enum status posix_file_write(struct file *file, uint64_t offset, const st
             union {
                 const uint8_t *in;
                 void *out;
-            } data = {.in = pieces[i].data + (i ? 0 : done)}; /* the kernel only reads it, but iovec has no const */
+            } data = {.in = done && !i ? pieces[i].data + done : pieces[i].data}; /* the kernel only reads it, but iovec has no const */
             vec[i] = (struct iovec){data.out, pieces[i].size - (i ? 0 : done)};
         }
         written = pwritev(file->fd, vec, (int)n, (off_t)offset);

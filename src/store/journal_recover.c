@@ -77,7 +77,6 @@ struct journal_recovery {
     struct place *places;
     size_t count, capacity;
     struct map targets;
-    uint8_t *window; /* while files are read */
 };
 
 bool journal_named(const char *name)
@@ -157,6 +156,23 @@ static enum status window_move(struct window *w, uint64_t at, struct err *err)
     if (w->size < wanted)
         w->file_size = at + w->size;
     return STATUS_OK;
+}
+
+/* Memory for a part of its file, and for the groups that may be in it: mem_free both. */
+static enum status window_new(struct window *w, struct group **groups, struct err *err)
+{
+    *groups = NULL;
+    if (file_size(w->file, &w->file_size, err))
+        return err->status;
+    w->bytes = mem_alloc(w->file_size < WINDOW ? (size_t)w->file_size + 1 : WINDOW, 1);
+    *groups = mem_alloc((size_t)(w->file_size / FS_BLOCK) + 1, sizeof **groups);
+    if (w->bytes && *groups)
+        return STATUS_OK;
+    mem_free(w->bytes);
+    mem_free(*groups);
+    w->bytes = NULL;
+    *groups = NULL;
+    return err_set(err, STATUS_NO_MEMORY, "no memory for a journal");
 }
 
 /* All whole groups of the file, in order. */
@@ -251,7 +267,7 @@ static enum status file_look(struct window *w, struct group *groups, const struc
     size_t count, needed, got;
     uint64_t id, torn = 0;
 
-    if (file_size(w->file, &w->file_size, err) || window_move(w, 0, err))
+    if (window_move(w, 0, err))
         return err->status;
     if (!head_read(w->bytes, (size_t)w->size, &id))
         return err_set(err, STATUS_CORRUPT, "its head does not read");
@@ -271,11 +287,9 @@ enum status journal_look(struct fs *fs, const char *path, const struct journal_l
 
     if (fs_open(fs, path, FS_READ, &w.file, err))
         return err->status;
-    status = file_size(w.file, &w.file_size, err);
-    w.bytes = mem_alloc(WINDOW, 1);
-    groups = status ? NULL : mem_alloc((size_t)(w.file_size / FS_BLOCK) + 1, sizeof *groups);
+    status = window_new(&w, &groups, err);
     if (!status)
-        status = w.bytes && groups ? file_look(&w, groups, look, err) : err_set(err, STATUS_NO_MEMORY, "no memory");
+        status = file_look(&w, groups, look, err);
     file_unref(w.file);
     mem_free(w.bytes);
     mem_free(groups);
@@ -351,19 +365,19 @@ static enum status frame_note(struct journal_recovery *r, const struct frame *fr
     return STATUS_OK;
 }
 
-static enum status group_note(struct journal_recovery *r, const struct group *group, struct err *err)
+static enum status group_note(struct journal_recovery *r, const struct window *w, const struct group *group, struct err *err)
 {
     struct reader reader;
     struct frame frame;
     size_t got;
 
-    if (file_read(r->sources[r->sources_count - 1].file, group->at, r->window, group->size, &got, err))
+    if (file_read(w->file, group->at, w->bytes, group->size, &got, err))
         return err->status;
-    reader_init(&reader, r->window + JOURNAL_GROUP_HEAD, got < group->size ? 0 : group->size - JOURNAL_GROUP_HEAD);
+    reader_init(&reader, w->bytes + JOURNAL_GROUP_HEAD, got < group->size ? 0 : group->size - JOURNAL_GROUP_HEAD);
     for (uint32_t i = 0; i < group->frames; i++) {
         if (!frame_read(&reader, &frame))
             return err_set(err, STATUS_CORRUPT, "a frame is cut off");
-        if (frame_note(r, &frame, group->at, r->window, err))
+        if (frame_note(r, &frame, group->at, w->bytes, err))
             return err->status;
     }
     return reader_done(&reader) ? err_set(err, STATUS_CORRUPT, "bytes behind the last frame") : STATUS_OK;
@@ -379,7 +393,7 @@ static enum status groups_note(struct journal_recovery *r, struct window *w, uin
     if (torn > (count ? groups[count - 1].sequence : 0)) /* it went bad, or more likely it was being written */
         log_line(LOG_WARN, "journal ends with a torn group: ignored", "dir=%s file=%s group=%llu", r->dir, r->sources[r->sources_count - 1].name, (unsigned long long)torn);
     for (size_t i = count - needed; i < count; i++) {
-        if (group_note(r, &groups[i], err))
+        if (group_note(r, w, &groups[i], err))
             return err_wrap(err, "group %llu", (unsigned long long)groups[i].sequence);
     }
     return STATUS_OK;
@@ -387,19 +401,17 @@ static enum status groups_note(struct journal_recovery *r, struct window *w, uin
 
 static enum status source_note(struct journal_recovery *r, struct err *err)
 {
-    struct window w = {.file = r->sources[r->sources_count - 1].file, .bytes = r->window};
-    struct group *groups;
+    struct window w = {.file = r->sources[r->sources_count - 1].file};
+    struct group *groups = NULL;
     enum status status;
     uint64_t id;
 
-    if (file_size(w.file, &w.file_size, err) || window_move(&w, 0, err))
+    if (window_new(&w, &groups, err))
         return err->status;
-    if (!head_read(w.bytes, (size_t)w.size, &id))
-        return err_set(err, STATUS_CORRUPT, "its head does not read");
-    groups = mem_alloc((size_t)(w.file_size / FS_BLOCK) + 1, sizeof *groups);
-    if (!groups)
-        return err_set(err, STATUS_NO_MEMORY, "no memory");
-    status = groups_note(r, &w, id, groups, err);
+    status = window_move(&w, 0, err);
+    if (!status)
+        status = head_read(w.bytes, (size_t)w.size, &id) ? groups_note(r, &w, id, groups, err) : err_set(err, STATUS_CORRUPT, "its head does not read");
+    mem_free(w.bytes);
     mem_free(groups);
     return status;
 }
@@ -507,10 +519,7 @@ enum status journal_recovery_new(struct fs *fs, const char *dir, struct journal_
     r->fs = fs;
     r->dir = dir;
     map_init(&r->targets, 0);
-    r->window = mem_alloc(WINDOW, 1);
-    status = r->window ? names_note(r, err) : err_set(err, STATUS_NO_MEMORY, "no memory for the journals");
-    mem_free(r->window);
-    r->window = NULL;
+    status = names_note(r, err);
     if (!status && r->count)
         log_line(LOG_INFO, "journals read", "dir=%s frames=%zu logs=%zu", dir, r->count, r->targets.count);
     *out = !status && r->sources_count ? r : NULL;
