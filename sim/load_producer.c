@@ -239,7 +239,8 @@ static void on_produced(struct client *c, const struct call *call, const void *r
     } else {
         struct op *op = &c->load->history.ops[call->op];
         op->offset = answer->error_code ? -1 : answer->base_offset;
-        if (!answer->error_code && (op->offset < c->load->first[op->partition] || op->offset > INT64_MAX - op->count))
+        bool early = op->offset < c->load->first[op->partition] && !c->load->options.beyond; /* a log that lost its segments begins anew, and says so */
+        if (!answer->error_code && (early || op->offset > INT64_MAX - op->count))
             load_broken(c, "offset-end", "%llx is told to be at offset %lld", (unsigned long long)op->value, (long long)op->offset);
         history_end(&c->load->history, call->op, OP_OK);
         count_ends(p, &p->window[at]);
