@@ -5,7 +5,7 @@
  *
  * Each shard holds an image of the committed metadata, its own copy, so that no request asks another shard what exists. A change
  * goes through the controller: records are appended to the metadata log, and when they are durable every shard applies
- * them, opening and closing its partitions; then the change is answered (CreateTopics answers only when its partitions serve).
+ * them, adding and ending its partitions; then the change is answered (CreateTopics answers only when its partitions can be asked).
  */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H

@@ -2,7 +2,7 @@
  * Starting and stopping the broker.
  *
  *   broker_open           blocking, before any shard runs: directory, identity, metadata replayed
- *   broker_start_shard    on each shard, first thing: its partitions are opened
+ *   broker_start_shard    on each shard, first thing: its partitions are there, asleep (partitions.h)
  *   broker_lead           on shard 0: leads the metadata quorum, registers the node; `ready` when every shard has seen that
  *   broker_stop_shard     on each shard, when no connection is left: partitions stop and close
  *   broker_stop_metadata  on shard 0, after all shards
