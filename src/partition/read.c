@@ -62,7 +62,7 @@ static enum status storage_status(const struct partition *p, enum status status,
 static enum status read_aborted(struct partition *p, struct partition_read *read, int64_t limit, struct err *err)
 {
     int64_t end = log_slice_limit(p->log, &read->slice);
-    enum status status = log_aborted(p->log, read->offset, end < limit ? end : limit, &read->aborted, err);
+    enum status status = log_aborted(p->log, read->offset, end < limit ? end : limit, &read->warm, &read->aborted, err);
 
     if (!status)
         return STATUS_OK;

@@ -135,23 +135,38 @@ static bool collect(struct txnindex *out, const struct txnindex *in, int64_t fro
     return true;
 }
 
-enum status log_aborted(struct log *log, int64_t from, int64_t to, struct txnindex *out, struct err *err)
+/* What a reader had brought for it stays until the segment is closed. */
+static enum status collect_segment(struct log *log, size_t i, int64_t from, int64_t to, struct log_warm *reader, struct txnindex *out, bool *complete, struct err *err)
+{
+    struct segment *seg = log->segments[i];
+    bool known = !seg->aborts || seg->aborts_known;
+    enum status status = STATUS_OK;
+
+    if (!known && reader && reader->aborted_tries++ < WARM_TRIES)
+        return log__lacks(reader, seg, LOG_ABORTED, err);
+    if (!known)
+        status = segment_know_aborted(seg, log->fs, log->dir, segment_end(log, i), err);
+    if (!status && !collect(out, &seg->aborted, from, to, complete))
+        status = err_set(err, STATUS_NO_MEMORY, "no memory for the aborted transactions");
+    if (!known)
+        segment_forget_aborted(seg);
+    return status;
+}
+
+enum status log_aborted(struct log *log, int64_t from, int64_t to, struct log_warm *reader, struct txnindex *out, struct err *err)
 {
     bool complete = from >= to;
 
     *out = (struct txnindex){0};
     for (size_t i = log__segment_at(log, from); i < log->count && !complete; i++) {
-        struct segment *seg = log->segments[i];
-        enum status status = segment_know_aborted(seg, log->fs, log->dir, segment_end(log, i), err);
-
-        if (!status && !collect(out, &seg->aborted, from, to, &complete))
-            status = err_set(err, STATUS_NO_MEMORY, "no memory for the aborted transactions");
-        segment_forget_aborted(seg);
+        enum status status = collect_segment(log, i, from, to, reader, out, &complete, err);
         if (status) {
             txnindex_free(out);
             return status;
         }
     }
+    if (reader)
+        reader->aborted_tries = 0;
     return STATUS_OK;
 }
 

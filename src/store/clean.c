@@ -47,23 +47,14 @@ static size_t cleanable(struct log *log, int64_t from, int64_t stable, int64_t w
     return n;
 }
 
-/* The time of a segment's first batch; -1: unknown. */
-static int64_t first_timestamp(struct log *log, struct segment *seg)
-{
-    struct batch_head head;
-    struct err err;
-    uint64_t at;
-
-    if (seg->first_timestamp < 0 && seg->size && !log__open_segment(log, seg, NULL, &err) && !segment_find(seg, seg->base, seg->size, NULL, &at, &head, &err) && at < seg->size)
-        seg->first_timestamp = head.max_timestamp;
-    return seg->first_timestamp;
-}
-
+/* Where that has to be read, it is known the next time. */
 static bool is_overdue(struct log *log, size_t i, int64_t wall_ms)
 {
-    int64_t first = log->config.compaction_lag_max_ms < INT64_MAX ? first_timestamp(log, log->segments[i]) : -1;
+    struct segment *seg = log->segments[i];
 
-    return first > 0 && first < wall_ms - log->config.compaction_lag_max_ms;
+    if (log->config.compaction_lag_max_ms == INT64_MAX || !log__first_known(log, seg))
+        return false;
+    return seg->first_timestamp > 0 && seg->first_timestamp < wall_ms - log->config.compaction_lag_max_ms;
 }
 
 double log_dirt_ratio(const struct log_dirt *dirt)

@@ -23,7 +23,7 @@ struct log_dirt {
     uint64_t clean_bytes, dirty_bytes;
     bool due; /* min.cleanable.dirty.ratio is passed, or max.compaction.lag.ms */
 };
-/* `stable`: the last stable offset. May read the heads of a few batches. */
+/* `stable`: the last stable offset. Ages that are not known are asked for, and count from then on. */
 void log_measure_dirt(struct log *log, int64_t stable, int64_t wall_ms, struct log_dirt *dirt);
 double log_dirt_ratio(const struct log_dirt *dirt);
 

@@ -10,11 +10,6 @@ void files_init(struct files *files, unsigned count_max, size_t bytes_max)
     list_init(&files->used);
 }
 
-static size_t index_bytes(const struct index *ix)
-{
-    return ix->capacity * (size_t)(ix->key_size + INDEX_VALUE);
-}
-
 void files_forget(struct segment *seg)
 {
     if (!seg->files)
@@ -31,7 +26,7 @@ void files_use(struct files *files, struct segment *seg)
     if (seg->unnamed)
         return;
     seg->files = files;
-    seg->counted = seg->cold ? index_bytes(&seg->offsets) + index_bytes(&seg->times) : 0; /* others are not to be had from a file */
+    seg->counted = segment_bytes(seg);
     files->count++;
     files->bytes += seg->counted;
     list_push_front(&files->used, &seg->used);

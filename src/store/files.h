@@ -11,7 +11,7 @@
 struct files {
     struct list used;
     unsigned count, count_max; /* files */
-    size_t bytes, bytes_max;   /* of indexes */
+    size_t bytes, bytes_max;   /* segment_bytes */
 };
 
 void files_init(struct files *files, unsigned count_max, size_t bytes_max);

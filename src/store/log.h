@@ -123,6 +123,7 @@ struct log_slice {
 enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max, bool at_least_one, struct log_slice *slice, struct err *err) MUST_CHECK;
 
 /* What a reader lacked in memory, and its way back. All zero before it is first used. */
+enum log_part { LOG_TIMES = 1, LOG_ABORTED = 2, LOG_FIRST = 4 }; /* its timestamps; its aborted transactions; its first batch's timestamp */
 struct log_warm {
     struct list link;                                           /* the log's, all but status */
     struct mail mail;
@@ -132,9 +133,10 @@ struct log_warm {
     int64_t base;            /* of the segment: its files were not open, or of them there was not in memory: */
     int64_t offset;          /* what `miss` is relative to: the place of that offset; -1: of the segment's beginning */
     struct scan_miss miss;
-    bool times;              /* and its timestamps */
+    unsigned parts;          /* enum log_part: what else of it */
     int64_t reached;         /* the last segment that it came to */
     unsigned tries;          /* since then */
+    unsigned aborted_tries;  /* of log_aborted */
 };
 
 /* As log_read, on the shard's loop: what would wait for the disk is STATUS_NOT_CACHED, and then log_warm gets it; what comes from the disk is checked before it is
@@ -175,8 +177,8 @@ enum status log_learn_aborted(struct log *log, int64_t from, const struct aborte
 /* Room for one more; false: no memory. Then log_append of its marker, and right after that log_add_aborted. */
 bool log_reserve_aborted(struct log *log) __attribute__((warn_unused_result));
 void log_add_aborted(struct log *log, const struct aborted *aborted);
-/* Those that have records in [from, to), by their markers; txnindex_free it. Blocking: reads small files. */
-enum status log_aborted(struct log *log, int64_t from, int64_t to, struct txnindex *out, struct err *err) MUST_CHECK;
+/* Those that have records in [from, to), by their markers; txnindex_free it. `reader` as in log_read_cached; NULL: waits for the disk. */
+enum status log_aborted(struct log *log, int64_t from, int64_t to, struct log_warm *reader, struct txnindex *out, struct err *err) MUST_CHECK;
 /* An offset that no batch of the slice reaches: not far behind it. */
 int64_t log_slice_limit(struct log *log, const struct log_slice *slice);
 

@@ -186,6 +186,11 @@ void log__bad(struct log *log, struct segment *seg, uint64_t position, const str
 
 /* warm.c */
 bool log__times_known(struct log *log, struct segment *seg); /* else a job asks, and log_housekeep follows */
+bool log__first_known(struct log *log, struct segment *seg); /* first_timestamp; else a job asks */
+
+/* STATUS_NOT_CACHED: the reader lacks these parts (enum log_part) of the segment, whose files are to be open. */
+enum status log__lacks(struct log_warm *reader, const struct segment *seg, unsigned parts, struct err *err) MUST_CHECK;
+enum { WARM_TRIES = 4 }; /* without coming to a later segment: its files, the place, the range, and one more. Then the reader waits for the disk itself */
 
 /* aborted.c */
 enum status log__load_aborted(struct log *log, bool clean, int64_t recovery_point, struct err *err) MUST_CHECK; /* to memory, before anything of a segment is saved again */

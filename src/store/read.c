@@ -13,8 +13,6 @@
 #include "store/files.h"
 #include "store/warm.h"
 
-enum { WARM_TRIES = 4 }; /* without coming to a later segment: its files, the place, the range, and one more */
-
 /* --- segments -------------------------------------------------------------------------------------------------------------- */
 
 /* Bytes of the segment that may be read: all of them before the one that is written. */
@@ -49,7 +47,7 @@ static struct scan_miss *reader_miss(struct log_warm *reader)
     if (!reader)
         return NULL;
     reader->offset = -1;
-    reader->times = false;
+    reader->parts = 0;
     return &reader->miss;
 }
 
@@ -59,8 +57,16 @@ static struct scan_miss *reader_miss_timed(struct log_warm *reader)
     struct scan_miss *miss = reader_miss(reader);
 
     if (reader)
-        reader->times = true;
+        reader->parts = LOG_TIMES;
     return miss;
+}
+
+enum status log__lacks(struct log_warm *reader, const struct segment *seg, unsigned parts, struct err *err)
+{
+    *reader_miss(reader) = (struct scan_miss){0, 0};
+    reader->parts = parts;
+    reader->base = seg->base;
+    return err_set(err, STATUS_NOT_CACHED, "segment %lld is not open", (long long)seg->base);
 }
 
 /* What it lacks is of this segment. */
@@ -85,11 +91,8 @@ static bool segment_is_open(const struct segment *seg, bool times)
 static enum status open_segment(struct log *log, struct segment *seg, bool times, struct log_warm *reader, struct err *err)
 {
     if (!segment_is_open(seg, times)) {
-        if (reader) {
-            *reader_miss(reader) = (struct scan_miss){0, 0};
-            reader->times = times;
-            return err_set(err, STATUS_NOT_CACHED, "segment %lld is not open", (long long)seg->base);
-        }
+        if (reader)
+            return log__lacks(reader, seg, times ? LOG_TIMES : 0, err);
         if (segment_open(seg, log->fs, log->dir, err))
             return err->status;
     }
@@ -355,12 +358,60 @@ enum status log_read(struct log *log, int64_t offset, int64_t limit_offset, size
 
 enum { TIMESTAMP_CHUNK = 64 * 1024, DECOMPRESSED_MAX = 1 << 30 };
 
+/* A walk over the segments by the greatest timestamps of each: which to look into, and what for. */
+struct timed_walk {
+    bool (*over)(struct timed_walk *walk);
+    bool (*worth)(struct timed_walk *walk, const struct segment *seg); /* it may note what it needs, too */
+    enum status (*look)(struct timed_walk *walk, const struct segment *seg, uint64_t end, struct scan_miss *miss, struct err *err);
+    int64_t from, durable; /* records that count */
+};
+
+static enum status walk_segment(struct timed_walk *walk, struct log *log, struct segment *seg, struct log_warm *reader, struct err *err)
+{
+    uint64_t end = readable(log, seg);
+
+    if (end == 0)
+        return STATUS_OK;
+    if (log__know_times(log, seg, reader, err))
+        return err->status;
+    if (!walk->worth(walk, seg))
+        return STATUS_OK;
+    if (open_segment(log, seg, true, reader, err))
+        return err->status;
+    return walk->look(walk, seg, end, reader_miss_timed(reader), err);
+}
+
+static enum status log_walk_timed(struct log *log, struct timed_walk *walk, struct log_warm *reader, struct err *err)
+{
+    struct log_warm *told = reader_begin(reader);
+
+    walk->from = log->start;
+    walk->durable = log->durable;
+    for (size_t i = log__segment_at(log, log->start); i < log->count && !walk->over(walk); i++) {
+        enum status status = walk_segment(walk, log, log->segments[i], told, err);
+        if (status)
+            return reader_lacks(told, log->segments[i], status);
+    }
+    return STATUS_OK;
+}
+
+/* The first record at or after a time. */
 struct timestamp_search {
-    int64_t timestamp; /* the first record at or after it */
-    int64_t from;      /* records before this offset do not count */
+    struct timed_walk walk;
+    int64_t timestamp;
     int64_t offset, found_timestamp; /* offset -1: not found */
     int32_t epoch;
 };
+
+static bool search_over(struct timed_walk *walk)
+{
+    return LIST_ENTRY(walk, struct timestamp_search, walk)->offset >= 0;
+}
+
+static bool search_worth(struct timed_walk *walk, const struct segment *seg)
+{
+    return seg->max_timestamp >= LIST_ENTRY(walk, struct timestamp_search, walk)->timestamp;
+}
 
 /* Calls `each` with every record of one batch. */
 static enum status batch_records(struct bytes_view batch, const struct batch_head *head, void (*each)(void *context, const struct batch_head *head, const struct record *record),
@@ -390,21 +441,22 @@ static void search_record(void *context, const struct batch_head *head, const st
 {
     struct timestamp_search *search = context;
 
-    if (search->offset >= 0 || (record->timestamp < search->timestamp && !BUG(KOP_334)) || record->offset < search->from)
+    if (search->offset >= 0 || (record->timestamp < search->timestamp && !BUG(KOP_334)) || record->offset < search->walk.from)
         return;
     search->offset = BUG(KAFKA_16310) ? batch_last_offset(head) : record->offset;
     search->found_timestamp = record->timestamp;
     search->epoch = head->leader_epoch;
 }
 
-static enum status search_segment(struct timestamp_search *search, const struct segment *seg, uint64_t end, struct scan_miss *miss, struct err *err)
+static enum status search_segment(struct timed_walk *walk, const struct segment *seg, uint64_t end, struct scan_miss *miss, struct err *err)
 {
+    struct timestamp_search *search = LIST_ENTRY(walk, struct timestamp_search, walk);
     struct scan scan = {.file = seg->file, .miss = miss, .tail = seg->tail, .end = end, .capacity = TIMESTAMP_CHUNK, .grows = true};
     struct index_entry entry;
     bool indexed = index_floor(&seg->times, search->timestamp, &entry);
     struct batch_head head;
     uint64_t at;
-    enum status status = segment_find_timed(seg, indexed ? &entry : NULL, search->from, end, miss, &at, &head, err);
+    enum status status = segment_find_timed(seg, indexed ? &entry : NULL, walk->from, end, miss, &at, &head, err);
 
     scan.buffer = mem_alloc(scan.capacity, 1);
     if (!status && !scan.buffer)
@@ -422,32 +474,11 @@ static enum status search_segment(struct timestamp_search *search, const struct 
     return status;
 }
 
-static enum status log_search(struct log *log, struct timestamp_search *search, struct log_warm *reader, struct err *err)
-{
-    for (size_t i = log__segment_at(log, log->start); i < log->count && search->offset < 0; i++) {
-        struct segment *seg = log->segments[i];
-        uint64_t end = readable(log, seg);
-        enum status status;
-        if (end == 0)
-            continue;
-        status = log__know_times(log, seg, reader, err);
-        if (!status && seg->max_timestamp < search->timestamp)
-            continue;
-        if (!status)
-            status = open_segment(log, seg, true, reader, err);
-        if (!status)
-            status = search_segment(search, seg, end, reader_miss_timed(reader), err);
-        if (status)
-            return reader_lacks(reader, seg, status);
-    }
-    return STATUS_OK;
-}
-
 enum status log_find_timestamp_cached(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct log_warm *reader,
                                       struct err *err)
 {
-    struct timestamp_search search = {.timestamp = timestamp, .from = log->start, .offset = -1, .found_timestamp = -1, .epoch = -1};
-    enum status status = log_search(log, &search, reader_begin(reader), err);
+    struct timestamp_search search = {.walk = {search_over, search_worth, search_segment}, .timestamp = timestamp, .offset = -1, .found_timestamp = -1, .epoch = -1};
+    enum status status = log_walk_timed(log, &search.walk, reader, err);
 
     *offset = search.offset;
     *found_timestamp = search.found_timestamp;
@@ -461,14 +492,32 @@ enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offs
 }
 
 struct greatest {
-    int64_t from, timestamp;
+    struct timed_walk walk;
+    int64_t timestamp;
 };
+
+static bool greatest_over(struct timed_walk *walk)
+{
+    return false;
+}
+
+static bool greatest_worth(struct timed_walk *walk, const struct segment *seg)
+{
+    struct greatest *greatest = LIST_ENTRY(walk, struct greatest, walk);
+
+    if (seg->max_timestamp <= greatest->timestamp)
+        return false;
+    if (seg->base < walk->from || seg->max_timestamp_offset >= walk->durable)
+        return true;
+    greatest->timestamp = seg->max_timestamp; /* all its records count */
+    return false;
+}
 
 static void greatest_record(void *context, const struct batch_head *head, const struct record *record)
 {
     struct greatest *greatest = context;
 
-    if (record->offset >= greatest->from && record->timestamp > greatest->timestamp)
+    if (record->offset >= greatest->walk.from && record->timestamp > greatest->timestamp)
         greatest->timestamp = record->timestamp;
 }
 
@@ -490,22 +539,23 @@ static enum status cut_batch_greatest(const struct segment *seg, uint64_t at, ui
 
 /* That of a segment's records from the log's start on, as far as they are durable: the one that the segment knows may be of others. The
  * last index entry of a durable batch tells the greatest timestamp of all before it. */
-static enum status segment_greatest(const struct segment *seg, int64_t durable, uint64_t end, struct scan_miss *miss, struct greatest *greatest, struct err *err)
+static enum status segment_greatest(struct timed_walk *walk, const struct segment *seg, uint64_t end, struct scan_miss *miss, struct err *err)
 {
+    struct greatest *greatest = LIST_ENTRY(walk, struct greatest, walk);
     uint8_t buffer[8192];
     struct scan scan = {.file = seg->file, .miss = miss, .tail = seg->tail, .end = end, .buffer = buffer, .capacity = sizeof buffer};
-    int64_t last = durable - 1 - seg->base < INT32_MAX ? durable - 1 - seg->base : INT32_MAX;
+    int64_t last = walk->durable - 1 - seg->base < INT32_MAX ? walk->durable - 1 - seg->base : INT32_MAX;
     struct index_entry entry;
     bool indexed = index_floor_value(&seg->times, (int32_t)last, &entry);
     struct batch_head head;
     enum status status;
     uint64_t at;
 
-    for (status = segment_find_timed(seg, indexed ? &entry : NULL, greatest->from, end, miss, &at, &head, err); !status && at < end; at += batch_size(&head)) {
+    for (status = segment_find_timed(seg, indexed ? &entry : NULL, walk->from, end, miss, &at, &head, err); !status && at < end; at += batch_size(&head)) {
         status = scan_head(&scan, at, &head, err);
         if (status || head.max_timestamp <= greatest->timestamp)
             continue;
-        if (head.base_offset >= greatest->from)
+        if (head.base_offset >= walk->from)
             greatest->timestamp = head.max_timestamp;
         else
             status = cut_batch_greatest(seg, at, end, miss, greatest, err);
@@ -515,32 +565,12 @@ static enum status segment_greatest(const struct segment *seg, int64_t durable, 
 
 enum status log_max_timestamp_cached(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct log_warm *reader, struct err *err)
 {
-    struct greatest greatest = {log->start, -1};
+    struct greatest greatest = {.walk = {greatest_over, greatest_worth, segment_greatest}, .timestamp = -1};
+    enum status status = log_walk_timed(log, &greatest.walk, reader, err);
 
     *offset = *timestamp = -1;
     *epoch = -1;
-    reader = reader_begin(reader);
-    for (size_t i = log__segment_at(log, log->start); i < log->count; i++) {
-        struct segment *seg = log->segments[i];
-        uint64_t end = readable(log, seg);
-        enum status status;
-        if (end == 0)
-            continue;
-        status = log__know_times(log, seg, reader, err);
-        if (!status && seg->max_timestamp <= greatest.timestamp)
-            continue;
-        if (!status && seg->base >= log->start && seg->max_timestamp_offset < log->durable) {
-            greatest.timestamp = seg->max_timestamp;
-            continue;
-        }
-        if (!status)
-            status = open_segment(log, seg, true, reader, err);
-        if (!status)
-            status = segment_greatest(seg, log->durable, end, reader_miss_timed(reader), &greatest, err);
-        if (status)
-            return reader_lacks(reader, seg, status);
-    }
-    return greatest.timestamp < 0 ? STATUS_OK : log_find_timestamp_cached(log, greatest.timestamp, offset, timestamp, epoch, reader, err);
+    return status || greatest.timestamp < 0 ? status : log_find_timestamp_cached(log, greatest.timestamp, offset, timestamp, epoch, reader, err);
 }
 
 enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err)

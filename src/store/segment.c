@@ -26,7 +26,7 @@ struct segment *segment_new(int64_t base, int64_t now_ms)
     if (!seg)
         return NULL;
     *seg = (struct segment){.base = base, .first_timestamp = -1, .max_timestamp = -1, .max_timestamp_offset = -1,
-                            .created_ms = now_ms, .times_known = true};
+                            .created_ms = now_ms, .times_known = true, .first_known = true};
     list_init(&seg->warmings);
     list_init(&seg->used);
     index_init(&seg->offsets, OFFSET_KEY);
@@ -250,6 +250,22 @@ enum status segment_know_times(struct segment *seg, struct err *err)
     return STATUS_OK;
 }
 
+enum status segment_know_first(struct segment *seg, struct err *err)
+{
+    uint8_t buffer[BATCH_OVERHEAD];
+    struct scan scan = {.file = seg->file, .end = seg->size, .buffer = buffer, .capacity = sizeof buffer};
+    struct batch_head head;
+
+    if (seg->first_known)
+        return STATUS_OK;
+    if (seg->size && scan_head(&scan, 0, &head, err))
+        return err_wrap(err, "segment %lld", (long long)seg->base);
+    if (seg->size)
+        seg->first_timestamp = head.max_timestamp;
+    seg->first_known = true;
+    return STATUS_OK;
+}
+
 /* --- aborted transactions -------------------------------------------------------------------------------------------------- */
 
 enum status segment_know_aborted(struct segment *seg, struct fs *fs, const char *dir, int64_t end, struct err *err)
@@ -274,6 +290,18 @@ void segment_forget_aborted(struct segment *seg)
         return;
     txnindex_free(&seg->aborted);
     seg->aborts_known = false;
+}
+
+static size_t index_bytes(const struct index *ix)
+{
+    return ix->capacity * (size_t)(ix->key_size + INDEX_VALUE);
+}
+
+size_t segment_bytes(const struct segment *seg)
+{
+    size_t aborted = seg->aborted.count > ABORTED_KEPT ? seg->aborted.capacity * sizeof *seg->aborted.list : 0;
+
+    return seg->cold ? index_bytes(&seg->offsets) + index_bytes(&seg->times) + aborted : 0; /* of others it is not to be had from a file */
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------- */
@@ -320,6 +348,7 @@ enum status segment_load(struct segment *seg, struct fs *fs, const char *dir, bo
 
     seg->made = true;
     seg->times_known = false;
+    seg->first_known = active;
     if (active) {
         status = segment_load_indexes(seg, fs, dir, err);
     } else {
@@ -457,7 +486,7 @@ enum status segment_recover(struct segment *seg, const struct segment_recovery *
     seg->max_timestamp = seg->max_timestamp_offset = seg->first_timestamp = -1;
     seg->size = seg->unindexed = 0;
     seg->cold = false;
-    seg->made = seg->times_known = true;
+    seg->made = seg->times_known = seg->first_known = true;
     *end = seg->base;
     if (segment_path(path, how->dir, seg->base, ".log", err) || fs_open(how->fs, path, FS_WRITE, &scan.file, err))
         return err->status;

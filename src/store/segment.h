@@ -40,12 +40,12 @@ struct segment {
     struct files *files;                          /* where it is counted; NULL: nothing of it is open */
     struct list used;                             /* in files */
     bool unnamed;                                 /* its files have not got their names yet: it stays open */
-    size_t counted;                               /* bytes of its indexes, in files */
+    size_t counted;                               /* of segment_bytes, in files */
     struct bytes_view snapshot;                   /* producer state at `base`, until the file is written */
     bool made;                                    /* the .log is there */
     bool cold;                                    /* the indexes are files */
     bool aborts, aborts_known;                    /* there is a .txnindex; what it should say is in `aborted` */
-    bool times_known;                             /* max_timestamp was read (a cold segment's is read when it is asked for) */
+    bool times_known, first_known;                /* max_timestamp, first_timestamp were read (a cold segment's are when they are asked for) */
 };
 
 struct segment *segment_new(int64_t base, int64_t now_ms) __attribute__((warn_unused_result)); /* planned; NULL: no memory */
@@ -72,9 +72,11 @@ enum status segment_open(struct segment *seg, struct fs *fs, const char *dir, st
 void segment_close(struct segment *seg); /* gives its files back: they are opened again when needed */
 /* max_timestamp of a segment whose indexes are files: from the end of its time index on. Open. */
 enum status segment_know_times(struct segment *seg, struct err *err) MUST_CHECK; /* blocks */
+enum status segment_know_first(struct segment *seg, struct err *err) MUST_CHECK; /* the same for first_timestamp */
 /* A cold segment's aborted transactions, if its .txnindex has any; `end`: the offset where the next segment begins. STATUS_CORRUPT: none of its entries is known. */
 enum status segment_know_aborted(struct segment *seg, struct fs *fs, const char *dir, int64_t end, struct err *err) MUST_CHECK;
 void segment_forget_aborted(struct segment *seg); /* when they are many, until they are asked for again */
+size_t segment_bytes(const struct segment *seg); /* of memory that closing it gives back */
 /* As segment_find, from `from` or from a later batch that the entry of the time index points at: it is believed when that batch has its time. */
 enum status segment_find_timed(const struct segment *seg, const struct index_entry *entry, int64_t from, uint64_t end, struct scan_miss *miss, uint64_t *position,
                                struct batch_head *head, struct err *err) MUST_CHECK;

@@ -22,11 +22,11 @@ struct warming {
     struct log *log;
     struct segment *seg;   /* NULL: it is gone */
     struct list readers;   /* struct log_warm; empty: it reads ahead, or: */
-    bool housekeeps;       /* its segment's timestamps were asked for */
+    bool housekeeps;       /* housekeeping asked for its parts */
     int64_t offset;        /* -1: from `from` on */
     uint64_t from, to, end;
     int64_t limit;         /* the offset of `end` */
-    bool times;
+    unsigned parts;        /* enum log_part */
     struct segment own;    /* the job's: this and below */
     uint64_t checked_from, checked_to, good;
     enum status status;
@@ -94,12 +94,21 @@ static enum status warm_open(struct warming *w, struct err *err)
         return err->status;
     if (!own->offsets.resident)
         status = load_index(w, &own->offsets, ".index", err);
-    if (!status && w->times && own->cold && !own->times.resident)
+    if (!status && w->parts & LOG_TIMES && own->cold && !own->times.resident)
         status = load_index(w, &own->times, ".timeindex", err);
     if (status != STATUS_CORRUPT && status != STATUS_NOT_FOUND)
         return status;
     reindex(own, err);
     return STATUS_OK;
+}
+
+static enum status warm_parts(struct warming *w, struct err *err)
+{
+    struct segment *own = &w->own;
+
+    if ((w->parts & LOG_TIMES && segment_know_times(own, err)) || (w->parts & LOG_FIRST && segment_know_first(own, err)))
+        return err->status;
+    return w->parts & LOG_ABORTED ? segment_know_aborted(own, w->log->fs, w->log->dir, w->limit, err) : STATUS_OK;
 }
 
 static enum status warm_files(struct warming *w, struct err *err)
@@ -110,7 +119,7 @@ static enum status warm_files(struct warming *w, struct err *err)
     uint64_t place;
     int64_t base;
 
-    if (warm_open(w, err) || (w->times && segment_know_times(own, err)))
+    if (warm_open(w, err) || warm_parts(w, err))
         return err->status;
     if (w->offset >= 0 && index_floor(&own->offsets, w->offset - own->base, &entry)) {
         from += (uint64_t)entry.value;
@@ -149,6 +158,25 @@ static void warm_take_index(struct index *ix, struct index *own)
     *own = (struct index){.key_size = ix->key_size};
 }
 
+static void warm_take_parts(struct segment *seg, struct segment *own)
+{
+    if (own->times_known && !seg->times_known) {
+        seg->max_timestamp = own->max_timestamp;
+        seg->max_timestamp_offset = own->max_timestamp_offset;
+        seg->times_known = true;
+    }
+    if (own->first_known && !seg->first_known) {
+        seg->first_timestamp = own->first_timestamp;
+        seg->first_known = true;
+    }
+    if (own->aborts_known && !seg->aborts_known) {
+        txnindex_free(&seg->aborted);
+        seg->aborted = own->aborted;
+        own->aborted = (struct txnindex){0};
+        seg->aborts_known = true;
+    }
+}
+
 /* What the job found is the segment's now, as far as that has not got it meanwhile. */
 static void warm_take(struct warming *w)
 {
@@ -161,11 +189,7 @@ static void warm_take(struct warming *w)
     if (own->cold) {
         warm_take_index(&seg->offsets, &own->offsets);
         warm_take_index(&seg->times, &own->times);
-    }
-    if (own->cold && own->times_known && !seg->times_known) {
-        seg->max_timestamp = own->max_timestamp;
-        seg->max_timestamp_offset = own->max_timestamp_offset;
-        seg->times_known = true;
+        warm_take_parts(seg, own);
     }
     if (seg->file)
         files_use(store__files(w->log->store), seg);
@@ -185,7 +209,7 @@ static void warm_end(struct shard *here, struct warming *w)
 {
     enum status status = w->status == STATUS_CORRUPT ? STATUS_OK : w->status;
     struct log *log = w->log;
-    bool housekeeps = w->housekeeps && !status && w->seg && w->seg->times_known;
+    bool housekeeps = w->housekeeps && w->parts & LOG_TIMES && !status && w->seg && w->seg->times_known;
     struct list readers;
 
     if (status)
@@ -197,6 +221,7 @@ static void warm_end(struct shard *here, struct warming *w)
         file_unref(w->own.file);
     index_free(&w->own.offsets);
     index_free(&w->own.times);
+    txnindex_free(&w->own.aborted);
     mem_free(w);
     for (struct list *node = list_pop_front(&readers); node; node = list_pop_front(&readers)) {
         struct log_warm *reader = LIST_ENTRY(node, struct log_warm, link);
@@ -251,7 +276,8 @@ static void warm_start(struct warming *w)
         return;
     }
     w->own = (struct segment){.base = seg->base, .cold = seg->cold, .file = seg->file ? file_ref(seg->file) : NULL,
-                              .first_timestamp = -1, .max_timestamp = -1, .max_timestamp_offset = -1, .times_known = seg->times_known};
+                              .first_timestamp = -1, .max_timestamp = -1, .max_timestamp_offset = -1, .times_known = seg->times_known,
+                              .first_known = seg->first_known, .aborts = seg->aborts};
     w->own.offsets.key_size = OFFSET_KEY;
     w->own.times.key_size = TIME_KEY;
     w->end = log__on_disk(log, seg);
@@ -275,7 +301,7 @@ static void warms_go_on(struct store *store)
 
 /* --- who asks -------------------------------------------------------------------------------------------------------------- */
 
-static struct warming *warming_new(struct log *log, struct segment *seg, int64_t offset, uint64_t from, uint64_t to, bool times)
+static struct warming *warming_new(struct log *log, struct segment *seg, int64_t offset, uint64_t from, uint64_t to, unsigned parts)
 {
     struct warming *w = mem_alloc(1, sizeof *w);
 
@@ -286,7 +312,7 @@ static struct warming *warming_new(struct log *log, struct segment *seg, int64_t
     w->offset = offset;
     w->from = from;
     w->to = to;
-    w->times = times;
+    w->parts = parts;
     list_init(&w->readers);
     list_push_back(&seg->warmings, &w->of);
     list_push_back(&store__warms(log->store)->waiting, &w->link);
@@ -299,7 +325,7 @@ static struct warming *warming_like(const struct segment *seg, const struct log_
 {
     LIST_EACH(node, &seg->warmings) {
         struct warming *w = LIST_ENTRY(node, struct warming, of);
-        if (reader->times <= w->times && reader->offset == w->offset && (reader->offset >= 0 || (reader->miss.from >= w->from && reader->miss.to <= w->to)))
+        if (!(reader->parts & ~w->parts) && reader->offset == w->offset && (reader->offset >= 0 || (reader->miss.from >= w->from && reader->miss.to <= w->to)))
             return w;
     }
     return NULL;
@@ -327,7 +353,7 @@ void log_warm(struct log *log, struct log_warm *reader, void (*done)(struct shar
         reader->miss.to = reader->miss.from + WARM_BYTES_MAX;
     w = warming_like(seg, reader);
     if (!w)
-        w = warming_new(log, seg, reader->offset, reader->miss.from, reader->miss.to, reader->times);
+        w = warming_new(log, seg, reader->offset, reader->miss.from, reader->miss.to, reader->parts);
     reader->done = done;
     if (w) {
         list_init(&reader->link);
@@ -341,21 +367,35 @@ void log_warm(struct log *log, struct log_warm *reader, void (*done)(struct shar
     shard_post(here, here, &reader->mail);
 }
 
-bool log__times_known(struct log *log, struct segment *seg)
+/* A part of the segment for who can do without it for now. Without memory, the next time. */
+static void ask(struct log *log, struct segment *seg, enum log_part part)
 {
     struct warming *w;
 
-    if (seg->times_known)
-        return true;
-    LIST_EACH(node, &seg->warmings)
-        if (LIST_ENTRY(node, struct warming, of)->housekeeps)
-            return false;
-    w = warming_new(log, seg, -1, 0, 0, true);
-    if (w) {
-        w->housekeeps = true;
-        warms_go_on(log->store);
+    LIST_EACH(node, &seg->warmings) {
+        w = LIST_ENTRY(node, struct warming, of);
+        if (w->housekeeps && w->parts & part)
+            return;
     }
-    return false; /* without memory, the next time */
+    w = warming_new(log, seg, -1, 0, 0, part);
+    if (!w)
+        return;
+    w->housekeeps = true;
+    warms_go_on(log->store);
+}
+
+bool log__times_known(struct log *log, struct segment *seg)
+{
+    if (!seg->times_known)
+        ask(log, seg, LOG_TIMES);
+    return seg->times_known;
+}
+
+bool log__first_known(struct log *log, struct segment *seg)
+{
+    if (!seg->first_known)
+        ask(log, seg, LOG_FIRST);
+    return seg->first_known;
 }
 
 void warm_ahead(struct log *log, size_t i, uint64_t from, uint64_t to)
@@ -369,6 +409,6 @@ void warm_ahead(struct log *log, size_t i, uint64_t from, uint64_t to)
         return;
     if (segment_region(seg, ahead) != REGION_UNKNOWN && file_cached(seg->file, ahead, 1))
         return;
-    (void)warming_new(log, seg, -1, ahead / REGION_BYTES * REGION_BYTES, ahead + AHEAD_BYTES, false); /* without memory, the reader asks himself */
+    (void)warming_new(log, seg, -1, ahead / REGION_BYTES * REGION_BYTES, ahead + AHEAD_BYTES, 0); /* without memory, the reader asks himself */
     warms_go_on(log->store);
 }

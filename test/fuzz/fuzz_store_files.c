@@ -100,7 +100,7 @@ static void look_around(struct log *log)
             break;
     }
     (void)!log_max_timestamp(log, &offset, &timestamp, &epoch, &err);
-    if (!log_aborted(log, 0, INT64_MAX, &aborted, &err))
+    if (!log_aborted(log, 0, INT64_MAX, NULL, &aborted, &err))
         txnindex_free(&aborted);
 }
 

@@ -2,6 +2,7 @@
  * Reading without waiting for the disk: what is not in memory comes by jobs, is checked on the way, and no more is open than may be.
  */
 #include "store/log_int.h"
+#include "store/clean.h"
 #include "store/files.h"
 #include "sim/disk.h"
 #include "world.h"
@@ -221,11 +222,93 @@ static void test_own_bytes(void **state)
     fs_free(fs);
 }
 
+/* As the loop asks for aborted transactions. */
+static unsigned aborted_at(struct world *w, struct log *log, int64_t from, int64_t to, struct txnindex *out)
+{
+    struct log_warm reader = {.tries = 0};
+    unsigned waits = 0;
+    enum status status;
+    struct err err;
+
+    while ((status = log_aborted(log, from, to, &reader, out, &err)) == STATUS_NOT_CACHED) {
+        warmed = false;
+        log_warm(log, &reader, set_warmed);
+        assert_true(sim_run_until(w->sim, world_is_set, &warmed, WORLD_SOON));
+        assert_int_equal(reader.status, STATUS_OK);
+        waits++;
+    }
+    assert_int_equal(status, STATUS_OK);
+    return waits;
+}
+
+/* Those of an old segment that are too many to be kept come by a job, and go when it is closed. */
+static void test_many_aborted(void **state)
+{
+    enum { MANY = 1100 };
+    struct fs *fs = disk_new(1, DISK_PAGE);
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct txnindex found;
+    struct log *log;
+
+    how = (struct log_open){.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+    log = world_open_log(&w, &how);
+    for (int64_t i = 0; i < MANY; i++) {
+        assert_true(log_reserve_aborted(log));
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2, .timestamp = WORLD_WALL}), STATUS_OK);
+        log_add_aborted(log, &(struct aborted){.producer_id = 1, .first_offset = 2 * i, .last_offset = 2 * i + 1, .last_stable = 2 * i + 2});
+    }
+    log->config.segment_ms = 0; /* the next one is old */
+    assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2, .timestamp = WORLD_WALL + 10}), STATUS_OK);
+    assert_int_equal(log->count, 2);
+    assert_int_equal(log->segments[0]->aborted.count, 0);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(aborted_at(&w, log, 10, 20, &found), 1);
+        assert_int_equal(found.count, 5);
+        txnindex_free(&found);
+        assert_int_equal(aborted_at(&w, log, 10, 20, &found), 0); /* it is there */
+        txnindex_free(&found);
+        assert_int_equal(store__files(w.store)->bytes, segment_bytes(log->segments[0]));
+        assert_true(segment_bytes(log->segments[0]) >= MANY * sizeof(struct aborted));
+        segment_close(log->segments[0]);
+        assert_int_equal(log->segments[0]->aborted.count, 0);
+    }
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+/* How old the segments of a log are that is to be compacted is read by jobs. */
+static void test_first_timestamps(void **state)
+{
+    struct fs *fs = cold_disk();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_dirt dirt;
+    struct log *log;
+
+    how.config.compacts = true;
+    how.config.cleanable_ratio_min = 1;
+    how.config.compaction_lag_max_ms = 1000;
+    log = world_open_log(&w, &how);
+    log_measure_dirt(log, log_end_offset(log), WORLD_WALL + 1002, &dirt);
+    assert_false(dirt.due);
+    for (size_t i = 0; i < log->count; i++)
+        assert_null(log->segments[i]->file); /* nothing was looked for here */
+    world_idle(&w, log);
+    log_measure_dirt(log, log_end_offset(log), WORLD_WALL + 1000, &dirt);
+    assert_false(dirt.due);
+    log_measure_dirt(log, log_end_offset(log), WORLD_WALL + 1002, &dirt);
+    assert_true(dirt.due);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cold_then_warm), cmocka_unit_test(test_bounded_files), cmocka_unit_test(test_bad_records),
-        cmocka_unit_test(test_bad_offset),     cmocka_unit_test(test_own_bytes),
+        cmocka_unit_test(test_bad_offset),     cmocka_unit_test(test_own_bytes),        cmocka_unit_test(test_many_aborted),
+        cmocka_unit_test(test_first_timestamps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
