@@ -2,7 +2,7 @@
  * load: a load generator that costs little, so that the broker is what gets measured.
  *
  *   load create  HOST:PORT TOPIC PARTITIONS
- *   load produce HOST:PORT TOPIC [-p PARTITIONS] [-c CONNECTIONS] [-b RECORDS] [-s SIZE] [-d DEPTH] [-a ACKS] [-n TOTAL]
+ *   load produce HOST:PORT TOPIC [-p PARTITIONS] [-c CONNECTIONS] [-b RECORDS] [-s SIZE] [-d DEPTH] [-a ACKS] [-n TOTAL] [-t SECONDS]
  *   load fetch   HOST:PORT TOPIC [-p PARTITIONS] [-c CONNECTIONS] [-m BYTES A REPLY] [-n BYTES IN ALL]
  *   load e2e     HOST:PORT TOPIC [-p PARTITIONS] [-s SIZE] [-a ACKS] [-r RATE] [-n TOTAL]
  *
@@ -10,7 +10,7 @@
  * out of order, a record that never arrives.
  *
  * produce encodes a request a partition once, then sends it again and again with only its correlation id changed, DEPTH
- * of them in flight a connection; a request is one batch of RECORDS records. fetch reads the headers of the batches and
+ * of them in flight a connection; a request is one batch of RECORDS records; it ends after TOTAL records, or SECONDS before. fetch reads the headers of the batches and
  * has the kernel throw the rest away. e2e sends one record a batch at RATE a second, each with the time in its value, and
  * a second connection's long poll reads the difference. The versions (Produce 7, Fetch 4, ListOffsets 1, CreateTopics 2)
  * are the last before compact encodings: any broker since 2018 has them.
@@ -57,9 +57,10 @@ enum {
 
 static struct {
     const char *host, *port, *topic;
-    int partitions, connections, records, size, depth, acks, rate, reply_bytes;
+    int partitions, connections, records, size, depth, acks, rate, reply_bytes, seconds;
     int64_t total;
-} the = {.partitions = 1, .connections = 1, .records = 100, .size = 100, .depth = 8, .acks = -1, .rate = 1000, .reply_bytes = 1 << 20, .total = 1000000};
+} the = {.partitions = 1, .connections = 1, .records = 100, .size = 100, .depth = 8, .acks = -1, .rate = 1000,
+       .reply_bytes = 1 << 20, .seconds = 1 << 20, .total = 1000000};
 
 static _Noreturn void die(const char *what)
 {
@@ -416,17 +417,22 @@ static void create(void)
     puts("created");
 }
 
+static atomic_llong produced;
+
 static void *produce_thread(void *arg)
 {
     int first = *(const int *)arg, count = 0, fd = dial();
     int64_t want = the.total / the.records / the.connections, sent = 0, got = 0;
     int64_t *times = room((size_t)the.depth, sizeof *times);
+    int64_t until = now_ns(CLOCK_MONOTONIC) + the.seconds * 1000000000ll;
     struct request *requests = room((size_t)the.partitions, sizeof *requests);
     const uint8_t *value = values();
 
     for (int p = first % the.partitions; p < the.partitions; p += the.connections)
         requests[count++] = produce_request(p, the.records, value);
     while (got < want) {
+        int64_t now;
+
         while (sent < want && sent - got < the.depth) {
             struct request *q = &requests[sent % count];
 
@@ -436,9 +442,13 @@ static void *produce_thread(void *arg)
             sent++;
         }
         produce_reply(fd, (int32_t)got);
-        latency_add(now_ns(CLOCK_MONOTONIC) - times[got % the.depth]);
+        now = now_ns(CLOCK_MONOTONIC);
+        latency_add(now - times[got % the.depth]);
         got++;
+        if (now > until)
+            want = sent;
     }
+    atomic_fetch_add(&produced, got * the.records);
     close(fd);
     return NULL;
 }
@@ -684,7 +694,7 @@ static int64_t number(const char *s, int64_t least, int64_t most)
 
 static void parse(int argc, char **argv)
 {
-    for (int option; (option = getopt(argc, argv, "p:c:b:s:d:a:n:r:m:")) != -1;)
+    for (int option; (option = getopt(argc, argv, "p:c:b:s:d:a:n:r:m:t:")) != -1;)
         switch (option) {
         case 'p': the.partitions = (int)number(optarg, 1, PARTITIONS_MAX); break;
         case 'c': the.connections = (int)number(optarg, 1, CONNECTIONS_MAX); break;
@@ -695,6 +705,7 @@ static void parse(int argc, char **argv)
         case 'n': the.total = number(optarg, 1, INT64_MAX); break;
         case 'r': the.rate = (int)number(optarg, 1, 1000000); break;
         case 'm': the.reply_bytes = (int)number(optarg, 1, 1 << 30); break;
+        case 't': the.seconds = (int)number(optarg, 1, 1 << 20); break;
         default: usage();
         }
     if (optind != argc || the.acks == 0)
@@ -726,20 +737,22 @@ int main(int argc, char **argv)
     errno = 0;
 
     start = now_ns(CLOCK_MONOTONIC);
-    if (strcmp(argv[1], "produce") == 0)
+    if (strcmp(argv[1], "produce") == 0) {
         all_threads(produce_thread);
-    else if (strcmp(argv[1], "fetch") == 0 && the.connections <= the.partitions)
+        the.total = atomic_load(&produced);
+    } else if (strcmp(argv[1], "fetch") == 0 && the.connections <= the.partitions) {
         all_threads(fetch_thread);
-    else if (strcmp(argv[1], "e2e") == 0)
+    } else if (strcmp(argv[1], "e2e") == 0) {
         e2e();
-    else
+    } else {
         usage();
+    }
     seconds = (double)(now_ns(CLOCK_MONOTONIC) - start) / 1e9;
 
     if (strcmp(argv[1], "fetch") == 0)
-        printf("mb_per_s=%.1f ", (double)atomic_load(&fetched) / 1e6 / seconds);
+        printf("bytes=%lld mb_per_s=%.1f ", atomic_load(&fetched), (double)atomic_load(&fetched) / 1e6 / seconds);
     else
-        printf("msgs_per_s=%.0f mb_per_s=%.1f ", (double)the.total / seconds,
+        printf("msgs=%lld msgs_per_s=%.0f mb_per_s=%.1f ", (long long)the.total, (double)the.total / seconds,
                (double)the.total * the.size / 1e6 / seconds);
     latency_print();
     printf("seconds=%.2f\n", seconds);

@@ -54,14 +54,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def java(main, *arguments, libs="kafka", heap="256m", classes=None):
-    """The command line that runs a Java class from the jars in .deps, or from a directory of classes beside them."""
+def java(main, *arguments, libs="kafka", heap="256m", classes=None, flags=("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")):
+    """The command line that runs a Java class from the jars in .deps, or from a directory of classes beside them. The flags
+    by default are those of a program that is soon ready, and is not measured."""
     jars = f"{DEPS / libs / 'libs'}/*"
     return [
         "java",
         f"-Xmx{heap}",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
+        *flags,
         "-cp",
         f"{classes}:{jars}" if classes else jars,
         main,
@@ -180,6 +180,7 @@ class Barnabas(Broker):
 
 class Kafka(Broker):
     CLEAN = (0, 143, -signal.SIGTERM)  # a JVM that ran its shutdown hooks says 143
+    JVM = {"heap": "512m"}
 
     def _spawn(self):
         self.port = self.port or free_port()
@@ -206,7 +207,7 @@ class Kafka(Broker):
                 capture_output=True,
                 timeout=DEADLINE_S,
             )
-        self.process = self._popen(java("kafka.Kafka", properties, heap="512m"), None)
+        self.process = self._popen(java("kafka.Kafka", properties, **self.JVM), None)
         until(self._serves, f"Kafka at {self.address}")
 
     def _serves(self):
