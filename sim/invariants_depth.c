@@ -22,7 +22,7 @@ static bool idle(const struct log *log)
 /* Batches before it may have been compacted, in this life or in one before: sparse, or gone. Keys and values are the load's and the coordinators' to judge. */
 static int64_t sparse_below(const struct look *look)
 {
-    return look->log->config.compacts ? look->log->last->base : -1;
+    return look->log->config->compacts ? look->log->last->base : -1;
 }
 
 static bool look_at_file(const struct look *look, const struct segment *seg, const char *suffix, struct bytes_view *now, struct bytes_view *kept)

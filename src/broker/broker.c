@@ -11,14 +11,19 @@
 #include "broker/metadata_int.h"
 #include "broker/partitions.h"
 
+/* The metadata says what this shard has no memory to do: it cannot go on. The next start does it. */
+static void shard_did(struct broker_shard *b, enum status status, const struct err *err)
+{
+    if (status)
+        b->broker->failed(b->shard, err);
+}
+
 static void partition_reconfigure(struct broker_shard *b, struct broker_partition *bp)
 {
-    struct partition_config config;
+    struct err err;
 
-    if (bp->life != PARTITION_AWAKE) /* it learns it when it wakes */
-        return;
-    config_topic(b->broker->config, b->image, bp->topic, &config);
-    partition_configure(bp->partition, &config);
+    if (bp->life == PARTITION_AWAKE && !broker_configure_partition(b, bp)) /* else it learns it when it wakes */
+        shard_did(b, err_set(&err, STATUS_NO_MEMORY, "no memory to configure partition " STR_FMT "-%d", STR_ARG(bp->topic), bp->key.index), &err);
 }
 
 static void config_changed(struct broker_shard *b, const struct image_change *change)
@@ -28,13 +33,6 @@ static void config_changed(struct broker_shard *b, const struct image_change *ch
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
         if (change->config_type == RESOURCE_BROKER || str_equal(bp->topic, change->config_name))
             partition_reconfigure(b, bp);
-}
-
-/* The metadata says what this shard has no memory to do: it cannot go on. The next start does it. */
-static void shard_did(struct broker_shard *b, enum status status, const struct err *err)
-{
-    if (status)
-        b->broker->failed(b->shard, err);
 }
 
 static void partition_created(struct broker_shard *b, const struct image_topic *topic, int32_t index)

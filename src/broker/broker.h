@@ -76,6 +76,7 @@ struct broker_shard {
     struct image *image;               /* committed metadata, this shard's copy */
     struct store *store;
     struct map partitions;             /* struct broker_partition by topic id and index */
+    struct map configs;                /* of those (config_shared.h) */
     struct fetch_sessions *sessions;
     struct groups *groups;
     struct metadata *metadata;         /* on shard 0, else NULL */
@@ -132,6 +133,7 @@ struct broker_partition {
     bool unknown;                /* it was not, and it was not woken since */
     struct partition *partition; /* while AWAKE, and ENDING if it was awake */
     struct opening *opening;     /* while WAKING */
+    const struct partition_config *config; /* of b->configs; NULL: it was never woken */
     int64_t recovery_point, log_start, cleaned; /* of the checkpoints, until it is awake; -1: unknown */
     uint64_t again_ms;           /* not woken before */
     struct list asleep;          /* the shard's, while it waits to be woken in the background */

@@ -167,32 +167,27 @@ void config_topic(const struct config *config, const struct image *image, struct
     struct str_view policy = config_topic_str(config, image, topic, TOPIC_CLEANUP_POLICY);
     int64_t small = config_topic_i64(config, image, topic, TOPIC_INTERNAL_SEGMENT_BYTES);
 
-    *out = (struct partition_config){
-        .log =
-            {
-                .segment_bytes = small > 0 ? small : config_topic_i64(config, image, topic, TOPIC_SEGMENT_BYTES),
-                .segment_ms = config_topic_i64(config, image, topic, TOPIC_SEGMENT_MS),
-                .segment_jitter_ms = config_topic_i64(config, image, topic, TOPIC_SEGMENT_JITTER_MS),
-                .segment_index_bytes = config_topic_i64(config, image, topic, TOPIC_SEGMENT_INDEX_BYTES),
-                .index_interval_bytes = config_topic_i64(config, image, topic, TOPIC_INDEX_INTERVAL_BYTES),
-                .retention_bytes = config_topic_i64(config, image, topic, TOPIC_RETENTION_BYTES),
-                .retention_ms = config_topic_i64(config, image, topic, TOPIC_RETENTION_MS),
-                .file_delete_delay_ms = config_topic_i64(config, image, topic, TOPIC_FILE_DELETE_DELAY_MS),
-                .append_time =
-                    str_is(config_topic_str(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_TYPE), "LogAppendTime"),
-                .deletes = list_has(policy, "delete"),
-                .compacts = list_has(policy, "compact"),
-                .cleanable_ratio_min = config_topic_f64(config, image, topic, TOPIC_MIN_CLEANABLE_DIRTY_RATIO),
-                .compaction_lag_min_ms = config_topic_i64(config, image, topic, TOPIC_MIN_COMPACTION_LAG_MS),
-                .compaction_lag_max_ms = config_topic_i64(config, image, topic, TOPIC_MAX_COMPACTION_LAG_MS),
-                .delete_retention_ms = config_topic_i64(config, image, topic, TOPIC_DELETE_RETENTION_MS),
-            },
-        .message_bytes_max = config_topic_i64(config, image, topic, TOPIC_MAX_MESSAGE_BYTES),
-        .decompressed_bytes_max = config_topic_i64(config, image, topic, TOPIC_MAX_DECOMPRESSED_MESSAGE_BYTES),
-        .timestamp_before_max_ms = config_topic_i64(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_BEFORE_MAX_MS),
-        .timestamp_after_max_ms = config_topic_i64(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_AFTER_MAX_MS),
-        .producer_id_expiration_ms = config_broker_i64(config, image, CONFIG_PRODUCER_ID_EXPIRATION_MS),
-    };
+    memset(out, 0, sizeof *out); /* also what lies between the fields: equal ones are found by their bytes (config_shared.h) */
+    out->log.segment_bytes = small > 0 ? small : config_topic_i64(config, image, topic, TOPIC_SEGMENT_BYTES);
+    out->log.segment_ms = config_topic_i64(config, image, topic, TOPIC_SEGMENT_MS);
+    out->log.segment_jitter_ms = config_topic_i64(config, image, topic, TOPIC_SEGMENT_JITTER_MS);
+    out->log.segment_index_bytes = config_topic_i64(config, image, topic, TOPIC_SEGMENT_INDEX_BYTES);
+    out->log.index_interval_bytes = config_topic_i64(config, image, topic, TOPIC_INDEX_INTERVAL_BYTES);
+    out->log.retention_bytes = config_topic_i64(config, image, topic, TOPIC_RETENTION_BYTES);
+    out->log.retention_ms = config_topic_i64(config, image, topic, TOPIC_RETENTION_MS);
+    out->log.file_delete_delay_ms = config_topic_i64(config, image, topic, TOPIC_FILE_DELETE_DELAY_MS);
+    out->log.append_time = str_is(config_topic_str(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_TYPE), "LogAppendTime");
+    out->log.deletes = list_has(policy, "delete");
+    out->log.compacts = list_has(policy, "compact");
+    out->log.cleanable_ratio_min = config_topic_f64(config, image, topic, TOPIC_MIN_CLEANABLE_DIRTY_RATIO);
+    out->log.compaction_lag_min_ms = config_topic_i64(config, image, topic, TOPIC_MIN_COMPACTION_LAG_MS);
+    out->log.compaction_lag_max_ms = config_topic_i64(config, image, topic, TOPIC_MAX_COMPACTION_LAG_MS);
+    out->log.delete_retention_ms = config_topic_i64(config, image, topic, TOPIC_DELETE_RETENTION_MS);
+    out->message_bytes_max = config_topic_i64(config, image, topic, TOPIC_MAX_MESSAGE_BYTES);
+    out->decompressed_bytes_max = config_topic_i64(config, image, topic, TOPIC_MAX_DECOMPRESSED_MESSAGE_BYTES);
+    out->timestamp_before_max_ms = config_topic_i64(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_BEFORE_MAX_MS);
+    out->timestamp_after_max_ms = config_topic_i64(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_AFTER_MAX_MS);
+    out->producer_id_expiration_ms = config_broker_i64(config, image, CONFIG_PRODUCER_ID_EXPIRATION_MS);
     if (out->log.compacts && out->log.compaction_lag_max_ms < out->log.segment_ms) /* what is not rolled is not compacted */
         out->log.segment_ms = out->log.compaction_lag_max_ms;
     set_compression(out, config, image, topic);

@@ -310,6 +310,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     b->shard = shard;
     shard_set_context(shard, b);
     map_init(&b->partitions, shard_random(shard));
+    map_init(&b->configs, b->broker->seed);
     list_init(&b->asleep);
     b->store = store_new(shard, config_async(broker->config) ? DURABILITY_ASYNC : DURABILITY_SYNC);
     b->sessions = fetch_sessions_new(shard, slots, FETCH_SESSION_IDLE_MS_MIN);

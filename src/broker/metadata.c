@@ -134,7 +134,8 @@ enum status metadata_open(struct broker *broker, struct fs *fs, struct image **i
     list_init(&m->queue);
     snprintf(m->dir, sizeof m->dir, "%s/%s", log_dir_path(broker->dir), METADATA_DIR);
     how.dir = m->dir;
-    how.config = metadata_log_config(broker->config);
+    m->log_config = metadata_log_config(broker->config);
+    how.config = &m->log_config;
     how.now_ms = broker->opened_wall_ms;
     s = log_dir_recover(broker->dir, METADATA_DIR, METADATA_TOPIC_ID, &how.recovery_point, err);
     if (s == STATUS_OK)

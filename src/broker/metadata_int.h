@@ -16,6 +16,7 @@ struct metadata {
     struct fs *fs;
     char dir[FS_PATH_MAX];
     struct log *log;
+    struct log_config log_config;
     struct raft raft;
     struct image image; /* ahead: with what is decided and not yet durable */
     struct decide_rules rules;

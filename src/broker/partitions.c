@@ -6,6 +6,7 @@
 #include "base/bug.h"
 #include "base/mem.h"
 #include "broker/checkpoints.h"
+#include "broker/config_shared.h"
 #include "broker/metadata_int.h"
 #include "broker/topics.h"
 #include "rt/io.h"
@@ -106,6 +107,7 @@ static void partition_free(struct broker_shard *b, struct broker_partition *bp)
 {
     partition_known(b, bp);
     list_remove(&bp->asleep);
+    config_unshare(&b->configs, bp->config);
     map_remove(&b->partitions, &bp->node);
     mem_free((char *)(uintptr_t)bp->topic.data);
     mem_free(bp);
@@ -125,7 +127,24 @@ static bool partition_coordinates(const struct broker_partition *bp)
 
 /* ---- waking ---- */
 
-static void partition_describe(struct broker_shard *b, const struct broker_partition *bp, struct partition_open *how)
+bool broker_configure_partition(struct broker_shard *b, struct broker_partition *bp)
+{
+    struct partition_config config;
+    const struct partition_config *shared;
+
+    config_topic(b->broker->config, b->image, bp->topic, &config);
+    shared = config_share(&b->configs, &config);
+    if (!shared)
+        return false;
+    if (bp->partition)
+        partition_configure(bp->partition, shared);
+    config_unshare(&b->configs, bp->config);
+    bp->config = shared;
+    return true;
+}
+
+/* false: no memory. */
+static bool partition_describe(struct broker_shard *b, struct broker_partition *bp, struct partition_open *how)
 {
     const struct image_partition *p = image_partition(image_topic_by_id(b->image, bp->key.topic_id), bp->key.index);
 
@@ -142,7 +161,10 @@ static void partition_describe(struct broker_shard *b, const struct broker_parti
                                    .cleaned = bp->cleaned,
                                    .wall_ms = shard_wall_ms(b->shard),
                                    .seed = shard_random(b->shard)};
-    config_topic(b->broker->config, b->image, bp->topic, &how->config);
+    if (!broker_configure_partition(b, bp))
+        return false;
+    how->config = bp->config;
+    return true;
 }
 
 static void folder_name(char folder[static FOLDER_NAME_SIZE], struct str_view topic, int32_t index)
@@ -182,7 +204,6 @@ static void opening_work(struct io_job *job)
 static bool partition_serve(struct broker_shard *b, struct broker_partition *bp, struct partition *partition)
 {
     const struct image_topic *topic = image_topic_by_id(b->image, bp->key.topic_id);
-    struct partition_config config;
 
     bp->partition = partition;
     bp->life = PARTITION_AWAKE;
@@ -190,8 +211,8 @@ static bool partition_serve(struct broker_shard *b, struct broker_partition *bp,
     partition_known(b, bp);
     partition_attach(partition, b->shard, b->store);
     if (topic) {
-        config_topic(b->broker->config, b->image, bp->topic, &config);
-        partition_configure(partition, &config);
+        if (!broker_configure_partition(b, bp))
+            return false;
         partition_set_leader_epoch(partition, image_partition(topic, bp->key.index)->leader_epoch);
     }
     return !partition_coordinates(bp) || b->groups_stopped || groups_partition_opened(b->groups, bp->key.index, partition);
@@ -263,13 +284,17 @@ static enum status partition_wake(struct broker_shard *b, struct broker_partitio
 {
     struct opening *o = mem_alloc(1, sizeof *o);
 
-    if (!o) {
+    if (!o || !partition_describe(b, bp, &o->how)) {
+        mem_free(o);
         bp->again_ms = shard_now_ms(b->shard) + WAKE_AGAIN_MS;
         return STATUS_NO_MEMORY;
     }
-    *o = (struct opening){.job = {.work = opening_work, .done = opening_done}, .b = b, .bp = bp, .receipt = receipt, .background = background};
+    o->job = (struct io_job){.work = opening_work, .done = opening_done};
+    o->b = b;
+    o->bp = bp;
+    o->receipt = receipt;
+    o->background = background;
     o->last = &o->first;
-    partition_describe(b, bp, &o->how);
     bp->opening = o;
     bp->life = PARTITION_WAKING;
     list_remove(&bp->asleep);
@@ -478,7 +503,8 @@ static bool partition_recover(struct broker_shard *b, struct broker_partition *b
     struct partition_open how;
     struct err err;
 
-    partition_describe(b, bp, &how);
+    if (!partition_describe(b, bp, &how))
+        return false;
     if (!partition_load(b->broker, &how, &bp->partition, &err))
         return true;
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err.text);
@@ -499,4 +525,5 @@ void broker_close_partitions(struct broker_shard *b)
         partition_free(b, bp);
     }
     map_free(&b->partitions);
+    map_free(&b->configs);
 }

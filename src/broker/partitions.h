@@ -27,6 +27,9 @@ enum status broker_add_partition(struct broker_shard *b, const struct image_topi
 /* Its topic was deleted; the receipt comes back when its folder is gone. */
 enum status broker_end_partition(struct broker_shard *b, struct broker_partition *bp, struct metadata_receipt *receipt, struct err *err) MUST_CHECK;
 
+/* It has the configuration that the metadata tells now. false: no memory, it has the one before. */
+bool broker_configure_partition(struct broker_shard *b, struct broker_partition *bp) __attribute__((warn_unused_result));
+
 /* Any of this shard's, whatever its life. */
 struct broker_partition *broker_partition_any(struct broker_shard *b, struct uuid topic_id, int32_t index);
 

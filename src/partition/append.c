@@ -74,18 +74,18 @@ static void append_durable(struct shard *here, struct log_append *done)
 static enum status check(const struct partition *p, struct partition_append *append, struct batch_facts *facts)
 {
     const struct batch_rules rules = {
-        .compacted = p->config.log.compacts,
+        .compacted = p->config->log.compacts,
         .from_client = append->from_client,
         .now_ms = shard_wall_ms(p->shard),
-        .timestamp_before_max_ms = append->from_client ? p->config.timestamp_before_max_ms : INT64_MAX,
-        .timestamp_after_max_ms = append->from_client ? p->config.timestamp_after_max_ms : INT64_MAX,
-        .append_time = p->config.log.append_time,
-        .decompressed_max = (size_t)p->config.decompressed_bytes_max,
+        .timestamp_before_max_ms = append->from_client ? p->config->timestamp_before_max_ms : INT64_MAX,
+        .timestamp_after_max_ms = append->from_client ? p->config->timestamp_after_max_ms : INT64_MAX,
+        .append_time = p->config->log.append_time,
+        .decompressed_max = (size_t)p->config->decompressed_bytes_max,
     };
     struct batch_record_error error;
     enum status status;
 
-    if (append->from_client && (int64_t)append->size > p->config.message_bytes_max) {
+    if (append->from_client && (int64_t)append->size > p->config->message_bytes_max) {
         append->message = "The batch is larger than max.message.bytes";
         return STATUS_MESSAGE_TOO_LARGE;
     }
@@ -105,15 +105,15 @@ static enum status recompress(const struct partition *p, struct partition_append
     struct bytes_view out;
     enum status status;
 
-    if (p->config.compression < 0 || p->config.compression == codec || facts->head.attributes & BATCH_CONTROL)
+    if (p->config->compression < 0 || p->config->compression == codec || facts->head.attributes & BATCH_CONTROL)
         return STATUS_OK;
-    status = batch_recompress((struct bytes_view){append->records, append->size}, (enum compression)p->config.compression,
-                              p->config.compression_level, (size_t)p->config.decompressed_bytes_max, append->arena, &out);
+    status = batch_recompress((struct bytes_view){append->records, append->size}, (enum compression)p->config->compression,
+                              p->config->compression_level, (size_t)p->config->decompressed_bytes_max, append->arena, &out);
     if (status)
         return status;
     append->records = (uint8_t *)(uintptr_t)out.data; /* in the append's arena: ours to write */
     append->size = out.size;
-    if (append->from_client && (int64_t)append->size > p->config.message_bytes_max) {
+    if (append->from_client && (int64_t)append->size > p->config->message_bytes_max) {
         append->message = "The batch is larger than max.message.bytes in the topic's compression";
         return STATUS_MESSAGE_TOO_LARGE;
     }
@@ -129,7 +129,7 @@ static void stamp(const struct partition *p, struct partition_append *append, st
     head->leader_epoch = p->leader_epoch;
     batch_set_base_offset(append->records, head->base_offset);
     batch_set_leader_epoch(append->records, head->leader_epoch);
-    if (p->config.log.append_time) {
+    if (p->config->log.append_time) {
         append->append_time_ms = head->max_timestamp = shard_wall_ms(p->shard);
         batch_set_append_time(append->records, append->size, head->max_timestamp);
         facts->max_timestamp_offset_delta = 0;
@@ -195,7 +195,7 @@ static enum status take(struct partition *p, struct partition_append *append)
         status = recompress(p, append, &facts);
     if (status)
         return status;
-    if ((int64_t)append->size > p->config.log.segment_bytes) {
+    if ((int64_t)append->size > p->config->log.segment_bytes) {
         append->message = "The batch is larger than segment.bytes";
         return STATUS_RECORD_LIST_TOO_LARGE;
     }

@@ -122,7 +122,7 @@ static enum status rebuild_producers(struct partition *p, int64_t wall_ms, struc
     status = replay(&rebuild, err);
     txnindex_free(&rebuild.aborted);
     transactions_settle(&p->transactions, log_durable_offset(p->log));
-    producers_expire(&p->producers, wall_ms, p->config.producer_id_expiration_ms);
+    producers_expire(&p->producers, wall_ms, p->config->producer_id_expiration_ms);
     return status;
 }
 
@@ -136,7 +136,7 @@ static void save_producers(void *context, int64_t offset, struct bytes_view *con
 static enum status open_log(struct partition *p, const struct partition_open *how, struct err *err)
 {
     char dir[FS_PATH_MAX];
-    struct log_open log = {.fs = how->fs, .dir = dir, .topic_id = how->topic_id, .config = how->config.log, .clean = how->clean, .fresh = how->fresh,
+    struct log_open log = {.fs = how->fs, .dir = dir, .topic_id = how->topic_id, .config = &how->config->log, .clean = how->clean, .fresh = how->fresh,
                            .now_ms = how->wall_ms, .recovery_point = how->recovery_point, .log_start = how->log_start, .cleaned = how->cleaned};
 
     if (snprintf(dir, sizeof dir, "%s/" STR_FMT "-%d", how->log_dir, STR_ARG(how->topic), how->index) >= (int)sizeof dir)
@@ -183,7 +183,7 @@ void partition_attach(struct partition *p, struct shard *shard, struct store *st
 
 void partition_configure(struct partition *p, const struct partition_config *config)
 {
-    p->config = *config;
+    p->config = config;
     log_configure(p->log, &config->log);
 }
 
@@ -307,7 +307,7 @@ enum status partition_delete_records(struct partition *p, int64_t offset, int64_
     *low_watermark = -1;
     if (status)
         return status;
-    if (!p->config.log.deletes)
+    if (!p->config->log.deletes)
         return STATUS_POLICY_VIOLATION;
     if (offset == -1)
         offset = partition_high_watermark(p);
@@ -329,7 +329,7 @@ bool partition_is_filthy(struct partition *p, int64_t wall_ms, double *ratio)
 {
     struct log_dirt dirt;
 
-    if (!p->config.log.compacts || p->stopped)
+    if (!p->config->log.compacts || p->stopped)
         return false;
     log_measure_dirt(p->log, partition_last_stable(p), wall_ms, &dirt);
     *ratio = log_dirt_ratio(&dirt);
@@ -365,7 +365,7 @@ void partition_housekeep(struct partition *p, int64_t wall_ms)
 
     shard_assert(p->shard);
     log_housekeep(p->log, wall_ms);
-    producers_expire(&p->producers, wall_ms, p->config.producer_id_expiration_ms);
+    producers_expire(&p->producers, wall_ms, p->config->producer_id_expiration_ms);
     if (log_start_offset(p->log) != start)
         partition__wake(p);
 }

@@ -19,7 +19,7 @@
 struct partition;
 struct log_clean; /* store/clean.h */
 
-struct partition_config { /* what the topic says, beside the log's */
+struct partition_config { /* what the topic says, beside the log's; borrowed by its partitions */
     struct log_config log;
     int64_t message_bytes_max;
     int64_t decompressed_bytes_max;
@@ -36,7 +36,7 @@ struct partition_open {
     struct uuid topic_id;
     int32_t index;
     int32_t leader_epoch;
-    struct partition_config config;
+    const struct partition_config *config; /* until partition_configure, or it is closed */
     bool clean;
     bool fresh;               /* it should have no folder (log.h) */
     int64_t recovery_point, log_start, cleaned; /* -1: unknown */

@@ -9,7 +9,7 @@
 #include "partition/transactions.h"
 
 struct partition {
-    struct partition_config config;
+    const struct partition_config *config;
     struct log *log;
     struct producers producers;
     struct transactions transactions;

@@ -9,14 +9,12 @@
 #include "base/reader.h"
 #include "base/writer.h"
 
-enum { SNAPSHOT_VERSION = 1, SNAPSHOT_HEAD = 6, SNAPSHOT_ENTRY = 46 };
+enum { SNAPSHOT_VERSION = 1, SNAPSHOT_HEAD = 6, SNAPSHOT_ENTRY = 46, REFUSED_ROUNDS = 2 };
 
 void producers_init(struct producers *set, uint64_t seed)
 {
     *set = (struct producers){0};
     map_init(&set->map, seed);
-    for (unsigned i = 0; i < PRODUCERS_REFUSED; i++)
-        set->refused[i].id = -1;
 }
 
 void producers_free(struct producers *set)
@@ -52,9 +50,6 @@ struct producer *producers_get(struct producers *set, int64_t id)
         mem_free(p);
         return NULL;
     }
-    for (unsigned i = 0; i < PRODUCERS_REFUSED; i++)
-        if (set->refused[i].id == id)
-            set->refused[i].id = -1;
     return p;
 }
 
@@ -89,33 +84,19 @@ static const struct producer_batch *duplicate_of(const struct producer *p, const
     return NULL;
 }
 
-/* A producer that is not known: its records may be gone by retention, so any sequence may be the next, but for one. */
+/* A producer that is not known: its records may be gone by retention, so any sequence may be the next, unless one was refused of late. */
 static enum status check_unknown(const struct producers *set, const struct batch_head *head, const char **message)
 {
-    for (unsigned i = 0; i < PRODUCERS_REFUSED; i++) {
-        if (set->refused[i].id == head->producer_id && set->refused[i].epoch == head->producer_epoch && set->refused[i].sequence != head->base_sequence) {
-            *message = "Out of order sequence number for the producer";
-            return STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER;
-        }
-    }
-    return STATUS_OK;
+    if (!set->refused || !head->base_sequence)
+        return STATUS_OK;
+    *message = "Out of order sequence number for the producer";
+    return STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER;
 }
 
 void producers_refuse(struct producers *set, const struct batch_head *head)
 {
-    unsigned at = set->refused_next;
-
-    if (producers_find(set, head->producer_id))
-        return;
-    for (unsigned i = 0; i < PRODUCERS_REFUSED; i++)
-        if (set->refused[i].id == head->producer_id)
-            at = i;
-    if (set->refused[at].id == head->producer_id && set->refused[at].epoch == head->producer_epoch)
-        return; /* one that follows it, or it again */
-    set->refused[at].id = head->producer_id;
-    set->refused[at].epoch = head->producer_epoch;
-    set->refused[at].sequence = head->base_sequence;
-    set->refused_next = (at + 1) % PRODUCERS_REFUSED;
+    if (!producers_find(set, head->producer_id))
+        set->refused = REFUSED_ROUNDS;
 }
 
 enum status producers_check(const struct producers *set, const struct batch_head *head, const struct producer_batch **duplicate, const char **message)
@@ -193,6 +174,7 @@ void producers_expire(struct producers *set, int64_t now_ms, int64_t expiration_
 {
     struct map_node *node = map_first(&set->map);
 
+    set->refused -= set->refused > 0;
     while (node) {
         struct map_node *next = map_next(&set->map, node);
         struct producer *p = MAP_ENTRY(node, struct producer, node);

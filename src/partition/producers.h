@@ -16,7 +16,7 @@
 #include "base/status.h"
 #include "wire/records.h"
 
-enum { PRODUCER_BATCHES = 5, PRODUCERS_REFUSED = 4 };
+enum { PRODUCER_BATCHES = 5 };
 
 struct producer_batch {
     int32_t last_sequence, offset_delta; /* -1: it has no sequence (the broker's own) */
@@ -37,12 +37,7 @@ struct producer {
 
 struct producers {
     struct map map;
-    struct { /* first batches of producers that nobody knew, and there was no memory to: those that follow them in flight are not the first */
-        int64_t id; /* -1: none */
-        int16_t epoch;
-        int32_t sequence;
-    } refused[PRODUCERS_REFUSED];
-    unsigned refused_next;
+    unsigned refused; /* rounds of producers_expire during which nobody becomes known in the middle of a sequence */
 };
 
 void producers_init(struct producers *set, uint64_t seed);
@@ -53,7 +48,7 @@ enum status producers_check(const struct producers *set, const struct batch_head
 
 /* The producer's entry, made when there is none; NULL: no memory. */
 struct producer *producers_get(struct producers *set, int64_t id) __attribute__((warn_unused_result));
-/* The batch was refused, because there was no memory. */
+/* The batch was refused for want of memory or space: if it was the first of its producer, those that follow it in flight are not. */
 void producers_refuse(struct producers *set, const struct batch_head *head);
 /* The batch was appended; marker: NULL, or the end of a transaction that it is. */
 void producer_note(struct producer *producer, const struct batch_head *head, const struct batch_marker *marker, int64_t now_ms);

@@ -86,7 +86,7 @@ static enum status read_slice(struct partition *p, struct partition_read *read)
         return STATUS_CORRUPT_MESSAGE; /* the log tells of it, once */
     if (!status && read->slice.size && read->isolation == ISOLATION_COMMITTED)
         status = read_aborted(p, read, limit, &err);
-    if (!status && read->slice.base_offset > read->offset && !p->config.log.compacts && log_cleaned_offset(p->log) < 0)
+    if (!status && read->slice.base_offset > read->offset && !p->config->log.compacts && log_cleaned_offset(p->log) < 0)
         log_line(LOG_WARN, "records are missing", "dir=%s from=%lld to=%lld", log_directory(p->log), (long long)read->offset, (long long)read->slice.base_offset);
     return storage_status(p, status, &err);
 }

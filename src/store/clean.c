@@ -29,11 +29,11 @@ static int64_t next_base(const struct log *log, size_t i)
 /* The greatest timestamp says how young a segment is. */
 static bool is_young(struct log *log, struct segment *seg, int64_t wall_ms)
 {
-    if (log->config.compaction_lag_min_ms <= 0)
+    if (log->config->compaction_lag_min_ms <= 0)
         return false;
     if (!log__times_known(log, seg))
         return true;
-    return (seg->max_timestamp >= 0 ? seg->max_timestamp : seg->created_ms) > wall_ms - log->config.compaction_lag_min_ms;
+    return (seg->max_timestamp >= 0 ? seg->max_timestamp : seg->created_ms) > wall_ms - log->config->compaction_lag_min_ms;
 }
 
 /* How many segments, from the first, may be cleaned: whole ones, whose indexes are files. */
@@ -52,9 +52,9 @@ static bool is_overdue(struct log *log, size_t i, int64_t wall_ms)
 {
     struct segment *seg = log->segments[i];
 
-    if (log->config.compaction_lag_max_ms == INT64_MAX || !log__first_known(log, seg))
+    if (log->config->compaction_lag_max_ms == INT64_MAX || !log__first_known(log, seg))
         return false;
-    return seg->first_timestamp > 0 && seg->first_timestamp < wall_ms - log->config.compaction_lag_max_ms;
+    return seg->first_timestamp > 0 && seg->first_timestamp < wall_ms - log->config->compaction_lag_max_ms;
 }
 
 double log_dirt_ratio(const struct log_dirt *dirt)
@@ -81,8 +81,8 @@ void log_measure_dirt(struct log *log, int64_t stable, int64_t wall_ms, struct l
         dirt->dirty_bytes += log->segments[i]->size;
         overdue = overdue || is_overdue(log, i, wall_ms);
     }
-    dirt->due = dirt->dirty_bytes && !log->clean && !log->clean_refused && log->config.compacts &&
-                (overdue || log_dirt_ratio(dirt) > log->config.cleanable_ratio_min);
+    dirt->due = dirt->dirty_bytes && !log->clean && !log->clean_refused && log->config->compacts &&
+                (overdue || log_dirt_ratio(dirt) > log->config->cleanable_ratio_min);
 }
 
 int64_t log_cleaned_offset(const struct log *log)
@@ -348,7 +348,7 @@ static struct clean *run_new(struct log *log, struct log_clean *order, const str
         return NULL;
     c->log = log;
     c->order = order;
-    c->config = log->config;
+    c->config = *log->config;
     c->from = dirt->from;
     c->to = dirt->to;
     c->all = log->count;

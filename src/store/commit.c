@@ -20,17 +20,10 @@ enum { COMMIT_APPENDS_MAX = 1024 }; /* pieces of one write: as many as the syste
 
 bool log__roll(struct log *log, int64_t base, int64_t now_ms)
 {
-    struct segment *seg, **segments;
+    struct segment *seg;
 
-    if (log->last->base == base)
+    if (log->last->base == base || !log__segments_room(log))
         return false;
-    if (log->count == log->capacity) {
-        segments = mem_resize(log->segments, log->capacity * 2, sizeof *segments);
-        if (!segments)
-            return false;
-        log->segments = segments;
-        log->capacity *= 2;
-    }
     if (!segment_seal(log->last) || !(seg = segment_new(base, now_ms)))
         return false;
     if (log->last->aborted.count < log->last->aborted.capacity && !txnindex_reserve(&seg->aborted, 1)) { /* the room for the batch that comes */
@@ -46,11 +39,11 @@ bool log__roll(struct log *log, int64_t base, int64_t now_ms)
 /* segment.jitter.ms spreads the rolls of many logs: by a share of it that is fixed for each segment. */
 static int64_t roll_age(const struct log *log)
 {
-    int64_t jitter = log->config.segment_jitter_ms < log->config.segment_ms ? log->config.segment_jitter_ms : log->config.segment_ms;
+    int64_t jitter = log->config->segment_jitter_ms < log->config->segment_ms ? log->config->segment_jitter_ms : log->config->segment_ms;
 
     if (jitter <= 0)
-        return log->config.segment_ms;
-    return log->config.segment_ms - (int64_t)(hash_bytes((uint64_t)log->last->base, log->dir, strlen(log->dir)) % (uint64_t)jitter);
+        return log->config->segment_ms;
+    return log->config->segment_ms - (int64_t)(hash_bytes((uint64_t)log->last->base, log->dir, strlen(log->dir)) % (uint64_t)jitter);
 }
 
 /* Kafka's rules: too large, too old (by the records' timestamps, or the clock while there are none), an index full, an offset too far from the base. */
@@ -61,9 +54,9 @@ static bool should_roll(const struct log *log, const struct log_append *append, 
 
     if (seg->size == 0)
         return false;
-    return (int64_t)(seg->size + append->bytes.size) > log->config.segment_bytes || age > roll_age(log) ||
-           seg->offsets.count >= log->config.segment_index_bytes / (OFFSET_KEY + INDEX_VALUE) ||
-           seg->times.count + 1 >= log->config.segment_index_bytes / (TIME_KEY + INDEX_VALUE) ||
+    return (int64_t)(seg->size + append->bytes.size) > log->config->segment_bytes || age > roll_age(log) ||
+           seg->offsets.count >= log->config->segment_index_bytes / (OFFSET_KEY + INDEX_VALUE) ||
+           seg->times.count + 1 >= log->config->segment_index_bytes / (TIME_KEY + INDEX_VALUE) ||
            append->last_offset - seg->base > INT32_MAX;
 }
 
@@ -78,7 +71,7 @@ static void note_batches(struct log *log, const struct log_append *append)
         ASSERT(head.base_offset >= log->end && head.last_offset_delta >= 0);
         if (head.leader_epoch > epochs_latest(&log->epochs))
             epochs_assign(&log->epochs, head.leader_epoch, head.base_offset);
-        segment_note(log->last, &head, log->config.index_interval_bytes);
+        segment_note(log->last, &head, log->config->index_interval_bytes);
         log->end = batch_last_offset(&head) + 1;
         left.data += batch_size(&head);
         left.size -= batch_size(&head);

@@ -97,7 +97,7 @@ static void heal_indexes(struct log *log, const struct segment *seg)
     heal->log = log;
     heal->fresh = segment_new(seg->base, 0);
     heal->limit = log->segments[log__segment_at(log, seg->base) + 1]->base;
-    heal->interval = log->config.index_interval_bytes;
+    heal->interval = log->config->index_interval_bytes;
     if (!heal->fresh) {
         mem_free(heal);
         return;

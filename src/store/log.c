@@ -3,6 +3,7 @@
 #include "store/log_int.h"
 
 #include "base/bug.h"
+#include "base/mem.h"
 
 int64_t log_start_offset(const struct log *log)
 {
@@ -46,7 +47,7 @@ bool log_offline(const struct log *log)
 
 void log_configure(struct log *log, const struct log_config *config)
 {
-    log->config = *config;
+    log->config = config;
 }
 
 void log_on_snapshot(struct log *log, void (*make)(void *context, int64_t offset, struct bytes_view *content), void *context)
@@ -94,6 +95,23 @@ size_t log__segment_at(const struct log *log, int64_t offset)
             high = middle;
     }
     return low;
+}
+
+bool log__segments_room(struct log *log)
+{
+    bool one = log->segments == &log->one;
+    struct segment **segments;
+
+    if (log->count < log->capacity)
+        return true;
+    segments = mem_resize(one ? NULL : log->segments, log->capacity * 2, sizeof *segments);
+    if (!segments)
+        return false;
+    if (one)
+        *segments = log->one;
+    log->segments = segments;
+    log->capacity *= 2;
+    return true;
 }
 
 /* The end of a transaction, if the batch of that head is one. */

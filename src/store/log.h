@@ -29,7 +29,7 @@
 struct store;
 struct log;
 
-struct log_config { /* of the topic; may change at any time by log_configure */
+struct log_config { /* of the topic; borrowed by its logs */
     int64_t segment_bytes, segment_ms, segment_jitter_ms;
     int64_t segment_index_bytes, index_interval_bytes;
     int64_t retention_bytes, retention_ms; /* -1: no limit */
@@ -54,7 +54,7 @@ struct log_open {
     struct fs *fs;
     const char *dir;
     struct uuid topic_id;
-    struct log_config config;
+    const struct log_config *config; /* until log_configure, or the log is closed */
     bool clean;
     bool fresh;          /* a folder that is not there is not made before something has to be written to it */
     int64_t now_ms;      /* wall time: ages segments whose records have no timestamps */
@@ -69,7 +69,7 @@ enum status log_replay(struct log *log, int64_t from, void (*each)(void *context
 
 /* On its shard: from now on it may be appended to. */
 void log_attach(struct log *log, struct store *store);
-void log_configure(struct log *log, const struct log_config *config);
+void log_configure(struct log *log, const struct log_config *config); /* from now on it is that one, at any time */
 
 /* An offset from which on not much (some 128 KiB) stands before `offset`. Blocking: before log_attach. */
 int64_t log_recent_offset(struct log *log, int64_t offset);

@@ -98,10 +98,9 @@ struct grave {
 
 struct log {
     struct fs *fs;
-    char *dir;
     struct uuid topic_id;
-    struct log_config config;
-    struct segment **segments;
+    const struct log_config *config;
+    struct segment **segments, *one; /* capacity 1: &one */
     size_t count, capacity;
     int64_t start, durable, synced, spilled, end;
     int64_t aborted_known;       /* at opening: what is below is in the segments' files */
@@ -144,6 +143,7 @@ struct log {
 
     void (*snapshot)(void *context, int64_t offset, struct bytes_view *content);
     void *snapshot_context;
+    char dir[];
 };
 
 /* commit.c */
@@ -175,6 +175,7 @@ void store__spill(struct store_dir *dir);   /* what waits: there is space again,
 
 /* log.c */
 size_t log__segment_at(const struct log *log, int64_t offset); /* the index of the last segment whose base is not above */
+bool log__segments_room(struct log *log) __attribute__((warn_unused_result)); /* for one more; false: no memory */
 
 /* read.c */
 /* With a reader: only if it need not wait (log_read_cached). */

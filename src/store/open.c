@@ -14,7 +14,7 @@
 #include "store/clean_swap.h"
 #include "store/text.h"
 
-enum { SEGMENTS_FIRST = 4, EPOCHS_SPARE = 4, METADATA_MAX = 4096, EPOCHS_MAX = 16 << 20, SNAPSHOT_MAX = 256 << 20 };
+enum { METADATA_MAX = 4096, EPOCHS_MAX = 16 << 20, SNAPSHOT_MAX = 256 << 20 };
 
 /* --- names ----------------------------------------------------------------------------------------------------------------- */
 
@@ -36,7 +36,8 @@ static enum status join(char path[static FS_PATH_MAX], const char *dir, const ch
 
 static struct log *log_new(const struct log_open *how)
 {
-    struct log *log = mem_alloc(1, sizeof *log);
+    size_t size = strlen(how->dir) + 1;
+    struct log *log = mem_alloc(1, sizeof *log + size);
 
     if (!log)
         return NULL;
@@ -48,10 +49,10 @@ static struct log *log_new(const struct log_open *how)
     list_init(&log->journal_halves[1]);
     list_init(&log->tail_link);
     list_init(&log->sync_link);
-    log->dir = mem_copy(how->dir, strlen(how->dir));
+    memcpy(log->dir, how->dir, size);
     log->home = store__dir_new(how->dir);
-    log->segments = mem_alloc(SEGMENTS_FIRST, sizeof *log->segments);
-    log->capacity = SEGMENTS_FIRST;
+    log->segments = &log->one;
+    log->capacity = 1;
     return log;
 }
 
@@ -64,29 +65,21 @@ static void log_free(struct log *log)
     tail_free(&log->tail);
     mem_free(log->marks);
     mem_free(log->clean_last);
-    mem_free(log->segments);
+    if (log->segments != &log->one)
+        mem_free(log->segments);
     epochs_free(&log->epochs);
     if (!log->store)
         mem_free(log->home);
-    mem_free(log->dir);
     mem_free(log);
 }
 
 static enum status log_add_segment(struct log *log, int64_t base, int64_t now_ms, struct err *err)
 {
-    struct segment *seg, **segments = log->segments;
+    struct segment *seg = log__segments_room(log) ? segment_new(base, now_ms) : NULL;
 
-    if (log->count == log->capacity) {
-        segments = mem_resize(log->segments, log->capacity * 2, sizeof *segments);
-        if (!segments)
-            return err_set(err, STATUS_NO_MEMORY, "no memory for a segment");
-        log->segments = segments;
-        log->capacity *= 2;
-    }
-    seg = segment_new(base, now_ms);
     if (!seg)
         return err_set(err, STATUS_NO_MEMORY, "no memory for a segment");
-    segments[log->count++] = seg;
+    log->segments[log->count++] = seg;
     return STATUS_OK;
 }
 
@@ -191,7 +184,7 @@ static enum status log_recover_segment(struct log *log, size_t i, const struct l
 {
     struct segment *seg = log->segments[i];
     bool last = i + 1 == log->count;
-    struct segment_recovery recovery = {.fs = log->fs, .dir = log->dir, .index_interval = log->config.index_interval_bytes,
+    struct segment_recovery recovery = {.fs = log->fs, .dir = log->dir, .index_interval = log->config->index_interval_bytes,
         .trusted = how->clean ? INT64_MAX : how->recovery_point, .epochs = &log->epochs, .last = last};
     enum status status = segment_recover(seg, &recovery, &log->end, err);
 
@@ -368,7 +361,7 @@ static void log_compare(const struct log *log, const struct log_open *how)
 
 static enum status epochs_spare(struct log *log, struct err *err)
 {
-    return epochs_reserve(&log->epochs, EPOCHS_SPARE) ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
+    return epochs_reserve(&log->epochs, 1) ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
 }
 
 /* In memory only. */
@@ -416,7 +409,7 @@ enum status log_open(const struct log_open *how, struct log **out, struct err *e
 
     if (!log)
         return err_set(err, STATUS_NO_MEMORY, "open log %s: no memory", how->dir);
-    if (!log->dir || !log->home || !log->segments)
+    if (!log->home)
         status = err_set(err, STATUS_NO_MEMORY, "no memory");
     else
         status = how->fresh && !fs_exists(log->fs, log->dir) ? log_begin(log, how, err) : log_load(log, how, err);

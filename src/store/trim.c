@@ -108,7 +108,7 @@ struct grave *log__grave_new(struct log *log, size_t count)
 void log__grave_wait(struct log *log, struct grave *grave, int64_t wall_ms)
 {
     grave->renamed = true;
-    grave->due_ms = wall_ms + log->config.file_delete_delay_ms;
+    grave->due_ms = wall_ms + log->config->file_delete_delay_ms;
     list_push_back(&log->graves, &grave->link);
 }
 
@@ -132,7 +132,7 @@ static void graves_remove_due(struct log *log, int64_t wall_ms)
 /* Kafka's three reasons, asked of the oldest segment that is left; `excess`: bytes of the log above retention.bytes. */
 static bool segment_expired(struct log *log, struct segment *seg, int64_t next_base, int64_t wall_ms, int64_t *excess)
 {
-    const struct log_config *config = &log->config;
+    const struct log_config *config = log->config;
 
     if (next_base <= log->start)
         return true;
@@ -150,7 +150,7 @@ static bool segment_expired(struct log *log, struct segment *seg, int64_t next_b
 /* How many of the oldest segments are to go now; the last one is among them only when it has data and all of it is durable. */
 static size_t segments_expired(struct log *log, int64_t wall_ms)
 {
-    int64_t excess = (int64_t)log->size - log->config.retention_bytes;
+    int64_t excess = (int64_t)log->size - log->config->retention_bytes;
     size_t n = 0;
 
     while (n < log->count && n < SLICE_SEGMENTS) {
@@ -171,7 +171,7 @@ static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
 
     if (!grave)
         return; /* the next time, then */
-    grave->due_ms = wall_ms + log->config.file_delete_delay_ms;
+    grave->due_ms = wall_ms + log->config->file_delete_delay_ms;
     for (size_t i = 0; i < count; i++) {
         struct segment *seg = log->segments[i];
         grave->bases[i] = seg->base;

@@ -31,8 +31,9 @@ int main(int argc, char **argv)
 {
     struct fs *fs = fs_posix_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct partition_config config = {.log = world_config, .producer_id_expiration_ms = INT64_MAX};
     struct partition_open how = {.fs = fs, .log_dir = argv[1], .topic = STR_LIT("t"), .leader_epoch = 3, .recovery_point = -1, .log_start = -1, .clean = true,
-        .config = {.log = world_config, .producer_id_expiration_ms = INT64_MAX}};
+        .config = &config};
     struct run run = {.clean = {.key_memory = 128 << 20, .key_load = 0.9, .bytes_per_second = 1e12, .done = run_done}};
     struct partition *p;
     int64_t began;
@@ -40,10 +41,10 @@ int main(int argc, char **argv)
 
     run.clean.wall_ms = how.wall_ms = strtoll(argv[2], NULL, 10);
     how.cleaned = strtoll(argv[3], NULL, 10);
-    how.config.log.segment_bytes = argc > 4 ? 1 << 26 : 4000;
-    how.config.log.index_interval_bytes = 200;
-    how.config.log.compacts = true;
-    how.config.log.delete_retention_ms = 1000;
+    config.log.segment_bytes = argc > 4 ? 1 << 26 : 4000;
+    config.log.index_interval_bytes = 200;
+    config.log.compacts = true;
+    config.log.delete_retention_ms = 1000;
     log_set_level(LOG_WARN);
     if (partition_open(&how, &p, &err))
         fail_msg("%s", err.text);

@@ -36,11 +36,13 @@ struct bench {
 
 /* --- a log that is open ---------------------------------------------------------------------------------------------------- */
 
+static const struct log_config config = {.segment_bytes = 1500, .segment_ms = 604800000, .segment_index_bytes = 10 << 20, .index_interval_bytes = 300,
+    .retention_bytes = -1, .retention_ms = -1, .file_delete_delay_ms = 0, .compacts = true, .compaction_lag_max_ms = INT64_MAX, .delete_retention_ms = 1000};
+
 static enum status bench_open(struct bench *b, struct fs *fs, struct err *err)
 {
     struct log_open how = {.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .recovery_point = -1, .log_start = -1, .cleaned = -1, .now_ms = WALL_MS,
-        .config = {.segment_bytes = 1500, .segment_ms = 604800000, .segment_index_bytes = 10 << 20, .index_interval_bytes = 300, .retention_bytes = -1,
-                   .retention_ms = -1, .file_delete_delay_ms = 0, .compacts = true, .compaction_lag_max_ms = INT64_MAX, .delete_retention_ms = 1000}};
+        .config = &config};
     const struct log_dir_entry *entries;
     enum status status;
     size_t count;

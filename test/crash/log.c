@@ -60,7 +60,7 @@ static const struct partition_config config = {
 
 static enum status bench_open(struct bench *b, struct fs *fs, int32_t epoch, struct err *err)
 {
-    struct partition_open how = {.fs = fs, .log_dir = "/data", .topic = STR_LIT("t"), .topic_id = {{1}}, .leader_epoch = epoch, .config = config,
+    struct partition_open how = {.fs = fs, .log_dir = "/data", .topic = STR_LIT("t"), .topic_id = {{1}}, .leader_epoch = epoch, .config = &config,
                                  .recovery_point = -1, .log_start = -1, .wall_ms = WALL_MS, .seed = 7};
     const struct log_dir_entry *entries;
     enum status status;

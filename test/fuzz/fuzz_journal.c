@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { CHUNKS_MAX = 32, BATCHES = 2 };
 
-static const struct partition_open how = {.log_dir = "/data", .topic = STR_LIT("t"), .topic_id = {{[15] = 7}}, .wall_ms = 1700000000000, .config = {
+static const struct partition_open how = {.log_dir = "/data", .topic = STR_LIT("t"), .topic_id = {{[15] = 7}}, .wall_ms = 1700000000000, .config = &(const struct partition_config){
     .log = {.segment_bytes = 1 << 20, .segment_ms = 1 << 20, .segment_index_bytes = 1 << 20, .index_interval_bytes = 64, .retention_bytes = -1, .retention_ms = -1},
     .message_bytes_max = 1 << 20, .decompressed_bytes_max = 1 << 20, .compression = -1, .producer_id_expiration_ms = INT64_MAX}};
 

@@ -25,7 +25,7 @@ static const char *const files[FILES] = {
     "/data/t-0/00000000000000000000.txnindex",
 };
 
-static const struct partition_open how = {.log_dir = "/data", .topic = STR_LIT("t"), .wall_ms = 1700000000000, .config = {
+static const struct partition_open how = {.log_dir = "/data", .topic = STR_LIT("t"), .wall_ms = 1700000000000, .config = &(const struct partition_config){
     .log = {.segment_bytes = 1 << 20, .segment_ms = 1 << 20, .segment_index_bytes = 1 << 20, .index_interval_bytes = 64, .retention_bytes = -1, .retention_ms = -1},
     .message_bytes_max = 1 << 20, .decompressed_bytes_max = 1 << 20, .compression = -1, .producer_id_expiration_ms = INT64_MAX}};
 

@@ -10,6 +10,7 @@
 struct bench {
     struct world w;
     struct partition_open how;
+    struct partition_config config;
     struct partition *p;
 };
 
@@ -17,6 +18,7 @@ static inline void bench_open(struct bench *b)
 {
     struct err err;
 
+    b->how.config = &b->config; /* what begins may have been moved */
     if (partition_open(&b->how, &b->p, &err))
         fail_msg("%s", err.text);
     partition_attach(b->p, b->w.shard, b->w.store);
@@ -28,8 +30,9 @@ static inline struct bench bench_begin(void)
     struct bench b = {.w = world_begin(fs, DURABILITY_SYNC)};
 
     b.how = (struct partition_open){.fs = fs, .log_dir = "/data", .topic = STR_LIT("t"), .topic_id = {{1}}, .recovery_point = -1, .log_start = -1,
-        .wall_ms = WORLD_WALL, .seed = 7, .config = {.log = world_config, .message_bytes_max = 1 << 20, .decompressed_bytes_max = 1 << 24,
-        .timestamp_before_max_ms = INT64_MAX, .timestamp_after_max_ms = 3600000, .compression = -1, .producer_id_expiration_ms = 86400000}};
+        .wall_ms = WORLD_WALL, .seed = 7};
+    b.config = (struct partition_config){.log = world_config, .message_bytes_max = 1 << 20, .decompressed_bytes_max = 1 << 24,
+        .timestamp_before_max_ms = INT64_MAX, .timestamp_after_max_ms = 3600000, .compression = -1, .producer_id_expiration_ms = 86400000};
     return b;
 }
 

@@ -49,7 +49,7 @@ static void test_refusals(void **state)
     struct bytes_view batch;
     struct produced result;
 
-    b.how.config.message_bytes_max = 1000;
+    b.config.message_bytes_max = 1000;
     bench_open(&b);
     assert_int_equal(produce_now(&b, plain(20, WORLD_WALL)).status, STATUS_MESSAGE_TOO_LARGE);
     batch = plain(2, WORLD_WALL);
@@ -62,8 +62,8 @@ static void test_refusals(void **state)
     assert_int_equal(produce_now(&b, world_batch((struct batch_spec){.attributes = BATCH_CONTROL, .timestamp = WORLD_WALL})).status, STATUS_INVALID_RECORD);
     assert_int_equal(produce_now(&b, world_batch((struct batch_spec){.attributes = BATCH_TRANSACTIONAL, .producer_id = 9, .timestamp = WORLD_WALL})).status,
                      STATUS_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
-    b.how.config.log.segment_bytes = 500;
-    partition_configure(b.p, &b.how.config);
+    b.config.log.segment_bytes = 500;
+    partition_configure(b.p, &b.config);
     assert_int_equal(produce_now(&b, plain(5, WORLD_WALL)).status, STATUS_RECORD_LIST_TOO_LARGE);
     assert_int_equal(partition_end_offset(b.p), 0);
     bench_end(&b);
@@ -101,7 +101,7 @@ static void test_append_time(void **state)
     struct produced result;
     struct batch_head head;
 
-    b.how.config.log.append_time = true;
+    b.config.log.append_time = true;
     bench_open(&b);
     result = produce_now(&b, plain(3, 5)); /* its own timestamps are not judged */
     assert_int_equal(result.status, STATUS_OK);
@@ -116,12 +116,12 @@ static void test_topic_compression(void **state)
 {
     struct bench b = bench_begin();
 
-    b.how.config.compression = COMPRESSION_LZ4;
+    b.config.compression = COMPRESSION_LZ4;
     bench_open(&b);
     assert_int_equal(produce_now(&b, plain(30, WORLD_WALL)).base_offset, 0);
     assert_int_equal(stored_head(&b, 0).attributes & BATCH_COMPRESSION_MASK, COMPRESSION_LZ4);
-    b.how.config.compression = COMPRESSION_NONE;
-    partition_configure(b.p, &b.how.config);
+    b.config.compression = COMPRESSION_NONE;
+    partition_configure(b.p, &b.config);
     assert_int_equal(produce_now(&b, plain(30, WORLD_WALL)).base_offset, 30);
     assert_int_equal(stored_head(&b, 30).attributes & BATCH_COMPRESSION_MASK, COMPRESSION_NONE);
     bench_end(&b);

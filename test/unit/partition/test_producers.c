@@ -118,7 +118,7 @@ static void test_restart(void **state)
         struct bench b = bench_begin();
         int rolled = kind & 2;
         if (rolled)
-            b.how.config.log.segment_bytes = 400;
+            b.config.log.segment_bytes = 400;
         bench_open(&b);
         for (int i = 0; i < 8; i++)
             assert_int_equal(produce_sequence(&b, 0, i * 2, 2).base_offset, i * 2);
@@ -141,7 +141,7 @@ static void test_after_retention(void **state)
     struct bench b = bench_begin();
     int64_t low;
 
-    b.how.config.log.segment_bytes = 200;
+    b.config.log.segment_bytes = 200;
     bench_open(&b);
     for (int i = 0; i < 10; i++)
         assert_int_equal(produce_sequence(&b, 0, i, 1).base_offset, i);

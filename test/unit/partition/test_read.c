@@ -76,7 +76,7 @@ static void test_compacted_only_refuses_delete(void **state)
     struct bench b = bench_begin();
     int64_t low;
 
-    b.how.config.log.deletes = false;
+    b.config.log.deletes = false;
     bench_open(&b);
     assert_int_equal(partition_delete_records(b.p, 0, &low), STATUS_POLICY_VIOLATION);
     bench_end(&b);

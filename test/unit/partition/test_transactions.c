@@ -192,7 +192,7 @@ static void test_segments(void **state)
     struct bench b = bench_begin();
     struct err err;
 
-    b.how.config.log.segment_bytes = 400; /* two batches of data each */
+    b.config.log.segment_bytes = 400; /* two batches of data each */
     bench_open(&b);
     fill(&b);
     expect_all(&b, "1@0 ");

@@ -54,9 +54,10 @@ int main(int argc, char **argv)
 {
     struct fs *fs = fs_posix_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct partition_config config = {.log = world_config, .message_bytes_max = 1 << 20, .decompressed_bytes_max = 1 << 24,
+        .timestamp_before_max_ms = INT64_MAX, .timestamp_after_max_ms = INT64_MAX, .compression = -1, .producer_id_expiration_ms = INT64_MAX};
     struct partition_open how = {.fs = fs, .log_dir = argv[1], .topic = STR_LIT("dump"), .topic_id = {{7, 7, 7}}, .leader_epoch = 0, .recovery_point = -1,
-        .log_start = -1, .wall_ms = WORLD_WALL, .config = {.log = world_config, .message_bytes_max = 1 << 20, .decompressed_bytes_max = 1 << 24,
-        .timestamp_before_max_ms = INT64_MAX, .timestamp_after_max_ms = INT64_MAX, .compression = -1, .producer_id_expiration_ms = INT64_MAX}};
+        .log_start = -1, .wall_ms = WORLD_WALL, .config = &config};
     struct checkpoint_entry checkpoint = {.topic = STR_LIT("dump")};
     struct world_flag flag = {.mail.run = world_set_flag};
     struct partition *p = NULL;
@@ -68,14 +69,14 @@ int main(int argc, char **argv)
 
     if (argc < 2)
         return 2;
-    how.config.log.segment_bytes = 100000;
+    config.log.segment_bytes = 100000;
     if (log_dir_open(fs, argv[1], &dir, &err) || partition_open(&how, &p, &err))
         fail_msg("%s", err.text);
     partition_attach(p, w.shard, w.store);
     for (unsigned i = 0; i < BATCHES; i++) {
         if (i % 500 == 0) {
-            how.config.compression = (int8_t)(i / 500 % 5);
-            partition_configure(p, &how.config);
+            config.compression = (int8_t)(i / 500 % 5);
+            partition_configure(p, &config);
         }
         if (i == BATCHES / 2)
             partition_set_leader_epoch(p, 5);

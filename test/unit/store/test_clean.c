@@ -417,16 +417,18 @@ static void check_times(struct log *log)
 
 static struct log_open how_on(struct fs *fs, bool clean)
 {
-    struct log_open how = {.fs = fs, .dir = DIR_PATH, .topic_id = {{1, 2, 3}}, .config = world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1,
+    static struct log_config config;
+    struct log_open how = {.fs = fs, .dir = DIR_PATH, .topic_id = {{1, 2, 3}}, .config = &config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1,
                            .cleaned = -1, .clean = clean};
 
-    how.config.segment_bytes = 3000;
-    how.config.index_interval_bytes = 200;
-    how.config.compacts = true;
-    how.config.deletes = false;
-    how.config.cleanable_ratio_min = 0.5;
-    how.config.compaction_lag_max_ms = INT64_MAX;
-    how.config.delete_retention_ms = HOUR;
+    config = world_config;
+    config.segment_bytes = 3000;
+    config.index_interval_bytes = 200;
+    config.compacts = true;
+    config.deletes = false;
+    config.cleanable_ratio_min = 0.5;
+    config.compaction_lag_max_ms = INT64_MAX;
+    config.delete_retention_ms = HOUR;
     return how;
 }
 

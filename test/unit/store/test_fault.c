@@ -13,7 +13,7 @@
 
 static struct log_open how_on(struct fs *fs)
 {
-    return (struct log_open){.fs = fs, .dir = DIR_PATH, .topic_id = {{1}}, .config = world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+    return (struct log_open){.fs = fs, .dir = DIR_PATH, .topic_id = {{1}}, .config = &world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
 }
 
 /* --- torn tails ------------------------------------------------------------------------------------------------------------ */
@@ -208,6 +208,16 @@ static void make_snapshot(void *context, int64_t offset, struct bytes_view *cont
 }
 
 /* Opens, appends through several segments, deletes, closes. Whatever fails, it ends in order. */
+static const struct log_config *story_config(void)
+{
+    static struct log_config config;
+
+    config = world_config;
+    config.segment_bytes = 4000;
+    config.index_interval_bytes = 700;
+    return &config;
+}
+
 static struct story tell(struct fs *fs)
 {
     struct world w = world_begin(fs, DURABILITY_SYNC);
@@ -218,8 +228,7 @@ static struct story tell(struct fs *fs)
 
     looking = &w;
     store_on_space(w.store, look);
-    open.config.segment_bytes = 4000;
-    open.config.index_interval_bytes = 700;
+    open.config = story_config();
     if (!log_open(&open, &log, &err)) {
         log_attach(log, w.store);
         log_on_snapshot(log, make_snapshot, NULL);
@@ -247,8 +256,7 @@ static void check_story(struct fs *fs, const struct story *story)
     struct log *log;
 
     open.clean = story->clean;
-    open.config.segment_bytes = 4000;
-    open.config.index_interval_bytes = 700;
+    open.config = story_config();
     log = world_open_log(&w, &open);
     assert_true(log_end_offset(log) >= story->acknowledged);
     for (int64_t offset = log_start_offset(log); offset < story->acknowledged; offset++) {

@@ -165,14 +165,16 @@ static void log_path(char path[static 64], unsigned which)
 
 static void open_one(struct life *life, unsigned which, const struct log_dir_entry *entry)
 {
-    struct log_open open = {.fs = life->disk, .topic_id = {{1, (uint8_t)which, life->model->logs[which].topic}}, .config = world_config, .now_ms = WORLD_WALL,
+    static struct log_config config;
+    struct log_open open = {.fs = life->disk, .topic_id = {{1, (uint8_t)which, life->model->logs[which].topic}}, .config = &config, .now_ms = WORLD_WALL,
                             .clean = log_dir_clean(life->dir), .fresh = life->model->fresh, .recovery_point = entry ? entry->recovery_point : -1, .log_start = -1};
     struct err err;
     char path[64];
 
     log_path(path, which);
     open.dir = path;
-    open.config.segment_bytes = 40000;
+    config = world_config;
+    config.segment_bytes = 40000;
     if (log_dir_recover(life->dir, strrchr(path, '/') + 1, open.topic_id, &open.recovery_point, &err) || log_open(&open, &life->logs[which], &err))
         fail_msg("%s", err.text);
     log_attach(life->logs[which], life->stores[which % life->shards]);
@@ -399,7 +401,7 @@ static enum status plain_open(struct fs *fs, struct log **log, struct err *err)
     if (status)
         return status;
     open.fs = fs;
-    open.config = world_config;
+    open.config = &world_config;
     status = log_dir_recover(dir, strrchr(FOLDER, '/') + 1, open.topic_id, &open.recovery_point, err);
     if (!status)
         status = log_open(&open, log, err);

@@ -5,9 +5,9 @@
 
 #define DIR_PATH "/data/t-0"
 
-static const struct log_open how = {.dir = DIR_PATH, .topic_id = {{1, 2, 3}}, .config = {0}, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+static const struct log_open how = {.dir = DIR_PATH, .topic_id = {{1, 2, 3}}, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
 
-static struct log_open how_on(struct fs *fs, struct log_config config, bool clean)
+static struct log_open how_on(struct fs *fs, const struct log_config *config, bool clean)
 {
     struct log_open open = how;
 
@@ -18,14 +18,16 @@ static struct log_open how_on(struct fs *fs, struct log_config config, bool clea
 }
 
 /* All small: many segments, many index entries. */
-static struct log_config small_config(void)
-{
-    struct log_config config = world_config;
-
-    config.segment_bytes = 4000;
-    config.index_interval_bytes = 300;
-    return config;
-}
+static const struct log_config small_config = {
+    .segment_bytes = 4000,
+    .segment_ms = 604800000,
+    .segment_index_bytes = 10 << 20,
+    .index_interval_bytes = 300,
+    .retention_bytes = -1,
+    .retention_ms = -1,
+    .file_delete_delay_ms = 60000,
+    .deletes = true,
+};
 
 /* --- a model: the batches as they were appended ---------------------------------------------------------------------------- */
 
@@ -131,7 +133,7 @@ static void test_read_back(void **state)
 {
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
-    struct log_open open = how_on(fs, small_config(), false);
+    struct log_open open = how_on(fs, &small_config, false);
     struct log *log = world_open_log(&w, &open);
     static struct model model;
 
@@ -167,7 +169,7 @@ static void test_slices(void **state)
 {
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
-    struct log_open open = how_on(fs, world_config, false);
+    struct log_open open = how_on(fs, &world_config, false);
     struct log *log = world_open_log(&w, &open);
     struct log_slice slice;
     struct batch_head head;
@@ -214,7 +216,7 @@ static void test_group_commit(void **state)
 {
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
-    struct log_open open = how_on(fs, world_config, false);
+    struct log_open open = how_on(fs, &world_config, false);
     struct log *log = world_open_log(&w, &open);
     unsigned calls[FS_CALL_LOCK + 1] = {0}, done = 0;
     enum status worst = STATUS_OK;
@@ -242,7 +244,7 @@ static void test_tail_needs_no_search(void **state)
 {
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
-    struct log_open open = how_on(fs, world_config, false);
+    struct log_open open = how_on(fs, &world_config, false);
     struct log *log = world_open_log(&w, &open);
     unsigned calls[FS_CALL_LOCK + 1] = {0};
     struct log_slice slice;
@@ -274,7 +276,7 @@ static bool is_ready(void *context)
 /* Enough commits for a journal to be made. */
 static void make_journal(struct world *w, struct fs *fs)
 {
-    struct log_open open = how_on(fs, world_config, false);
+    struct log_open open = how_on(fs, &world_config, false);
     struct log *log;
     struct err err;
 
@@ -304,7 +306,7 @@ static void test_fresh(void **state)
     struct world w = world_begin(fs, DURABILITY_SYNC);
     unsigned calls[FS_CALL_LOCK + 1] = {0}, done = 0;
     struct log *logs[FRESH], *discarded;
-    struct log_open open = how_on(fs, world_config, false);
+    struct log_open open = how_on(fs, &world_config, false);
     enum status worst = STATUS_OK;
     struct log_slice slice;
     char dir[64];
@@ -372,7 +374,7 @@ static void test_sparse(void **state)
 
     config.segment_bytes = 350;
     config.index_interval_bytes = 100;
-    open = how_on(fs, config, false);
+    open = how_on(fs, &config, false);
     log = world_open_log(&w, &open);
     for (int i = 0; i < 20; i++) /* 0-6, 10-16, 20-26, ... each of two records */
         assert_int_equal(world_put(&w, log, (struct batch_spec){.base_offset = i * 10, .count = 2, .last_offset_delta = 6, .value_size = 20}), STATUS_OK);
@@ -400,7 +402,7 @@ static void test_async(void **state)
 {
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_ASYNC);
-    struct log_open open = how_on(fs, small_config(), false);
+    struct log_open open = how_on(fs, &small_config, false);
     struct log *log = world_open_log(&w, &open);
     unsigned calls[FS_CALL_LOCK + 1] = {0};
 
@@ -432,7 +434,7 @@ static void test_rolls_by_time(void **state)
     struct err err;
 
     config.segment_ms = 1000;
-    open = how_on(fs, config, false);
+    open = how_on(fs, &config, false);
     log = world_open_log(&w, &open);
     for (int i = 0; i < 5; i++) /* 0, 600, 1200 | 1800, 2400 by the records' own time */
         assert_int_equal(world_put(&w, log, (struct batch_spec){.timestamp = i * 600}), STATUS_OK);
@@ -451,13 +453,13 @@ static void test_retention_slices(void **state)
 {
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
-    struct log_config config = small_config();
+    struct log_config config = small_config;
     struct log_open open;
     struct log *log;
 
     config.segment_bytes = 300;
     config.retention_bytes = 0;
-    open = how_on(fs, config, false);
+    open = how_on(fs, &config, false);
     log = world_open_log(&w, &open);
     for (int i = 0; i < 100; i++)
         assert_int_equal(world_put(&w, log, (struct batch_spec){.value_size = 200}), STATUS_OK);
@@ -475,7 +477,7 @@ static void test_epochs(void **state)
 {
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
-    struct log_open open = how_on(fs, world_config, false);
+    struct log_open open = how_on(fs, &world_config, false);
     struct log *log = world_open_log(&w, &open);
     static const char *const rotten[] = {"0\n2\n0 0\n3 1\n", "0\n2\n0 0\n7 10\n", "0\n1\n0 0\n", "0\n2\n0 0\n", "0\n2\n1 0\n3 10\n"};
     struct err err;
@@ -526,8 +528,8 @@ static void test_delete_records_and_retention(void **state)
 {
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
-    struct log_config config = small_config();
-    struct log_open open = how_on(fs, config, false);
+    struct log_config config = small_config;
+    struct log_open open = how_on(fs, &config, false);
     struct log *log = world_open_log(&w, &open);
     static struct model model;
     uint64_t size;
@@ -578,7 +580,7 @@ static void test_topic_id(void **state)
 {
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
-    struct log_open open = how_on(fs, world_config, false);
+    struct log_open open = how_on(fs, &world_config, false);
     struct log *log = world_open_log(&w, &open);
     struct err err;
 
@@ -607,7 +609,7 @@ static void test_old_formats(void **state)
     assert_int_equal(fs_mkdir(fs, DIR_PATH, &err), STATUS_OK);
     assert_int_equal(fs_write_file(fs, DIR_PATH "/00000000000000000000.log", message, sizeof message, &err), STATUS_OK);
     for (int clean = 0; clean < 2; clean++) {
-        struct log_open open = how_on(fs, world_config, clean);
+        struct log_open open = how_on(fs, &world_config, clean);
         assert_int_equal(log_open(&open, &log, &err), STATUS_UNSUPPORTED_VERSION);
         assert_non_null(strstr(err.text, "before Kafka 0.11"));
         assert_int_equal(fs_read_file(fs, DIR_PATH "/00000000000000000000.log", 100, &content, &size, &err), STATUS_OK);

@@ -232,14 +232,15 @@ static void test_a_log_heals(void **state)
     static const char *const paths[] = {"/data/t-0/00000000000000000000.index", "/data/t-0/00000000000000000000.timeindex"};
     struct fs *fs = fs_mem_new();
     struct world w = world_begin(fs, DURABILITY_SYNC);
-    struct log_open how = {.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+    struct log_config config = world_config;
+    struct log_open how = {.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = &config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
     struct finding finding = {.suffix = ".index", .offset = -1, .status = STATUS_CORRUPT, .what = ""};
     struct log_slice slice;
     struct log *log;
     struct err err;
 
-    how.config.segment_bytes = 20000;
-    how.config.index_interval_bytes = 1000;
+    config.segment_bytes = 20000;
+    config.index_interval_bytes = 1000;
     log = world_open_log(&w, &how);
     for (int64_t i = 0; i < 60; i++)
         assert_int_equal(world_put(&w, log, (struct batch_spec){.value_size = 900, .timestamp = WORLD_WALL + i}), STATUS_OK);

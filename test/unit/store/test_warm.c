@@ -10,6 +10,7 @@
 enum { BATCHES = 400, VALUE = 8000, SEGMENT = 1 << 18, FILES = 5 };
 
 static struct log_open how;
+static struct log_config config;
 
 static bool warmed;
 
@@ -44,8 +45,10 @@ static struct fs *cold_disk(void)
     uint32_t outcomes[4096];
     size_t count;
 
-    how = (struct log_open){.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
-    how.config.segment_bytes = SEGMENT;
+    how = (struct log_open){.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = &world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+    config = world_config;
+    config.segment_bytes = SEGMENT;
+    how.config = &config;
     log = world_open_log(&w, &how);
     for (int i = 0; i < BATCHES; i++)
         assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2, .value_size = VALUE, .timestamp = WORLD_WALL + i}), STATUS_OK);
@@ -205,7 +208,7 @@ static void test_own_bytes(void **state)
     struct log *log;
     enum status status;
 
-    how = (struct log_open){.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+    how = (struct log_open){.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = &world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
     log = world_open_log(&w, &how);
     for (int i = 0; i < 40; i++)
         assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2, .value_size = 100, .timestamp = WORLD_WALL + i}), STATUS_OK);
