@@ -253,14 +253,15 @@ static void test_many_aborted(void **state)
     struct txnindex found;
     struct log *log;
 
-    how = (struct log_open){.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+    config = world_config;
+    how = (struct log_open){.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = &config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
     log = world_open_log(&w, &how);
     for (int64_t i = 0; i < MANY; i++) {
         assert_true(log_reserve_aborted(log));
         assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2, .timestamp = WORLD_WALL}), STATUS_OK);
         log_add_aborted(log, &(struct aborted){.producer_id = 1, .first_offset = 2 * i, .last_offset = 2 * i + 1, .last_stable = 2 * i + 2});
     }
-    log->config.segment_ms = 0; /* the next one is old */
+    config.segment_ms = 0; /* the next one is old */
     assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2, .timestamp = WORLD_WALL + 10}), STATUS_OK);
     assert_int_equal(log->count, 2);
     assert_int_equal(log->segments[0]->aborted.count, 0);
@@ -288,9 +289,9 @@ static void test_first_timestamps(void **state)
     struct log_dirt dirt;
     struct log *log;
 
-    how.config.compacts = true;
-    how.config.cleanable_ratio_min = 1;
-    how.config.compaction_lag_max_ms = 1000;
+    config.compacts = true;
+    config.cleanable_ratio_min = 1;
+    config.compaction_lag_max_ms = 1000;
     log = world_open_log(&w, &how);
     log_measure_dirt(log, log_end_offset(log), WORLD_WALL + 1002, &dirt);
     assert_false(dirt.due);
