@@ -8,7 +8,6 @@
 
 #include "base/mem.h"
 #include "meta/carry.h"
-#include "meta/properties.h"
 #include "meta/snapshot.h"
 #include "raft/raft.h"
 #include "store/dir.h"
@@ -35,19 +34,18 @@ static enum status read_whole(struct fs *fs, const char *dir, const char *name, 
     return s;
 }
 
-static enum status admit_identity(struct fs *fs, const char *dir, int32_t node_id, bool *formatted, struct err *err)
+static enum status admit_identity(struct fs *fs, const char *dir, int32_t node_id, struct directory_known *known, struct err *err)
 {
-    struct meta_properties meta;
     struct str_view text;
     enum status s = read_whole(fs, dir, META_PROPERTIES_FILE, &text, err);
 
-    *formatted = text.data != NULL;
-    if (s || !*formatted)
+    known->formatted = text.data != NULL;
+    if (s || !known->formatted)
         return s;
-    s = meta_properties_parse(text, &meta, err);
+    s = meta_properties_parse(text, &known->meta, err);
     mem_free((void *)(uintptr_t)text.data);
-    if (s == STATUS_OK && meta.node_id != node_id)
-        s = err_set(err, STATUS_INVALID, "%s belongs to node %d, but node.id is %d", dir, meta.node_id, node_id);
+    if (s == STATUS_OK && known->meta.node_id != node_id)
+        s = err_set(err, STATUS_INVALID, "%s belongs to node %d, but node.id is %d", dir, known->meta.node_id, node_id);
     return s;
 }
 
@@ -209,16 +207,39 @@ static enum status admit_metadata(struct fs *fs, const char *dir, int32_t node_i
     return s;
 }
 
-enum status directory_admit(struct fs *fs, const char *dir, int32_t node_id, struct err *err)
+enum status directory_admit(struct fs *fs, const char *dir, int32_t node_id, bool metadata, struct directory_known *known, struct err *err)
 {
-    bool formatted, journal = false;
-    enum status s = admit_identity(fs, dir, node_id, &formatted, err);
+    bool journal = false;
+    enum status s;
 
-    if (s == STATUS_OK && !formatted)
+    known->path = dir;
+    s = admit_identity(fs, dir, node_id, known, err);
+    if (s == STATUS_OK && !known->formatted)
         s = admit_unformatted(fs, dir, err);
-    if (s == STATUS_OK && formatted)
+    if (s == STATUS_OK && known->formatted && metadata)
         s = has_journal(fs, dir, &journal, err);
-    if (s == STATUS_OK && formatted && !journal)
+    if (s == STATUS_OK && known->formatted && metadata && !journal)
         s = admit_metadata(fs, dir, node_id, err);
     return s;
+}
+
+static enum status admit_together(const struct directory_known *a, const struct directory_known *b, struct err *err)
+{
+    if (strcmp(a->meta.cluster_id, b->meta.cluster_id) != 0)
+        return err_set(err, STATUS_INVALID, "%s belongs to cluster %s, but %s to %s", a->path, a->meta.cluster_id, b->path, b->meta.cluster_id);
+    if (uuid_equal(a->meta.directory_id, b->meta.directory_id) && !uuid_is_zero(a->meta.directory_id))
+        return err_set(err, STATUS_INVALID, "%s and %s have the same directory.id: they are one directory, or a copy of it", a->path, b->path);
+    return STATUS_OK;
+}
+
+enum status directories_admit(const struct directory_known *known, unsigned count, unsigned metadata, struct err *err)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (known[i].formatted && !known[metadata].formatted)
+            return err_set(err, STATUS_INVALID, "%s is formatted, but %s, where the metadata log is to be, is not", known[i].path, known[metadata].path);
+        for (unsigned j = 0; j < i; j++)
+            if (known[i].formatted && known[j].formatted && admit_together(&known[j], &known[i], err))
+                return err->status;
+    }
+    return STATUS_OK;
 }

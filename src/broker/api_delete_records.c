@@ -41,8 +41,9 @@ static void delete_leg(struct leg *leg)
             continue;
         if (broker_partition_wakes(b, item->topic_id, item->out->partition_index, &leg->mail))
             return; /* and on from here */
-        p = broker_partition(b, item->topic_id, item->out->partition_index);
-        status = p ? partition_delete_records(p, item->offset, &low) : STATUS_NOT_LEADER_OR_FOLLOWER;
+        p = broker_partition(b, item->topic_id, item->out->partition_index, &status);
+        if (p)
+            status = partition_delete_records(p, item->offset, &low);
         item->out->error_code = status_wire(status);
         item->out->low_watermark = status == STATUS_OK ? low : -1;
     }

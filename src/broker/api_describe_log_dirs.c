@@ -1,30 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
- * DescribeLogDirs (35): the log directory, its volume, and the size of each partition, which its shard tells.
+ * DescribeLogDirs (35): the log directories, their volumes, and the size of each partition in them, which its shard tells. What is in a directory that does not
+ * work nobody can tell: it has an error instead.
  */
 #include "broker/api.h"
-#include "broker/broker.h"
+#include "broker/dirs.h"
 #include "wire/api/describe_log_dirs.h"
 
-struct measured {
-    struct describe_log_dirs_response_partition *out;
+struct measured { /* a partition; those of a topic stand together */
+    struct str_view topic; /* in the arena: it may be deleted meanwhile */
     struct uuid topic_id;
+    int32_t index;
     unsigned shard;
+    unsigned dir; /* DIR_UNKNOWN: in none that works */
+    int64_t size;
 };
 
 struct measurement {
     struct describe_log_dirs_response out;
-    struct describe_log_dirs_response_result dir;
     struct measured *items;
     size_t count;
     uint64_t shards;
 };
 
-static void answer(struct request *r)
-{
-    struct measurement *m = r->state;
-
-    request_reply(r, &m->out);
-}
+/* ---- on the partitions' shards ---- */
 
 static void measure(struct leg *leg)
 {
@@ -32,81 +30,68 @@ static void measure(struct leg *leg)
     struct broker_shard *b = broker_at(leg_shard(leg));
 
     for (; leg->at < m->count; leg->at++) {
-        const struct measured *item = &m->items[leg->at];
+        struct measured *item = &m->items[leg->at];
         const struct partition *p;
+        enum status why;
 
         if (item->shard != leg->shard)
             continue;
-        if (broker_partition_wakes(b, item->topic_id, item->out->partition_index, &leg->mail))
+        if (broker_partition_wakes(b, item->topic_id, item->index, &leg->mail))
             return; /* and on from here */
-        p = broker_partition(b, item->topic_id, item->out->partition_index);
-        item->out->partition_size = p ? (int64_t)partition_size(p) : 0;
+        p = broker_partition(b, item->topic_id, item->index, &why);
+        item->size = p ? (int64_t)partition_size(p) : 0;
+        item->dir = why == STATUS_KAFKA_STORAGE_ERROR ? DIR_UNKNOWN : broker_partition_dir(b, item->topic_id, item->index);
     }
     leg_finish(leg);
 }
 
-static void put_partition(struct measurement *m, const struct broker *broker, const struct image_topic *topic,
-                          int32_t index, struct describe_log_dirs_response_topic *out)
-{
-    struct describe_log_dirs_response_partition *partition;
+/* ---- the answer ---- */
 
-    if (!image_partition(topic, index))
-        return;
-    partition = &out->partitions[out->partitions_count++];
-    describe_log_dirs_response_partition_init(partition);
-    partition->partition_index = index;
-    m->items[m->count] = (struct measured){partition, topic->id, broker_partition_shard(broker, topic->id, index)};
-    m->shards |= (uint64_t)1 << m->items[m->count++].shard;
+static void put_partition(const struct measured *item, struct describe_log_dirs_response_topic *topic)
+{
+    struct describe_log_dirs_response_partition *out = &topic->partitions[topic->partitions_count++];
+
+    describe_log_dirs_response_partition_init(out);
+    out->partition_index = item->index;
+    out->partition_size = item->size;
 }
 
-/* `indexes` of the topic; NULL: all of them. */
-static bool put_topic(struct request *r, struct measurement *m, const struct image_topic *topic, const int32_t *indexes,
-                      int32_t count)
+/* The items of one directory, in topics. */
+static bool put_topics(struct request *r, const struct measurement *m, unsigned dir, struct describe_log_dirs_response_result *out)
 {
-    struct describe_log_dirs_response_topic *out = &m->dir.topics[m->dir.topics_count];
+    struct describe_log_dirs_response_partition *partitions;
+    const struct measured *last = NULL;
+    size_t topics = 0, count = 0;
 
-    out->name = topic->name;
-    out->partitions = REQUEST_ALLOC(r, struct describe_log_dirs_response_partition, count);
-    if (!out->partitions)
-        return false;
-    for (int32_t i = 0; i < count; i++)
-        put_partition(m, broker_at(r->here)->broker, topic, indexes ? indexes[i] : i, out);
-    m->dir.topics_count += out->partitions_count > 0;
-    return true;
-}
-
-static bool put_all(struct request *r, struct measurement *m)
-{
-    const struct image *image = broker_at(r->here)->image;
-    bool good;
-
-    m->dir.topics = REQUEST_ALLOC(r, struct describe_log_dirs_response_topic, image->topics_by_name.count);
-    m->items = REQUEST_ALLOC(r, struct measured, image->partitions_count);
-    good = m->dir.topics && m->items;
-    for (const struct image_topic *topic = image_topic_first(image); good && topic;
-         topic = image_topic_next(image, topic))
-        good = put_topic(r, m, topic, NULL, topic->count);
-    return good;
-}
-
-static bool put_asked(struct request *r, struct measurement *m)
-{
-    const struct describe_log_dirs_request *in = r->in;
-    const struct image *image = broker_at(r->here)->image;
-    size_t n = 0;
-    bool good;
-
-    for (int32_t i = 0; i < in->topics_count; i++)
-        n += (size_t)in->topics[i].partitions_count;
-    m->dir.topics = REQUEST_ALLOC(r, struct describe_log_dirs_response_topic, in->topics_count);
-    m->items = REQUEST_ALLOC(r, struct measured, n);
-    good = m->dir.topics && m->items;
-    for (int32_t i = 0; good && i < in->topics_count; i++) {
-        const struct image_topic *topic = image_topic(image, in->topics[i].topic);
-
-        good = !topic || put_topic(r, m, topic, in->topics[i].partitions, in->topics[i].partitions_count);
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->items[i].dir != dir)
+            continue;
+        topics += !last || !uuid_equal(m->items[i].topic_id, last->topic_id);
+        last = &m->items[i];
+        count++;
     }
-    return good;
+    out->topics = REQUEST_ALLOC(r, struct describe_log_dirs_response_topic, topics);
+    partitions = REQUEST_ALLOC(r, struct describe_log_dirs_response_partition, count);
+    if (!out->topics || !partitions)
+        return false;
+    last = NULL;
+    for (size_t i = 0; i < m->count; i++) {
+        const struct measured *item = &m->items[i];
+
+        if (item->dir != dir)
+            continue;
+        if (!last || !uuid_equal(item->topic_id, last->topic_id)) {
+            struct describe_log_dirs_response_topic *topic = &out->topics[out->topics_count++];
+
+            describe_log_dirs_response_topic_init(topic);
+            topic->name = item->topic;
+            topic->partitions = partitions;
+        }
+        last = item;
+        put_partition(item, &out->topics[out->topics_count - 1]);
+        partitions++;
+    }
+    return true;
 }
 
 static void put_space(const struct broker *broker, struct describe_log_dirs_response_result *out)
@@ -114,30 +99,103 @@ static void put_space(const struct broker *broker, struct describe_log_dirs_resp
     uint64_t usable, total;
     struct err ignored; /* the sizes stay unknown: -1 */
 
-    if (fs_space(broker->fs, log_dir_path(broker->dir), &usable, &total, &ignored) != STATUS_OK)
+    if (fs_space(broker->fs, out->log_dir.data, &usable, &total, &ignored) != STATUS_OK)
         return;
     out->total_bytes = (int64_t)total;
     out->usable_bytes = (int64_t)usable;
 }
 
+static bool put_dirs(struct request *r, struct measurement *m)
+{
+    const struct broker_shard *b = broker_at(r->here);
+    const struct broker *broker = b->broker;
+
+    m->out.results = REQUEST_ALLOC(r, struct describe_log_dirs_response_result, broker->dirs_count);
+    for (unsigned i = 0; m->out.results && i < broker->dirs_count; i++) {
+        struct describe_log_dirs_response_result *out = &m->out.results[m->out.results_count];
+
+        if (!broker->dirs[i].partitions)
+            continue;
+        m->out.results_count++;
+        describe_log_dirs_response_result_init(out);
+        out->log_dir = str_from(broker->dirs[i].path);
+        if (dir_is_offline(b, i)) {
+            out->error_code = status_wire(STATUS_KAFKA_STORAGE_ERROR);
+            continue;
+        }
+        put_space(broker, out);
+        if (!put_topics(r, m, i, out))
+            return false;
+    }
+    return m->out.results != NULL;
+}
+
+static void answer(struct request *r)
+{
+    struct measurement *m = r->state;
+
+    if (put_dirs(r, m))
+        request_reply(r, &m->out);
+    else
+        request_close(r, "no memory");
+}
+
+/* ---- the question ---- */
+
+static void ask_partition(struct measurement *m, const struct broker *broker, const struct image_topic *topic, struct str_view name, int32_t index)
+{
+    struct measured *item = &m->items[m->count];
+
+    if (!image_partition(topic, index))
+        return;
+    *item = (struct measured){.topic = name, .topic_id = topic->id, .index = index, .shard = broker_partition_shard(broker, topic->id, index)};
+    m->shards |= (uint64_t)1 << item->shard;
+    m->count++;
+}
+
+static bool ask_all(struct request *r, struct measurement *m)
+{
+    const struct image *image = broker_at(r->here)->image;
+
+    m->items = REQUEST_ALLOC(r, struct measured, image->partitions_count);
+    for (const struct image_topic *topic = image_topic_first(image); m->items && topic; topic = image_topic_next(image, topic)) {
+        struct str_view name = arena_str(&r->arena, topic->name);
+
+        for (int32_t i = 0; name.data && i < topic->count; i++)
+            ask_partition(m, broker_at(r->here)->broker, topic, name, i);
+        if (!name.data)
+            return false;
+    }
+    return m->items != NULL;
+}
+
+static bool ask_some(struct request *r, struct measurement *m)
+{
+    const struct describe_log_dirs_request *in = r->in;
+    const struct image *image = broker_at(r->here)->image;
+    size_t n = 0;
+
+    for (int32_t i = 0; i < in->topics_count; i++)
+        n += (size_t)in->topics[i].partitions_count;
+    m->items = REQUEST_ALLOC(r, struct measured, n);
+    for (int32_t i = 0; m->items && i < in->topics_count; i++) {
+        const struct image_topic *topic = image_topic(image, in->topics[i].topic);
+
+        for (int32_t j = 0; topic && j < in->topics[i].partitions_count; j++)
+            ask_partition(m, broker_at(r->here)->broker, topic, in->topics[i].topic, in->topics[i].partitions[j]);
+    }
+    return m->items != NULL;
+}
+
 void api_describe_log_dirs(struct request *r)
 {
     const struct describe_log_dirs_request *in = r->in;
-    const struct broker_shard *b = broker_at(r->here);
     struct measurement *m = REQUEST_ALLOC(r, struct measurement, 1);
 
     r->state = m;
-    if (m) {
+    if (m)
         describe_log_dirs_response_init(&m->out);
-        describe_log_dirs_response_result_init(&m->dir);
-        m->out.results = &m->dir;
-        m->out.results_count = 1;
-        m->dir.log_dir = str_from(log_dir_path(b->broker->dir));
-        put_space(b->broker, &m->dir);
-        if (store_dir_offline(b->store, log_dir_path(b->broker->dir)))
-            m->dir.error_code = status_wire(STATUS_KAFKA_STORAGE_ERROR);
-    }
-    if (m && (in->topics_count < 0 ? put_all(r, m) : put_asked(r, m)))
+    if (m && (in->topics_count < 0 ? ask_all(r, m) : ask_some(r, m)))
         request_scatter(r, m->shards, measure, answer);
     else
         request_close(r, "no memory");

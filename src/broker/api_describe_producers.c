@@ -67,15 +67,16 @@ static void ask(struct leg *leg)
     for (; leg->at < all->count; leg->at++) {
         struct asked *item = &all->items[leg->at];
         struct partition *p;
+        enum status why;
         size_t known;
 
         if (item->shard != leg->shard)
             continue;
         if (broker_partition_wakes(b, item->topic_id, item->out->partition_index, &leg->mail))
             return; /* and on from here */
-        p = broker_partition(b, item->topic_id, item->out->partition_index);
+        p = broker_partition(b, item->topic_id, item->out->partition_index, &why);
         if (!p) {
-            item->out->error_code = status_wire(STATUS_NOT_LEADER_OR_FOLLOWER);
+            item->out->error_code = status_wire(why);
             continue;
         }
         known = partition_producers(p, item->producers, PRODUCERS_MAX);

@@ -83,7 +83,7 @@ static bool put_quorum(struct request *r, struct describe_quorum_response *out)
     partition->current_voters_count = 1;
     self->replica_id = b->broker->node_id;
     if (b->image->kraft_version > 0)
-        self->replica_directory_id = b->broker->directory_id;
+        self->replica_directory_id = b->broker->dirs[b->broker->metadata_dir].id;
     self->log_end_offset = quorum.log_end_offset;
     self->last_fetch_timestamp = shard_wall_ms(r->here); /* a leader never lags behind itself */
     self->last_caught_up_timestamp = self->last_fetch_timestamp;

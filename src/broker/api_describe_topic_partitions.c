@@ -21,9 +21,13 @@ static int32_t *borrowed(struct image_nodes nodes)
     return (int32_t *)(uintptr_t)nodes.ids; /* encoded before anything changes */
 }
 
-static void put_partition(const struct image_partition *p, int32_t index,
+static bool put_partition(struct request *r, const struct image_partition *p, int32_t index,
                           struct describe_topic_partitions_response_partition *out)
 {
+    struct image_nodes offline;
+
+    if (!image_offline_replicas(broker_at(r->here)->image, p, &r->arena, &offline))
+        return false;
     describe_topic_partitions_response_partition_init(out);
     out->error_code = p->leader < 0 ? status_wire(STATUS_LEADER_NOT_AVAILABLE) : 0;
     out->partition_index = index;
@@ -37,6 +41,9 @@ static void put_partition(const struct image_partition *p, int32_t index,
     out->eligible_leader_replicas_count = p->elr_count;
     out->last_known_elr = borrowed(image_last_known_elr(p));
     out->last_known_elr_count = p->last_known_elr_count;
+    out->offline_replicas = borrowed(offline);
+    out->offline_replicas_count = offline.count;
+    return true;
 }
 
 static bool set_cursor(struct page *page, struct str_view topic, int32_t partition)
@@ -67,7 +74,8 @@ static bool put_topic(struct page *page, const struct image_topic *topic, int32_
     if (!out->partitions)
         return false;
     for (int32_t i = 0; i < count; i++)
-        put_partition(&topic->partitions[from + i], from + i, &out->partitions[out->partitions_count++]);
+        if (!put_partition(page->request, &topic->partitions[from + i], from + i, &out->partitions[out->partitions_count++]))
+            return false;
     page->left -= count;
     return count == more || set_cursor(page, topic->name, from + count);
 }

@@ -149,7 +149,8 @@ static void fetch_part_warm(struct fetch_leg *leg, struct fetch_part *part, stru
 
 static void fetch_part_read(struct fetch_leg *leg, struct fetch_part *part, struct broker_shard *b)
 {
-    struct partition *p = broker_partition(b, part->topic_id, part->want->index);
+    enum status why;
+    struct partition *p = broker_partition(b, part->topic_id, part->want->index, &why);
 
     if (part->read.slice.file)
         file_unref(part->read.slice.file);
@@ -158,7 +159,7 @@ static void fetch_part_read(struct fetch_leg *leg, struct fetch_part *part, stru
     if (part->lost) {
         part->read.high_watermark = part->read.last_stable = part->read.start_offset = -1;
     } else if (!p) {
-        part->read.status = STATUS_NOT_LEADER_OR_FOLLOWER;
+        part->read.status = why;
         part->read.high_watermark = part->read.last_stable = part->read.start_offset = -1;
     } else {
         partition_read(p, &part->read);
@@ -174,7 +175,8 @@ static void fetch_part_read(struct fetch_leg *leg, struct fetch_part *part, stru
 
 static void fetch_part_wait(struct fetch_leg *leg, struct fetch_part *part, struct broker_shard *b)
 {
-    struct partition *p = broker_partition(b, part->topic_id, part->want->index);
+    enum status why;
+    struct partition *p = broker_partition(b, part->topic_id, part->want->index, &why);
 
     part->leg = leg;
     part->waiter.wake.run = fetch_part_wake;

@@ -96,12 +96,10 @@ static void list_offsets_warmed(struct shard *here, struct partition_list_offset
 
 static void list_offsets_ask(struct leg *leg, struct list_offsets_part *part)
 {
-    struct partition *p = broker_partition(broker_at(leg_shard(leg)), part->topic_id, part->index);
+    struct partition *p = broker_partition(broker_at(leg_shard(leg)), part->topic_id, part->index, &part->ask.status);
 
-    if (!p) {
-        part->ask.status = STATUS_NOT_LEADER_OR_FOLLOWER;
+    if (!p)
         return;
-    }
     partition_list_offset(p, &part->ask);
     if (part->ask.status == STATUS_NOT_CACHED) {
         part->leg = leg;

@@ -24,8 +24,10 @@ static bool metadata_partitions(struct request *r, const struct image_topic *top
     for (int32_t i = 0; i < topic->count; i++) {
         const struct image_partition *p = &topic->partitions[i];
         struct metadata_response_partition *to = &out->partitions[i];
-        struct image_nodes replicas = image_replicas(p), isr = image_isr(p);
+        struct image_nodes replicas = image_replicas(p), isr = image_isr(p), offline;
 
+        if (!image_offline_replicas(broker_at(r->here)->image, p, &r->arena, &offline))
+            return false;
         metadata_response_partition_init(to);
         to->error_code = p->leader < 0 ? status_wire(STATUS_LEADER_NOT_AVAILABLE) : 0;
         to->partition_index = i;
@@ -35,7 +37,8 @@ static bool metadata_partitions(struct request *r, const struct image_topic *top
         to->replica_nodes_count = replicas.count;
         to->isr_nodes = (int32_t *)(uintptr_t)isr.ids;
         to->isr_nodes_count = isr.count;
-        to->offline_replicas_count = 0;
+        to->offline_replicas = (int32_t *)(uintptr_t)offline.ids;
+        to->offline_replicas_count = offline.count;
     }
     return true;
 }

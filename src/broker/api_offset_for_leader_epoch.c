@@ -27,13 +27,13 @@ static void epochs_leg(struct leg *leg)
     for (; leg->at < e->count; leg->at++) {
         struct epoch_part *part = &e->parts[leg->at];
         struct partition *p;
-        enum status s = STATUS_NOT_LEADER_OR_FOLLOWER;
+        enum status s;
 
         if (part->settled || part->shard != leg->shard)
             continue;
         if (broker_partition_wakes(b, part->topic_id, part->ask->partition, &leg->mail))
             return; /* and on from here */
-        p = broker_partition(b, part->topic_id, part->ask->partition);
+        p = broker_partition(b, part->topic_id, part->ask->partition, &s);
         if (p)
             s = partition_epoch_end(p, part->ask->current_leader_epoch, part->ask->leader_epoch, &part->out->leader_epoch, &part->out->end_offset);
         part->out->error_code = status_wire(s);

@@ -155,12 +155,13 @@ static void produce_appended(struct shard *here, struct partition_append *append
 
 static void produce_append(struct broker_shard *b, struct produce_part *part)
 {
-    struct partition *partition = broker_partition(b, part->topic_id, part->index);
+    enum status why;
+    struct partition *partition = broker_partition(b, part->topic_id, part->index, &why);
 
     if (partition) {
         partition_append(partition, &part->append);
     } else {
-        produce_settle(part, STATUS_NOT_LEADER_OR_FOLLOWER, NULL);
+        produce_settle(part, why, NULL);
         produce_leg_less(part->leg);
     }
 }

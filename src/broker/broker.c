@@ -8,6 +8,7 @@
 #include "broker/broker.h"
 
 #include "broker/checkpoints.h"
+#include "broker/dirs.h"
 #include "broker/metadata_int.h"
 #include "broker/partitions.h"
 
@@ -40,7 +41,7 @@ static void partition_created(struct broker_shard *b, const struct image_topic *
     struct err err;
 
     if (broker_partition_shard(b->broker, topic->id, index) == shard_id(b->shard))
-        shard_did(b, broker_add_partition(b, topic, index, NULL, b->receipt, &err), &err);
+        shard_did(b, broker_add_partition(b, topic, index, dirs_locate_new(b->broker, topic, index), NULL, b->receipt, &err), &err);
 }
 
 static void topic_deleted(struct broker_shard *b, const struct image_topic *topic)
@@ -62,13 +63,14 @@ static void image_changed(void *context, const struct image *image, const struct
 {
     struct broker_shard *b = context;
     struct partition *p;
+    enum status why;
 
     switch (change->kind) {
     case IMAGE_PARTITION_CREATED:
         partition_created(b, change->topic, change->partition);
         break;
     case IMAGE_PARTITION_CHANGED:
-        p = broker_partition(b, change->topic->id, change->partition);
+        p = broker_partition(b, change->topic->id, change->partition, &why);
         if (p)
             partition_set_leader_epoch(p, image_partition(change->topic, change->partition)->leader_epoch);
         break;

@@ -26,9 +26,9 @@ struct groups;         /* groups.h */
 struct fetch_sessions; /* fetch_sessions.h */
 struct producer_ids;   /* producer_ids.h */
 struct checkpoints;    /* checkpoints.h */
-struct scrub;          /* store/scrub.h */
+struct scrubbing;      /* scrubbing.h */
 struct cleaner;        /* cleaner.h */
-struct disk_space;     /* disk_space.h */
+struct disk_spaces;    /* disk_space.h */
 struct node;           /* node.h, a room above: a name only */
 struct metadata_receipt; /* metadata_int.h */
 
@@ -43,13 +43,26 @@ struct listener {
 
 enum { SHARDS_MAX = 64 }; /* a set of shards is a uint64_t (request.h) */
 
+enum { DIRS_MAX = 64, DIR_UNKNOWN = 255 }; /* a set of log directories is a uint64_t */
+
+/* A log directory, by its place in broker->dirs (dirs.h). */
+struct broker_dir {
+    const char *path;                   /* as it was configured */
+    struct log_dir *log_dir;            /* NULL: it is offline since the start */
+    struct uuid id;                     /* zero: offline since the start, and never read */
+    bool partitions;                    /* false: it is the metadata log's alone */
+    struct mail failed[SHARDS_MAX];     /* from each shard to shard 0, once */
+    struct mail offline[SHARDS_MAX];    /* from shard 0 to each shard, once */
+    bool told;
+};
+
 struct broker {
     const struct config *config;       /* static: file, --set, defaults */
     struct fs *fs;
     int32_t node_id;
     char cluster_id[CLUSTER_ID_SIZE];
-    struct uuid directory_id;
-    struct log_dir *dir;
+    struct broker_dir *dirs;           /* those of log.dirs in its order, and behind them metadata.log.dir, if it is another one */
+    unsigned dirs_count, metadata_dir;
     struct listener *listeners;
     size_t listeners_count;
     size_t journal; /* bytes of each shard's; 0: none */
@@ -61,12 +74,13 @@ struct broker {
     struct metadata *metadata;         /* shard 0's, once it runs */
     struct meta_records bootstrap;     /* what a fresh metadata log begins with */
     struct arena arena;                /* of this struct's texts */
-    struct map entries;                /* struct broker_entry by folder: what the directory held at the start */
+    struct map entries;                /* dirs.c: what the directories held at the start */
     struct broker_shard *by_shard[SHARDS_MAX];
     void (*failed)(struct shard *here, const struct err *why); /* it cannot go on (node.c) */
     struct mail stop_step, *stop_done; /* of the metadata's stop */
     struct io_job recovered;           /* on shard 0: the journals of lives before go, when `unrecovered` shards are none */
     unsigned unrecovered;
+    uint64_t recover; /* of which directories */
     struct err recovered_err;
 };
 
@@ -82,19 +96,19 @@ struct broker_shard {
     struct metadata *metadata;         /* on shard 0, else NULL */
     struct producer_ids *producer_ids; /* on shard 0, else NULL */
     struct checkpoints *checkpoints;   /* on shard 0, else NULL */
-    struct scrub *scrub;               /* on shard 0, else NULL; NULL: there is to be none */
+    struct scrubbing *scrubbing;       /* on shard 0, else NULL; NULL: there is to be none */
     struct cleaner *cleaner;
-    struct disk_space *space;          /* on shard 0, else NULL */
-    struct mail look;                  /* to shard 0 and back: its space is to be looked at */
+    struct disk_spaces *spaces;        /* on shard 0, else NULL */
+    struct mail look;                  /* to shard 0 and back: the space is to be looked at */
     bool look_asked, look_again;
     struct timer housekeeping;
-    struct mail offline[SHARDS_MAX];   /* from each other shard, once: its disk failed */
+    uint64_t offline;                  /* the log directories that do not work */
     struct metadata_receipt *receipt;  /* of the batch that is being applied */
     struct checkpoint_rows {           /* of the stop: where each partition ended (checkpoints.h) */
         struct checkpoint_row *rows;
         size_t count, capacity;
     } rows;
-    bool unsaved;                      /* of the stop: not everything could be saved */
+    uint64_t unsaved;                  /* of the stop: log directories of which not everything could be saved */
     struct list asleep;                /* struct broker_partition: to be woken in the background */
     size_t unknown;                    /* of the partitions */
     struct mail recovered;             /* to shard 0: none is any more */
@@ -107,9 +121,6 @@ struct broker_shard {
     struct mail partitions_stopped, groups_idle, scrub_stopped;
     struct node *node;                 /* whose part this is (node.h); for its steps only */
 };
-
-/* The disk failed, and nobody's log told: as if one had. There is one log directory, so the broker ends (Kafka's does, too, with its last one). */
-void broker_disk_failed(struct broker_shard *b, const struct err *why);
 
 /* Of the shard that the caller is on. */
 static inline struct broker_shard *broker_at(struct shard *here)
@@ -131,6 +142,7 @@ struct broker_partition {
     bool folder;                 /* it has one */
     bool clean;                  /* and what is in it was closed well */
     bool unknown;                /* it was not, and it was not woken since */
+    uint8_t dir;                 /* where it is; DIR_UNKNOWN: in none of ours */
     struct partition *partition; /* while AWAKE, and ENDING if it was awake */
     struct opening *opening;     /* while WAKING */
     const struct partition_config *config; /* of b->configs; NULL: it was never woken */
@@ -140,12 +152,15 @@ struct broker_partition {
     struct mail halted;          /* of the stop */
 };
 
-/* One of this shard's, when it is awake; else NULL: it does not serve. */
-struct partition *broker_partition(struct broker_shard *b, struct uuid topic_id, int32_t index);
+/* One of this shard's, when it is awake; else NULL, and *why: KAFKA_STORAGE_ERROR when its log directory is offline or its files are broken, else NOT_LEADER_OR_FOLLOWER. */
+struct partition *broker_partition(struct broker_shard *b, struct uuid topic_id, int32_t index, enum status *why);
 
 /* Before that: whether it has to be woken first. If so, `mail` runs at the top of the loop when that is decided, before anybody who asks later; until then
  * it must not be used. NULL: nobody waits. */
 bool broker_partition_wakes(struct broker_shard *b, struct uuid topic_id, int32_t index, struct mail *mail) __attribute__((warn_unused_result));
+
+/* Its log directory, by its place in broker->dirs; DIR_UNKNOWN: in none of ours, or it is not there. */
+unsigned broker_partition_dir(struct broker_shard *b, struct uuid topic_id, int32_t index);
 
 /* Walks all of this shard's. NULL: the first, and after the last. */
 struct broker_partition *broker_partition_next(struct broker_shard *b, struct broker_partition *after);

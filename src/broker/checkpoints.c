@@ -4,6 +4,7 @@
 #include "broker/checkpoints.h"
 
 #include "base/mem.h"
+#include "broker/dirs.h"
 #include "rt/io.h"
 #include "rt/log.h"
 #include "store/clean.h"
@@ -26,7 +27,8 @@ struct checkpoints {
     unsigned out;
     bool busy, again;
     bool failed; /* no memory for the last round */
-    struct err err;
+    struct err errs[DIRS_MAX];
+    uint64_t dirs; /* those that work */
     struct mail *stopped;
 };
 
@@ -36,11 +38,11 @@ struct checkpoints {
 static struct checkpoint_row row_of(const struct broker_partition *bp)
 {
     struct log *log = bp->partition ? partition_log(bp->partition) : NULL;
-    struct checkpoint_row row = {.index = bp->key.index, .recovery = bp->recovery_point, .start = bp->log_start, .high_watermark = bp->recovery_point,
+    struct checkpoint_row row = {.index = bp->key.index, .dir = bp->dir, .recovery = bp->recovery_point, .start = bp->log_start, .high_watermark = bp->recovery_point,
                                  .cleaned = bp->cleaned};
 
     if (log)
-        row = (struct checkpoint_row){.index = bp->key.index, .recovery = log_recovery_point(log), .start = log_start_offset(log),
+        row = (struct checkpoint_row){.index = bp->key.index, .dir = bp->dir, .recovery = log_recovery_point(log), .start = log_start_offset(log),
                                       .high_watermark = partition_high_watermark(bp->partition), .cleaned = log_cleaned_offset(log)};
     return row;
 }
@@ -105,7 +107,7 @@ static const struct {
     {"cleaner-offset-checkpoint", row_cleaned},
 };
 
-enum status checkpoint_rows_write(struct log_dir *dir, const struct checkpoint_rows *sets, size_t sets_count, struct err *err)
+enum status checkpoint_rows_write(struct log_dir *log_dir, unsigned dir, const struct checkpoint_rows *sets, size_t sets_count, struct err *err)
 {
     struct checkpoint_entry *entries;
     enum status s = STATUS_OK;
@@ -124,10 +126,10 @@ enum status checkpoint_rows_write(struct log_dir *dir, const struct checkpoint_r
                 const struct checkpoint_row *row = &sets[i].rows[j];
                 int64_t offset = checkpoint_files[f].offset(row);
 
-                if (offset >= 0)
+                if (offset >= 0 && row->dir == dir)
                     entries[count++] = (struct checkpoint_entry){str_from(row->topic), row->index, offset};
             }
-        s = log_dir_write_checkpoint(dir, checkpoint_files[f].file, entries, count, err);
+        s = log_dir_write_checkpoint(log_dir, checkpoint_files[f].file, entries, count, err);
     }
     mem_free(entries);
     return s;
@@ -169,18 +171,23 @@ static void checkpoints_write(struct io_job *job)
 {
     struct checkpoints *c = LIST_ENTRY(job, struct checkpoints, job);
 
-    c->err.status = checkpoint_rows_write(c->b->broker->dir, c->rows, c->b->broker->shards, &c->err);
+    const struct broker *broker = c->b->broker;
+
+    for (unsigned i = 0; i < broker->dirs_count; i++)
+        c->errs[i].status = c->dirs >> i & 1 ? checkpoint_rows_write(broker->dirs[i].log_dir, i, c->rows, broker->shards, &c->errs[i]) : STATUS_OK;
 }
 
 static void checkpoints_written(struct shard *here, struct io_job *job)
 {
     struct checkpoints *c = LIST_ENTRY(job, struct checkpoints, job);
 
-    c->failed = c->err.status == STATUS_NO_MEMORY;
-    if (c->failed)
-        log_line(LOG_ERROR, "checkpoints are not written", "reason=%s", c->err.text);
-    else if (c->err.status)
-        broker_disk_failed(c->b, &c->err);
+    for (unsigned i = 0; i < c->b->broker->dirs_count; i++) {
+        c->failed |= c->errs[i].status == STATUS_NO_MEMORY;
+        if (c->errs[i].status == STATUS_NO_MEMORY)
+            log_line(LOG_ERROR, "checkpoints are not written", "reason=%s", c->errs[i].text);
+        else if (c->errs[i].status)
+            broker_dir_failed(c->b, i, &c->errs[i]);
+    }
     checkpoints_end(c);
 }
 
@@ -196,6 +203,10 @@ static void checkpoints_back(struct shard *here, struct mail *mail)
             checkpoints_end(c);
             return;
         }
+    c->failed = false;
+    c->dirs = 0;
+    for (unsigned i = 0; i < c->b->broker->dirs_count; i++)
+        c->dirs |= (uint64_t)!dir_is_offline(c->b, i) << i;
     c->job.work = checkpoints_write;
     c->job.done = checkpoints_written;
     io_job_submit(shard_io(here), &c->job);

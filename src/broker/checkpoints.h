@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The checkpoint files at the root of the log directory: how far each partition is synced, where it starts, its high watermark,
+ * The checkpoint files at the root of each log directory: how far each partition is synced, where it starts, its high watermark,
  * how far it was compacted.
  */
 #ifndef BROKER_CHECKPOINTS_H
@@ -19,12 +19,13 @@ void checkpoints_free(struct checkpoints *c);
 struct checkpoint_row {
     char *topic; /* owned */
     int32_t index;
+    uint8_t dir;
     int64_t recovery, start, high_watermark;
     int64_t cleaned; /* -1: it was never compacted */
 };
 bool checkpoint_rows_add(struct checkpoint_rows *rows, const struct broker_partition *bp) __attribute__((warn_unused_result));
 void checkpoint_rows_free(struct checkpoint_rows *rows);
-/* Blocking. */
-enum status checkpoint_rows_write(struct log_dir *dir, const struct checkpoint_rows *sets, size_t count, struct err *err) MUST_CHECK;
+/* Blocking: those of `dir`. */
+enum status checkpoint_rows_write(struct log_dir *log_dir, unsigned dir, const struct checkpoint_rows *sets, size_t count, struct err *err) MUST_CHECK;
 
 #endif

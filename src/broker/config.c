@@ -188,6 +188,22 @@ static enum status finish_node_id(struct config *config, struct err *err)
     return status;
 }
 
+/* Without slashes at its end; its bytes are ours. */
+static struct str_view dir_plain(struct str_view dir)
+{
+    while (dir.data && dir.size > 1 && dir.data[dir.size - 1] == '/')
+        ((char *)(uintptr_t)dir.data)[--dir.size] = 0;
+    return dir;
+}
+
+static enum status finish_metadata_dir(struct config *config, struct err *err)
+{
+    struct str_view dir = config_str(config, CONFIG_METADATA_LOG_DIR);
+
+    config->metadata_dir = dir.size ? dir_plain(arena_str(&config->arena, dir)) : config->dirs[0];
+    return config->metadata_dir.data ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the configuration");
+}
+
 static enum status finish_dirs(struct config *config, struct err *err)
 {
     struct str_view list = config_str(config, CONFIG_LOG_DIRS);
@@ -205,11 +221,16 @@ static enum status finish_dirs(struct config *config, struct err *err)
             break;
         if (!dir.size)
             return err_set(err, STATUS_INVALID_CONFIG, "log.dirs has an empty element");
-        config->dirs[config->dirs_count] = dir;
+        config->dirs[config->dirs_count] = dir_plain(dir);
+        for (size_t i = 0; i < config->dirs_count; i++)
+            if (strcmp(config->dirs[i].data, config->dirs[config->dirs_count].data) == 0)
+                return err_set(err, STATUS_INVALID_CONFIG, "log.dirs has %s twice", config->dirs[i].data);
     }
-    return config->dirs && config->dirs_count == count
-               ? STATUS_OK
-               : err_set(err, STATUS_NO_MEMORY, "no memory for the configuration");
+    if (!config->dirs || config->dirs_count < count)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for the configuration");
+    if (count > LOG_DIRS_MAX)
+        return err_set(err, STATUS_INVALID_CONFIG, "log.dirs has %zu directories, more than %d", count, LOG_DIRS_MAX);
+    return finish_metadata_dir(config, err);
 }
 
 /* id@host:port,... : this node and nobody else. */
@@ -248,11 +269,6 @@ static enum status check_served(const struct config *config, struct err *err)
     if (config_str(config, CONFIG_AUTHORIZER_CLASS_NAME).size)
         return err_set(err, STATUS_INVALID_CONFIG,
                        "authorizer.class.name is set, but nothing is authorized so far: remove it to run without");
-    if (config_log_dir(config, 1))
-        return err_set(err, STATUS_INVALID_CONFIG, "log.dirs names more than one directory: only one is served so far");
-    if (strcmp(config_metadata_dir(config), config_log_dir(config, 0)) != 0)
-        return err_set(err, STATUS_INVALID_CONFIG,
-                       "metadata.log.dir differs from log.dirs: only one directory is served so far");
     return STATUS_OK;
 }
 
@@ -314,9 +330,7 @@ const char *config_log_dir(const struct config *config, size_t index)
 
 const char *config_metadata_dir(const struct config *config)
 {
-    struct str_view dir = config_str(config, CONFIG_METADATA_LOG_DIR);
-
-    return dir.size ? dir.data : config_log_dir(config, 0);
+    return config->metadata_dir.data;
 }
 
 const struct config_listener *config_listeners(const struct config *config, size_t *count)

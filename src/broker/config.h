@@ -86,7 +86,8 @@ struct config_listener {
 };
 const struct config_listener *config_listeners(const struct config *config, size_t *count);
 int32_t config_node_id(const struct config *config);
-const char *config_log_dir(const struct config *config, size_t index); /* log.dirs, else log.dir; NULL after the last */
+enum { LOG_DIRS_MAX = 63 };
+const char *config_log_dir(const struct config *config, size_t index); /* log.dirs, else log.dir, without slashes at the end; NULL after the last */
 const char *config_metadata_dir(const struct config *config); /* metadata.log.dir, else the first log directory */
 bool config_async(const struct config *config);               /* barnabas.durability=async */
 /* controller.quorum.voters is set: the quorum is static (kraft.version 0). */

@@ -18,6 +18,7 @@ struct config {
     size_t listeners_count;
     struct str_view *dirs; /* log directories, each with a zero byte behind it */
     size_t dirs_count;
+    struct str_view metadata_dir; /* likewise */
     char node_id[12]; /* as text: the name of our own broker resource */
 };
 

@@ -3,6 +3,7 @@
 #include "broker/disk_space.h"
 
 #include "base/mem.h"
+#include "broker/dirs.h"
 #include "rt/io.h"
 #include "rt/log.h"
 
@@ -24,8 +25,12 @@ struct space_leg { /* to a shard and back */
     struct disk_space *owner;
 };
 
-struct disk_space {
+struct disk_space { /* of one log directory */
     struct broker_shard *b;
+    struct disk_spaces *all;
+    struct log_dir *dir;
+    const char *path;
+    bool left; /* it does not work */
     struct timer timer;
     struct io_job job;
     struct space_leg legs[SHARDS_MAX];
@@ -35,7 +40,14 @@ struct disk_space {
     enum { TAKEN_UNKNOWN, TAKEN, GIVEN_BACK, NOT_TAKEN } taken; /* UNKNOWN: by an earlier process, perhaps. NOT: the file system cannot */
     unsigned out;
     struct err err;
+};
+
+struct disk_spaces {
+    struct broker_shard *b;
     struct mail *stopped;
+    unsigned busy; /* looks under way */
+    unsigned count;
+    struct disk_space of[];
 };
 
 /* ---- a look, in a job ---- */
@@ -49,9 +61,7 @@ static uint64_t reserve_of(const struct disk_space *s)
 
 static enum status look(struct disk_space *s)
 {
-    const struct broker *broker = s->b->broker;
-
-    if (fs_space(broker->fs, log_dir_path(broker->dir), &s->free, &s->total, &s->err))
+    if (fs_space(s->b->broker->fs, log_dir_path(s->dir), &s->free, &s->total, &s->err))
         return s->err.status;
     s->reserve = reserve_of(s);
     return STATUS_OK;
@@ -61,7 +71,7 @@ static void take(struct disk_space *s)
 {
     struct err err;
 
-    s->taken = log_dir_reserve(s->b->broker->dir, s->reserve / TAKEN_SHARE, &err) ? NOT_TAKEN : TAKEN;
+    s->taken = log_dir_reserve(s->dir, s->reserve / TAKEN_SHARE, &err) ? NOT_TAKEN : TAKEN;
     if (s->taken == NOT_TAKEN)
         log_line(LOG_INFO, "no space is set aside for a full disk", "reason=%s", err.text);
 }
@@ -70,10 +80,10 @@ static void give_back(struct disk_space *s)
 {
     struct err err;
 
-    if (log_dir_release(s->b->broker->dir, &err))
+    if (log_dir_release(s->dir, &err))
         log_line(LOG_WARN, "the space that was set aside is not given back", "reason=%s", err.text);
     else
-        log_line(LOG_WARN, "the disk is full: the space that was set aside is given back", "dir=%s", log_dir_path(s->b->broker->dir));
+        log_line(LOG_WARN, "the disk is full: the space that was set aside is given back", "dir=%s", log_dir_path(s->dir));
     s->taken = GIVEN_BACK;
 }
 
@@ -115,10 +125,12 @@ static uint64_t wait_ms(const struct disk_space *s)
 
 static void look_end(struct disk_space *s)
 {
+    struct disk_spaces *all = s->all;
+
     s->busy = false;
-    if (s->stopped)
-        shard_post(s->b->shard, s->b->shard, s->stopped);
-    else
+    if (--all->busy == 0 && all->stopped)
+        shard_post(s->b->shard, s->b->shard, all->stopped);
+    if (!all->stopped && !s->left)
         arm(s, s->again ? LOOK_GAP_MS : s->err.status ? LOOK_FAR_MS : wait_ms(s));
 }
 
@@ -136,7 +148,7 @@ static void leg_arrived(struct shard *here, struct mail *mail)
     struct broker_shard *b = broker_at(here);
 
     if (b->store)
-        store_space(b->store, log_dir_path(b->broker->dir), &s->found);
+        store_space(b->store, s->path, &s->found);
     if (s->found.low && b->housekeeping.armed && b->housekeeping.deadline_ms > shard_now_ms(here) + RETENTION_MS)
         timer_set(here, &b->housekeeping, shard_now_ms(here) + RETENTION_MS, b->housekeeping.fire);
     mail->run = leg_back;
@@ -147,7 +159,8 @@ static void tell(struct disk_space *s)
 {
     unsigned shards = s->b->broker->shards;
 
-    s->found = (struct store_space){.room = ((int64_t)s->free - (int64_t)s->reserve) / shards, .low = s->low, .any = s->free >= WRITE_BYTES_MIN};
+    /* directories may share a volume */
+    s->found = (struct store_space){.room = ((int64_t)s->free - (int64_t)s->reserve) / (int64_t)shards / (int64_t)s->all->count, .low = s->low, .any = s->free >= WRITE_BYTES_MIN};
     s->out = shards;
     for (unsigned i = 0; i < shards; i++) {
         s->legs[i] = (struct space_leg){.mail.run = leg_arrived, .owner = s};
@@ -161,7 +174,7 @@ static void judge(struct disk_space *s)
 
     if (low != s->low)
         log_line(low ? LOG_ERROR : LOG_INFO, low ? "the disk is nearly full: produce is refused" : "the disk has space again: produce goes on",
-                 "dir=%s free=%llu reserve=%llu", log_dir_path(s->b->broker->dir), (unsigned long long)s->free, (unsigned long long)s->reserve);
+                 "dir=%s free=%llu reserve=%llu", log_dir_path(s->dir), (unsigned long long)s->free, (unsigned long long)s->reserve);
     s->low = low;
 }
 
@@ -172,7 +185,7 @@ static void look_done(struct shard *here, struct io_job *job)
     s->looked_ms = shard_now_ms(here);
     if (s->err.status)
         log_line(LOG_WARN, "the space of the disk is not known", "reason=%s", s->err.text);
-    if (s->err.status || s->stopped) {
+    if (s->err.status || s->all->stopped || s->left) {
         look_end(s);
         return;
     }
@@ -185,6 +198,7 @@ static void look_start(struct shard *here, struct timer *timer)
     struct disk_space *s = LIST_ENTRY(timer, struct disk_space, timer);
 
     s->busy = true;
+    s->all->busy++;
     s->again = false;
     s->job = (struct io_job){.work = look_work, .done = look_done};
     io_job_submit(shard_io(here), &s->job);
@@ -199,22 +213,24 @@ static void ask_back(struct shard *here, struct mail *mail)
 
     b->look_asked = b->look_again = false;
     if (again)
-        disk_space_ask(here, log_dir_path(b->broker->dir));
+        disk_space_ask(here, NULL);
 }
 
 /* On shard 0. */
 static void ask_arrived(struct shard *here, struct mail *mail)
 {
     struct broker_shard *from = LIST_ENTRY(mail, struct broker_shard, look);
-    struct disk_space *s = broker_at(here)->space;
+    struct disk_spaces *all = broker_at(here)->spaces;
 
     mail->run = ask_back;
     shard_post(here, shard_peer(here, shard_id(from->shard)), mail);
-    if (!s || s->stopped)
-        return;
-    s->again = s->busy; /* that look may have come too early */
-    if (!s->busy)
-        arm(s, LOOK_GAP_MS);
+    for (unsigned i = 0; all && !all->stopped && i < all->count; i++) {
+        struct disk_space *s = &all->of[i];
+
+        s->again = s->busy; /* that look may have come too early */
+        if (!s->busy && !s->left)
+            arm(s, LOOK_GAP_MS);
+    }
 }
 
 void disk_space_ask(struct shard *here, const char *log_dir)
@@ -231,26 +247,41 @@ void disk_space_ask(struct shard *here, const char *log_dir)
 
 /* ---- beginning and end ---- */
 
-struct disk_space *disk_space_new(struct broker_shard *b)
+struct disk_spaces *disk_spaces_new(struct broker_shard *b)
 {
-    struct disk_space *s = mem_alloc(1, sizeof *s);
+    const struct broker *broker = b->broker;
+    struct disk_spaces *all = mem_alloc(1, sizeof *all + broker->dirs_count * sizeof all->of[0]);
 
-    if (!s)
+    if (!all)
         return NULL;
-    s->b = b;
-    arm(s, 0);
-    return s;
+    all->b = b;
+    all->count = broker->dirs_count;
+    for (unsigned i = 0; i < all->count; i++) {
+        struct disk_space *s = &all->of[i];
+
+        *s = (struct disk_space){.b = b, .all = all, .dir = broker->dirs[i].log_dir, .path = broker->dirs[i].path, .left = dir_is_offline(b, i)};
+        if (!s->left)
+            arm(s, 0);
+    }
+    return all;
 }
 
-void disk_space_stop(struct disk_space *s, struct mail *done)
+void disk_spaces_leave(struct disk_spaces *all, unsigned dir)
 {
-    s->stopped = done;
-    timer_cancel(s->b->shard, &s->timer);
-    if (!s->busy)
-        shard_post(s->b->shard, s->b->shard, done);
+    all->of[dir].left = true;
+    timer_cancel(all->b->shard, &all->of[dir].timer);
 }
 
-void disk_space_free(struct disk_space *s)
+void disk_spaces_stop(struct disk_spaces *all, struct mail *done)
 {
-    mem_free(s);
+    all->stopped = done;
+    for (unsigned i = 0; i < all->count; i++)
+        timer_cancel(all->b->shard, &all->of[i].timer);
+    if (!all->busy)
+        shard_post(all->b->shard, all->b->shard, done);
+}
+
+void disk_spaces_free(struct disk_spaces *all)
+{
+    mem_free(all);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The space of the log directory's volume (docs/decisions/0011): when less than barnabas.disk.reserve is free, produce is refused; all else goes on.
+ * The space of each log directory's volume (docs/decisions/0011): when less than barnabas.disk.reserve is free, produce is refused; all else goes on.
  *
  *   shard 0: timer, or a shard asks ──> job: look, take or give back the reserve ──> each shard: store_space
  *
@@ -15,11 +15,12 @@
 #include "broker/broker.h"
 
 /* On shard 0, until stopped. NULL: no memory. */
-struct disk_space *disk_space_new(struct broker_shard *b) __attribute__((warn_unused_result));
-void disk_space_stop(struct disk_space *s, struct mail *done); /* posted when no look is under way */
-void disk_space_free(struct disk_space *s);
+struct disk_spaces *disk_spaces_new(struct broker_shard *b) __attribute__((warn_unused_result));
+void disk_spaces_leave(struct disk_spaces *spaces, unsigned dir);              /* that one failed */
+void disk_spaces_stop(struct disk_spaces *spaces, struct mail *done);          /* posted when no look is under way */
+void disk_spaces_free(struct disk_spaces *spaces);
 
-/* On any shard: a look, soon (store_on_space). */
+/* On any shard: a look at all of them, soon (store_on_space). */
 void disk_space_ask(struct shard *here, const char *log_dir);
 
 #endif

@@ -15,6 +15,8 @@
  *   4. `busy` counts what holds a pointer to the coordinator: appends, the flush mail, a load.
  */
 #include "broker/groups.h"
+#include "broker/dirs.h"
+#include "broker/partitions.h"
 
 #include "base/bug.h"
 #include "base/mem.h"
@@ -554,6 +556,8 @@ static void coordinator_load_later(struct coordinator *c)
 
 static void load_failed(struct load *l)
 {
+    struct broker_shard *b = l->coordinator->groups->b;
+
     log_line(LOG_ERROR, "group coordinator does not load", "partition=%d reason=%s", l->coordinator->index,
              l->err.text);
     if (l->err.status == STATUS_NO_MEMORY)
@@ -561,7 +565,7 @@ static void load_failed(struct load *l)
     else
         l->coordinator->state = COORDINATOR_DEAD;
     if (l->err.status == STATUS_IO || l->err.status == STATUS_KAFKA_STORAGE_ERROR) /* nobody would load it again */
-        broker_disk_failed(l->coordinator->groups->b, &l->err);
+        broker_dir_failed(b, broker_partition_any(b, partition_topic_id(l->coordinator->partition), l->coordinator->index)->dir, &l->err);
     load_end(l);
 }
 

@@ -8,9 +8,9 @@
 
 #include "base/bug.h"
 #include "base/mem.h"
-#include "broker/admission.h"
 #include "broker/checkpoints.h"
 #include "broker/cleaner.h"
+#include "broker/dirs.h"
 #include "broker/disk_space.h"
 #include "broker/fetch_sessions.h"
 #include "broker/memory.h"
@@ -19,120 +19,13 @@
 #include "broker/producer_ids.h"
 #include "broker/scrubbing.h"
 #include "rt/log.h"
-#include "store/scrub.h"
 
 enum {
-    SMALL_FILE_MAX = 1024 * 1024,
     BROKER_ARENA_MAX = 16 * 1024 * 1024,
     FETCH_SESSION_IDLE_MS_MIN = 120000, /* Kafka's constant */
 };
 
-struct broker_entry { /* of the directory, by folder name */
-    struct map_node node;
-    const struct log_dir_entry *entry;
-};
-
-/* ---- identity ---- */
-
-static void uuid_from(struct uuid *id, const uint8_t bytes[static 16])
-{
-    memcpy(id->b, bytes, 16);
-    id->b[6] = (uint8_t)((id->b[6] & 15) | 64);  /* version 4 */
-    id->b[8] = (uint8_t)((id->b[8] & 63) | 128); /* RFC 4122 */
-    id->b[0] &= 127;                             /* its text begins with a letter: never with '-' */
-}
-
-static enum status broker_write_text(struct broker *broker, const char *file, const void *bytes, size_t size, struct err *err)
-{
-    char path[FS_PATH_MAX + 64];
-
-    snprintf(path, sizeof path, "%s/%s", log_dir_path(broker->dir), file);
-    return fs_write_file(broker->fs, path, bytes, size, err);
-}
-
-/* STATUS_NOT_FOUND: the file is not there. */
-static enum status broker_read_text(struct broker *broker, const char *file, struct bytes_view *out, struct err *err)
-{
-    char path[FS_PATH_MAX + 64], *content = NULL;
-    size_t size = 0;
-    enum status s;
-
-    snprintf(path, sizeof path, "%s/%s", log_dir_path(broker->dir), file);
-    if (!fs_exists(broker->fs, path))
-        return err_set(err, STATUS_NOT_FOUND, "%s is not there", path);
-    s = fs_read_file(broker->fs, path, SMALL_FILE_MAX, &content, &size, err);
-    if (s == STATUS_OK) {
-        struct str_view kept = arena_str(&broker->arena, (struct str_view){content, size});
-
-        *out = (struct bytes_view){(const uint8_t *)kept.data, kept.size};
-        s = kept.data ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for %s", path);
-    }
-    mem_free(content);
-    return s;
-}
-
-static enum status broker_format(struct broker *broker, const uint8_t entropy[static 32], int64_t wall_ms, struct err *err)
-{
-    struct meta_properties meta = {.node_id = broker->node_id};
-    char text[META_PROPERTIES_SIZE];
-    struct bytes_view bootstrap;
-    struct uuid cluster;
-    enum status s;
-
-    uuid_from(&cluster, entropy);
-    uuid_from(&meta.directory_id, entropy + 16);
-    uuid_format(cluster, meta.cluster_id);
-    s = bootstrap_encode(wall_ms, &broker->arena, &bootstrap);
-    if (s)
-        return err_set(err, s, "no memory to format");
-    s = broker_write_text(broker, BOOTSTRAP_FILE, bootstrap.data, bootstrap.size, err);
-    if (s == STATUS_OK) /* last: it says that the directory is formatted */
-        s = broker_write_text(broker, META_PROPERTIES_FILE, text, meta_properties_format(&meta, text), err);
-    if (s == STATUS_OK)
-        log_line(LOG_INFO, "formatted", "directory=%s cluster=%s node=%d", log_dir_path(broker->dir), meta.cluster_id, meta.node_id);
-    return s;
-}
-
-static enum status broker_identify(struct broker *broker, const uint8_t entropy[static 32], int64_t wall_ms, struct err *err)
-{
-    struct meta_properties meta;
-    struct bytes_view text = {0};
-    enum status s = broker_read_text(broker, META_PROPERTIES_FILE, &text, err);
-
-    if (s == STATUS_NOT_FOUND) {
-        s = broker_format(broker, entropy, wall_ms, err);
-        if (s == STATUS_OK)
-            s = broker_read_text(broker, META_PROPERTIES_FILE, &text, err);
-    }
-    if (s == STATUS_OK)
-        s = meta_properties_parse((struct str_view){(const char *)text.data, text.size}, &meta, err);
-    if (s)
-        return s;
-    memcpy(broker->cluster_id, meta.cluster_id, sizeof broker->cluster_id);
-    broker->directory_id = meta.directory_id;
-    s = broker_read_text(broker, BOOTSTRAP_FILE, &text, err);
-    meta_records_init(&broker->bootstrap, &broker->arena);
-    if (s == STATUS_OK)
-        s = bootstrap_decode(text, &broker->bootstrap, err);
-    return s == STATUS_NOT_FOUND ? STATUS_OK : s;
-}
-
 /* ---- opening ---- */
-
-static enum status broker_index_entries(struct broker *broker, struct err *err)
-{
-    size_t count = 0;
-    const struct log_dir_entry *entries = log_dir_entries(broker->dir, &count);
-    struct broker_entry *nodes = arena_alloc(&broker->arena, count, sizeof *nodes);
-
-    map_init(&broker->entries, broker->seed);
-    for (size_t i = 0; nodes && i < count; i++) {
-        nodes[i].entry = &entries[i];
-        if (!map_put(&broker->entries, &nodes[i].node, entries[i].name, strlen(entries[i].name)))
-            return err_set(err, STATUS_NO_MEMORY, "no memory for %zu partitions", count);
-    }
-    return nodes ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for %zu partitions", count);
-}
 
 static enum status broker_listeners(struct broker *broker, const char *host, struct err *err)
 {
@@ -156,16 +49,10 @@ static enum status broker_listeners(struct broker *broker, const char *host, str
 static enum status broker_open_parts(struct broker *broker, const struct broker_options *o, struct err *err)
 {
     struct image *images[SHARDS_MAX];
-    enum status s = directory_admit(o->fs, config_log_dir(o->config, 0), broker->node_id, err);
+    enum status s = dirs_open(broker, o, err);
 
     if (s == STATUS_OK)
-        s = log_dir_open(o->fs, config_log_dir(o->config, 0), &broker->dir, err);
-    if (s == STATUS_OK)
-        s = broker_identify(broker, o->entropy, o->wall_ms, err);
-    if (s == STATUS_OK)
         s = broker_listeners(broker, arena_str(&broker->arena, str_from(o->host)).data, err);
-    if (s == STATUS_OK)
-        s = broker_index_entries(broker, err);
     if (s)
         return s;
     for (unsigned i = 0; i < broker->shards; i++) {
@@ -177,7 +64,8 @@ static enum status broker_open_parts(struct broker *broker, const struct broker_
         b->broker = broker;
         images[i] = b->image;
     }
-    return metadata_open(broker, o->fs, images, &broker->metadata, err);
+    s = metadata_open(broker, o->fs, images, &broker->metadata, err);
+    return s == STATUS_OK ? dirs_index(broker, images[0], err) : s;
 }
 
 static void broker_free(struct broker *broker)
@@ -193,9 +81,7 @@ static void broker_free(struct broker *broker)
             cleaner_free(b->cleaner);
         mem_free(b);
     }
-    map_free(&broker->entries);
-    if (broker->dir)
-        log_dir_close(broker->dir);
+    dirs_close(broker);
     arena_free(&broker->arena);
     mem_free(broker);
 }
@@ -221,7 +107,7 @@ enum status broker_open(const struct broker_options *o, struct broker **out, str
     s = broker_open_parts(broker, o, err);
     if (s) {
         broker_free(broker);
-        return err_wrap(err, "open %s", config_log_dir(o->config, 0));
+        return s;
     }
     *out = broker;
     return STATUS_OK;
@@ -248,56 +134,18 @@ static void broker_housekeep(struct shard *here, struct timer *timer)
     broker_arm_housekeeping(b);
 }
 
-static void broker_hear_offline(struct shard *here, struct mail *mail)
-{
-    struct broker_shard *b = broker_at(here);
-
-    if (b->store)
-        store_fail_dir(b->store, log_dir_path(b->broker->dir));
-}
-
-/* A log directory fails as a whole: what one shard found out, all the others are told, each by a mail of its own that is used once: none
- * acknowledges anything until the broker has ended. */
-static void broker_offline(struct shard *here, const char *log_dir, const struct err *why)
-{
-    struct broker *broker = broker_at(here)->broker;
-
-    for (unsigned i = 0; i < broker->shards; i++) {
-        struct mail *mail = &broker->by_shard[i]->offline[shard_id(here)];
-
-        mail->run = broker_hear_offline;
-        if (i != shard_id(here))
-            shard_post(here, shard_peer(here, i), mail);
-    }
-    broker->failed(here, why);
-}
-
-void broker_disk_failed(struct broker_shard *b, const struct err *why)
-{
-    if (why->status == STATUS_NO_SPACE) { /* nothing is lost, and what was to be written is tried again */
-        log_line(LOG_ERROR, "no space", "dir=%s reason=%s", log_dir_path(b->broker->dir), why->text);
-        return;
-    }
-    log_line(LOG_ERROR, "log directory offline", "dir=%s reason=%s", log_dir_path(b->broker->dir), why->text);
-    store_fail_dir(b->store, log_dir_path(b->broker->dir));
-    broker_offline(b->shard, log_dir_path(b->broker->dir), why);
-}
-
 static enum status broker_add_partitions(struct broker_shard *b, struct err *err)
 {
     for (struct image_topic *t = image_topic_first(b->image); t; t = image_topic_next(b->image, t))
         for (int32_t i = 0; i < t->count; i++) {
-            char folder[FOLDER_NAME_SIZE];
-            struct map_node *node;
-            enum status s;
+            const struct log_dir_entry *entry;
+            unsigned dir;
 
             if (broker_partition_shard(b->broker, t->id, i) != shard_id(b->shard))
                 continue;
-            snprintf(folder, sizeof folder, STR_FMT "-%d", STR_ARG(t->name), i);
-            node = map_get(&b->broker->entries, folder, strlen(folder));
-            s = broker_add_partition(b, t, i, node ? MAP_ENTRY(node, struct broker_entry, node)->entry : NULL, NULL, err);
-            if (s)
-                return s;
+            dir = dirs_locate(b->broker, t, i, &entry);
+            if (broker_add_partition(b, t, i, dir, entry, NULL, err))
+                return err->status;
         }
     return STATUS_OK;
 }
@@ -318,7 +166,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     b->cleaner = cleaner_new(b);
     if (!b->store || !b->sessions || !b->groups || !b->cleaner)
         return err_set(err, STATUS_NO_MEMORY, "no memory for shard %u", shard_id(shard));
-    store_on_offline(b->store, broker_offline);
+    dirs_start_shard(b);
     store_on_space(b->store, disk_space_ask);
     store_limit_tails(b->store, memory_share(broker->config, MEMORY_TAILS, broker->shards));
     store_use_journal(b->store, broker->journal);
@@ -340,8 +188,8 @@ enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here)
     b->metadata = broker->metadata;
     b->producer_ids = producer_ids_new(b);
     b->checkpoints = checkpoints_new(b);
-    b->space = disk_space_new(b);
-    if (!b->producer_ids || !b->checkpoints || !b->space || scrubbing_begin(b, &b->scrub))
+    b->spaces = disk_spaces_new(b);
+    if (!b->producer_ids || !b->checkpoints || !b->spaces || scrubbing_begin(b, &b->scrubbing))
         return err_set(err, STATUS_NO_MEMORY, "no memory");
     return metadata_start(b->metadata, b, &broker->bootstrap, ready, err);
 }
@@ -355,7 +203,7 @@ static void broker_close_shard(struct broker_shard *b)
     groups_free(b->groups);
     broker_close_partitions(b);
     fetch_sessions_free(b->sessions);
-    scrub_free(b->scrub);
+    scrubbing_free(b->scrubbing);
     if (shard_id(b->shard) != 0) {
         store_free(b->store);
         b->store = NULL; /* shard 0 may still have bad news of the disk */
@@ -387,7 +235,10 @@ static void journals_remove(struct io_job *job)
 {
     struct broker *broker = LIST_ENTRY(job, struct broker, recovered);
 
-    broker->recovered_err.status = log_dir_recovered(broker->dir, &broker->recovered_err);
+    broker->recovered_err.status = STATUS_OK;
+    for (unsigned i = 0; i < broker->dirs_count; i++)
+        if ((broker->recover >> i & 1) && log_dir_recovered(broker->dirs[i].log_dir, &broker->recovered_err))
+            return;
 }
 
 static void broker_hear_recovered(struct shard *here, struct mail *mail)
@@ -395,7 +246,12 @@ static void broker_hear_recovered(struct shard *here, struct mail *mail)
     struct broker_shard *b = broker_at(here);
     struct broker *broker = b->broker;
 
-    if (--broker->unrecovered || b->stopped || log_dir_clean(broker->dir))
+    if (--broker->unrecovered || b->stopped)
+        return;
+    for (unsigned i = 0; i < broker->dirs_count; i++)
+        if (!dir_is_offline(b, i) && !log_dir_clean(broker->dirs[i].log_dir))
+            broker->recover |= (uint64_t)1 << i;
+    if (!broker->recover)
         return;
     broker->recovered = (struct io_job){.work = journals_remove, .done = journals_removed};
     io_job_submit(shard_io(here), &broker->recovered);
@@ -425,10 +281,10 @@ static void broker_part_stopped(struct shard *here, struct mail *mail)
 void broker_stop_shard(struct broker_shard *b, struct mail *done)
 {
     b->stop_done = done;
-    b->stop_parts = 2 + (b->scrub != NULL) + (shard_id(b->shard) == 0 && b->broker->recovered.done);
+    b->stop_parts = 2 + (b->scrubbing != NULL) + (shard_id(b->shard) == 0 && b->broker->recovered.done);
     b->groups_idle.run = b->partitions_stopped.run = b->scrub_stopped.run = broker_part_stopped;
-    if (b->scrub)
-        scrub_stop(b->scrub, &b->scrub_stopped);
+    if (b->scrubbing)
+        scrubbing_stop(b->scrubbing, &b->scrub_stopped);
     groups_when_idle(b->groups, &b->groups_idle);
     cleaner_stop(b->cleaner);
     broker_stop_partitions(b, &b->partitions_stopped);
@@ -442,13 +298,13 @@ static void broker_space_stopped(struct shard *here, struct mail *mail)
 
     if (metadata_close(broker->metadata, true, &err)) {
         log_line(LOG_ERROR, "metadata log does not close", "reason=%s", err.text);
-        b->unsaved = true;
+        b->unsaved |= (uint64_t)1 << broker->metadata_dir;
     }
     broker->metadata = NULL;
     producer_ids_free(b->producer_ids);
     checkpoints_free(b->checkpoints);
-    disk_space_free(b->space);
-    b->space = NULL;
+    disk_spaces_free(b->spaces);
+    b->spaces = NULL;
     store_free(b->store);
     b->store = NULL;
     shard_post(here, here, broker->stop_done);
@@ -459,7 +315,7 @@ static void broker_metadata_stopped(struct shard *here, struct mail *mail)
     struct broker *broker = LIST_ENTRY(mail, struct broker, stop_step);
 
     broker->stop_step.run = broker_space_stopped;
-    disk_space_stop(broker->by_shard[0]->space, &broker->stop_step);
+    disk_spaces_stop(broker->by_shard[0]->spaces, &broker->stop_step);
 }
 
 static void broker_checkpoints_stopped(struct shard *here, struct mail *mail)
@@ -477,34 +333,34 @@ void broker_stop_metadata(struct broker *broker, struct mail *done)
     checkpoints_stop(broker->by_shard[0]->checkpoints, &broker->stop_step);
 }
 
-static enum status broker_mark_clean(struct broker *broker, struct err *err)
+/* As Kafka, each directory for itself. */
+static enum status broker_mark_clean(struct broker *broker, unsigned dir, const struct checkpoint_rows *sets, struct err *err)
 {
-    struct checkpoint_rows *sets = mem_alloc(broker->shards, sizeof *sets);
-    enum status s = STATUS_OK;
+    struct log_dir *log_dir = broker->dirs[dir].log_dir;
+    enum status s;
 
-    for (unsigned i = 0; sets && i < broker->shards; i++) {
-        sets[i] = broker->by_shard[i]->rows;
-        if (broker->by_shard[i]->unsaved && !BUG(KAFKA_15375))
-            s = err_set(err, STATUS_IO, "not everything could be saved: the next start checks the logs");
-    }
-    if (!sets)
-        s = err_set(err, STATUS_NO_MEMORY, "no memory for the checkpoints");
+    for (unsigned i = 0; i < broker->shards; i++)
+        if ((broker->by_shard[i]->unsaved >> dir & 1) && !BUG(KAFKA_15375))
+            return err_set(err, STATUS_IO, "%s: not everything could be saved: the next start checks the logs", broker->dirs[dir].path);
+    s = log_dir_recovered(log_dir, err);
     if (s == STATUS_OK)
-        s = log_dir_recovered(broker->dir, err);
-    if (s == STATUS_OK)
-        s = checkpoint_rows_write(broker->dir, sets, broker->shards, err);
-    if (s == STATUS_OK)
-        s = log_dir_mark_clean(broker->dir, broker->broker_epoch, err);
-    mem_free(sets);
-    return s;
+        s = checkpoint_rows_write(log_dir, dir, sets, broker->shards, err);
+    return s ? s : log_dir_mark_clean(log_dir, broker->broker_epoch, err);
 }
 
 enum status broker_close(struct broker *broker, struct err *err)
 {
-    enum status s = broker_mark_clean(broker, err);
+    struct checkpoint_rows *sets = mem_alloc(broker->shards, sizeof *sets);
+    enum status s = sets ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the checkpoints");
 
+    for (unsigned i = 0; sets && i < broker->shards; i++)
+        sets[i] = broker->by_shard[i]->rows;
+    for (unsigned i = 0; sets && i < broker->dirs_count; i++)
+        if (!dir_is_offline(broker->by_shard[0], i) && broker_mark_clean(broker, i, sets, err))
+            s = err->status;
     for (unsigned i = 0; i < broker->shards; i++)
         checkpoint_rows_free(&broker->by_shard[i]->rows);
+    mem_free(sets);
     broker_free(broker);
     return s;
 }

@@ -11,11 +11,12 @@
 #include "base/bug.h"
 #include "base/mem.h"
 #include "broker/broker.h"
+#include "broker/dirs.h"
 #include "broker/metadata_int.h"
 #include "meta/snapshot.h"
 #include "rt/log.h"
 
-enum { METADATA_READ_SIZE = 1024 * 1024 };
+enum { METADATA_READ_SIZE = 1024 * 1024, REGISTRATION_MAX = 64 * 1024 * 1024 };
 
 struct delivery { /* a batch at one shard */
     struct mail mail;
@@ -124,7 +125,7 @@ static enum status metadata_fill_image(struct metadata *m, struct image *image, 
 enum status metadata_open(struct broker *broker, struct fs *fs, struct image **images, struct metadata **out, struct err *err)
 {
     struct metadata *m = mem_alloc(1, sizeof *m);
-    struct log_open how = {.fs = fs, .topic_id = METADATA_TOPIC_ID, .clean = log_dir_clean(broker->dir), .recovery_point = -1, .log_start = -1};
+    struct log_open how = {.fs = fs, .topic_id = METADATA_TOPIC_ID, .clean = log_dir_clean(dirs_metadata(broker)), .recovery_point = -1, .log_start = -1};
     enum status s;
 
     if (!m)
@@ -132,12 +133,12 @@ enum status metadata_open(struct broker *broker, struct fs *fs, struct image **i
     m->broker = broker;
     m->fs = fs;
     list_init(&m->queue);
-    snprintf(m->dir, sizeof m->dir, "%s/%s", log_dir_path(broker->dir), METADATA_DIR);
+    snprintf(m->dir, sizeof m->dir, "%s/%s", log_dir_path(dirs_metadata(broker)), METADATA_DIR);
     how.dir = m->dir;
     m->log_config = metadata_log_config(broker->config);
     how.config = &m->log_config;
     how.now_ms = broker->opened_wall_ms;
-    s = log_dir_recover(broker->dir, METADATA_DIR, METADATA_TOPIC_ID, &how.recovery_point, err);
+    s = log_dir_recover(dirs_metadata(broker), METADATA_DIR, METADATA_TOPIC_ID, &how.recovery_point, err);
     if (s == STATUS_OK)
         s = log_open(&how, &m->log, err);
     for (unsigned i = 0; s == STATUS_OK && i < broker->shards; i++)
@@ -361,10 +362,17 @@ void request_commit(struct request *r, const struct meta_records *records, void 
 static void metadata_registered(struct shard *here, struct metadata_commit *commit)
 {
     struct metadata *m = LIST_ENTRY(commit, struct metadata, registration);
+    void (*started)(struct shard *here) = m->started;
 
     arena_free(&m->arena);
-    m->started(here);
+    m->registering = false;
+    m->started = NULL;
+    if (m->dirs_changed)
+        metadata_dirs_changed(m);
+    if (started)
+        started(here);
 }
+
 
 static enum status metadata_save_quorum(struct metadata *m, const struct quorum_state *state, struct err *err)
 {
@@ -438,12 +446,24 @@ static struct image_endpoint *metadata_endpoints(struct metadata *m, bool contro
     return e;
 }
 
+static struct uuid metadata_locate(const void *context, const struct image_topic *topic, int32_t index)
+{
+    const struct broker *broker = context;
+    const struct log_dir_entry *entry;
+    unsigned dir = dirs_locate(broker, topic, index, &entry);
+
+    return dir == DIR_UNKNOWN ? DIRECTORY_LOST : broker->dirs[dir].id;
+}
+
 /* What the start has to say: the bootstrap records of a fresh cluster, this node as controller and as broker. */
 static enum status metadata_decide_start(struct metadata *m, const struct meta_records *bootstrap, struct decision *d)
 {
-    struct decide_node node = {.id = m->broker->node_id, .incarnation = shard_random_uuid(m->b->shard), .directory = m->broker->directory_id};
+    struct decide_node node = {.id = m->broker->node_id, .incarnation = shard_random_uuid(m->b->shard), .dirs = {.locate = metadata_locate, .context = m->broker}};
     enum status s;
 
+    node.dirs.ids = dirs_online(m->b, &m->arena, &node.dirs.count);
+    if (!node.dirs.ids)
+        return STATUS_NO_MEMORY;
     node.broker_endpoints = metadata_endpoints(m, false, &node.broker_endpoints_count);
     node.controller_endpoints = metadata_endpoints(m, true, &node.controller_endpoints_count);
     node.rack = config_str(m->broker->config, CONFIG_BROKER_RACK);
@@ -463,7 +483,7 @@ enum status metadata_start(struct metadata *m, struct broker_shard *b, const str
     m->b = b;
     m->started = started;
     config_rules(b->broker->config, &m->rules);
-    arena_init(&m->arena, 64 * 1024 * 1024);
+    arena_init(&m->arena, REGISTRATION_MAX);
     log_attach(m->log, b->store);
     s = metadata_lead(m, err);
     if (s)
@@ -471,9 +491,33 @@ enum status metadata_start(struct metadata *m, struct broker_shard *b, const str
     d = metadata_decision(m, &m->arena);
     s = metadata_decide_start(m, bootstrap, &d);
     m->registration = (struct metadata_commit){.records = d.records.values, .count = d.records.count, .done = metadata_registered};
+    m->registering = true;
     if (s || d.records.failed || metadata_commit(m, &m->registration))
         return err_set(err, STATUS_NO_MEMORY, "no memory to register the node");
     return STATUS_OK;
+}
+
+/* One decision at a time: what fails meanwhile is in the next one. */
+void metadata_dirs_changed(struct metadata *m)
+{
+    struct decide_dirs dirs = {0};
+    struct decision d;
+    struct err err;
+    enum status s;
+
+    m->dirs_changed = m->registering;
+    if (m->registering || m->stopped || m->failed)
+        return;
+    arena_init(&m->arena, REGISTRATION_MAX);
+    d = metadata_decision(m, &m->arena);
+    dirs.ids = dirs_online(m->b, &m->arena, &dirs.count);
+    s = dirs.ids ? decide_directories(&d, m->broker->node_id, &dirs) : STATUS_NO_MEMORY;
+    m->registration = (struct metadata_commit){.records = d.records.values, .count = d.records.count, .done = metadata_registered};
+    m->registering = true;
+    if (s == STATUS_OK && !d.records.failed && metadata_commit(m, &m->registration) == STATUS_OK)
+        return;
+    (void)err_set(&err, STATUS_NO_MEMORY, "no memory to register the node without a log directory");
+    metadata_fatal(m, &err);
 }
 
 /* ---- snapshots ---- */
@@ -511,7 +555,7 @@ static void snapshot_written(struct shard *here, struct io_job *job)
     if (s->err.status == STATUS_NO_MEMORY) {
         log_line(LOG_ERROR, "metadata snapshot failed", "reason=%s", s->err.text);
     } else if (s->err.status) {
-        broker_disk_failed(m->b, &s->err);
+        broker_dir_failed(m->b, m->broker->metadata_dir, &s->err);
     } else {
         m->snapshot = s->id;
         log_set_start(m->log, s->id.end_offset);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "broker/checkpoints.h"
 #include "broker/config_shared.h"
+#include "broker/dirs.h"
 #include "broker/metadata_int.h"
 #include "broker/topics.h"
 #include "rt/io.h"
@@ -23,6 +24,7 @@ struct closing {
     struct io_job job;
     struct broker_shard *b;
     struct broker_partition *bp;
+    struct log_dir *dir; /* NULL: it does not work, and the folder stays */
     struct metadata_receipt *receipt;
     struct err err;
 };
@@ -58,11 +60,27 @@ struct broker_partition *broker_partition_any(struct broker_shard *b, struct uui
     return node ? MAP_ENTRY(node, struct broker_partition, node) : NULL;
 }
 
-struct partition *broker_partition(struct broker_shard *b, struct uuid topic_id, int32_t index)
+static bool partition_offline(const struct broker_shard *b, const struct broker_partition *bp)
+{
+    return dir_is_offline(b, bp->dir);
+}
+
+struct partition *broker_partition(struct broker_shard *b, struct uuid topic_id, int32_t index, enum status *why)
 {
     struct broker_partition *bp = broker_partition_any(b, topic_id, index);
 
-    return bp && bp->life == PARTITION_AWAKE ? bp->partition : NULL;
+    *why = STATUS_OK;
+    if (bp && bp->life == PARTITION_AWAKE && !partition_offline(b, bp))
+        return bp->partition;
+    *why = bp && (bp->life == PARTITION_BROKEN || partition_offline(b, bp)) ? STATUS_KAFKA_STORAGE_ERROR : STATUS_NOT_LEADER_OR_FOLLOWER;
+    return NULL;
+}
+
+unsigned broker_partition_dir(struct broker_shard *b, struct uuid topic_id, int32_t index)
+{
+    struct broker_partition *bp = broker_partition_any(b, topic_id, index);
+
+    return bp ? bp->dir : DIR_UNKNOWN;
 }
 
 struct broker_partition *broker_partition_next(struct broker_shard *b, struct broker_partition *after)
@@ -149,7 +167,7 @@ static bool partition_describe(struct broker_shard *b, struct broker_partition *
     const struct image_partition *p = image_partition(image_topic_by_id(b->image, bp->key.topic_id), bp->key.index);
 
     *how = (struct partition_open){.fs = b->broker->fs,
-                                   .log_dir = log_dir_path(b->broker->dir),
+                                   .log_dir = b->broker->dirs[bp->dir].path,
                                    .topic = bp->topic,
                                    .topic_id = bp->key.topic_id,
                                    .index = bp->key.index,
@@ -167,37 +185,37 @@ static bool partition_describe(struct broker_shard *b, struct broker_partition *
     return true;
 }
 
-static void folder_name(char folder[static FOLDER_NAME_SIZE], struct str_view topic, int32_t index)
+void broker_folder_name(char folder[static FOLDER_NAME_SIZE], struct str_view topic, int32_t index)
 {
     snprintf(folder, FOLDER_NAME_SIZE, STR_FMT "-%d", STR_ARG(topic), index);
 }
 
-static enum status partition_try(struct broker *broker, struct partition_open *how, const char *folder, struct partition **partition, struct err *err)
+static enum status partition_try(struct log_dir *dir, struct partition_open *how, const char *folder, struct partition **partition, struct err *err)
 {
-    enum status status = log_dir_recover(broker->dir, folder, how->topic_id, &how->recovery_point, err);
+    enum status status = log_dir_recover(dir, folder, how->topic_id, &how->recovery_point, err);
 
     return status ? status : partition_open(how, partition, err);
 }
 
 /* A folder of that name with another topic's id is of a topic that was deleted while the node was down: it goes. */
-static enum status partition_load(struct broker *broker, struct partition_open *how, struct partition **partition, struct err *err)
+static enum status partition_load(struct log_dir *dir, struct partition_open *how, struct partition **partition, struct err *err)
 {
     char folder[FOLDER_NAME_SIZE];
     enum status status;
 
-    folder_name(folder, how->topic, how->index);
-    status = partition_try(broker, how, folder, partition, err);
+    broker_folder_name(folder, how->topic, how->index);
+    status = partition_try(dir, how, folder, partition, err);
     if (status != STATUS_INCONSISTENT_TOPIC_ID)
         return status;
-    status = log_dir_remove_partition(broker->dir, folder, err);
-    return status ? status : partition_try(broker, how, folder, partition, err);
+    status = log_dir_remove_partition(dir, folder, err);
+    return status ? status : partition_try(dir, how, folder, partition, err);
 }
 
 static void opening_work(struct io_job *job)
 {
     struct opening *o = LIST_ENTRY(job, struct opening, job);
 
-    o->err.status = partition_load(o->b->broker, &o->how, &o->partition, &o->err);
+    o->err.status = partition_load(o->b->broker->dirs[o->bp->dir].log_dir, &o->how, &o->partition, &o->err);
 }
 
 /* What the metadata said while it was opened is heeded, too. false: no memory. */
@@ -215,7 +233,7 @@ static bool partition_serve(struct broker_shard *b, struct broker_partition *bp,
             return false;
         partition_set_leader_epoch(partition, image_partition(topic, bp->key.index)->leader_epoch);
     }
-    return !partition_coordinates(bp) || b->groups_stopped || groups_partition_opened(b->groups, bp->key.index, partition);
+    return !partition_coordinates(bp) || b->groups_stopped || partition_offline(b, bp) || groups_partition_opened(b->groups, bp->key.index, partition);
 }
 
 static void wake_all_later(struct broker_shard *b, uint64_t not_before_ms);
@@ -226,8 +244,8 @@ static void partition_refused(struct broker_shard *b, struct broker_partition *b
     bp->life = PARTITION_BROKEN;
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err->text);
     if (err->status == STATUS_IO)
-        broker_disk_failed(b, err);
-    if (err->status != STATUS_NO_MEMORY && err->status != STATUS_NO_SPACE)
+        broker_dir_failed(b, bp->dir, err);
+    if ((err->status != STATUS_NO_MEMORY && err->status != STATUS_NO_SPACE) || partition_offline(b, bp))
         return;
     bp->life = PARTITION_ASLEEP; /* it is not known to be broken */
     bp->again_ms = shard_now_ms(b->shard) + (err->status == STATUS_NO_SPACE ? WAKE_FULL_MS : WAKE_AGAIN_MS);
@@ -306,7 +324,7 @@ bool broker_partition_wakes(struct broker_shard *b, struct uuid topic_id, int32_
 {
     struct broker_partition *bp = broker_partition_any(b, topic_id, index);
 
-    if (!bp || bp->life == PARTITION_AWAKE)
+    if (!bp || bp->life == PARTITION_AWAKE || partition_offline(b, bp))
         return false;
     if (bp->life == PARTITION_ASLEEP && !b->stopped && shard_now_ms(b->shard) >= bp->again_ms && partition_wake(b, bp, NULL, false))
         return false;
@@ -358,17 +376,21 @@ static bool partition_journaled(const struct broker_shard *b, const struct broke
 {
     char folder[FOLDER_NAME_SIZE];
 
-    folder_name(folder, bp->topic, bp->key.index);
-    return log_dir_recovers(b->broker->dir, folder, bp->key.topic_id);
+    broker_folder_name(folder, bp->topic, bp->key.index);
+    return log_dir_recovers(b->broker->dirs[bp->dir].log_dir, folder, bp->key.topic_id);
 }
 
-enum status broker_add_partition(struct broker_shard *b, const struct image_topic *topic, int32_t index, const struct log_dir_entry *entry,
+enum status broker_add_partition(struct broker_shard *b, const struct image_topic *topic, int32_t index, unsigned dir, const struct log_dir_entry *entry,
                                  struct metadata_receipt *receipt, struct err *err)
 {
     struct broker_partition *bp = partition_new(b, topic, index);
 
+    if (bp)
+        bp->dir = (uint8_t)dir;
+    if (bp && partition_offline(b, bp))
+        return STATUS_OK;
     if (bp && entry) {
-        bp->clean = log_dir_clean(b->broker->dir);
+        bp->clean = log_dir_clean(b->broker->dirs[dir].log_dir);
         bp->recovery_point = entry->recovery_point;
         bp->log_start = entry->log_start;
         bp->cleaned = entry->cleaned;
@@ -396,8 +418,8 @@ static void closing_work(struct io_job *job)
 
     if (c->bp->partition)
         (void)partition_close(c->bp->partition, false);
-    folder_name(folder, c->bp->topic, c->bp->key.index);
-    c->err.status = log_dir_remove_partition(c->b->broker->dir, folder, &c->err);
+    broker_folder_name(folder, c->bp->topic, c->bp->key.index);
+    c->err.status = c->dir ? log_dir_remove_partition(c->dir, folder, &c->err) : STATUS_OK;
 }
 
 static void closing_done(struct shard *here, struct io_job *job)
@@ -408,7 +430,7 @@ static void closing_done(struct shard *here, struct io_job *job)
     if (c->err.status && c->err.status != STATUS_NOT_FOUND) /* never written to */
         log_line(LOG_ERROR, "folder of a deleted partition stays", "topic=%.*s partition=%d reason=%s", STR_ARG(c->bp->topic), c->bp->key.index, c->err.text);
     if (c->err.status == STATUS_IO)
-        broker_disk_failed(c->b, &c->err);
+        broker_dir_failed(c->b, c->bp->dir, &c->err);
     partition_free(c->b, c->bp);
     mem_free(c);
     receipt_less(receipt);
@@ -418,6 +440,8 @@ static void closing_stopped(struct shard *here, struct mail *mail)
 {
     struct closing *c = LIST_ENTRY(mail, struct closing, stopped);
 
+    if (!partition_offline(c->b, c->bp))
+        c->dir = c->b->broker->dirs[c->bp->dir].log_dir;
     c->job.work = closing_work;
     c->job.done = closing_done;
     io_job_submit(shard_io(here), &c->job);
@@ -458,6 +482,22 @@ enum status broker_end_partition(struct broker_shard *b, struct broker_partition
     else
         closing_begin(c);
     return STATUS_OK;
+}
+
+/* ---- its log directory failed ---- */
+
+void broker_dir_lost(struct broker_shard *b, unsigned dir)
+{
+    for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp)) {
+        if (bp->dir != dir)
+            continue;
+        partition_known(b, bp); /* its journal stays for the next start */
+        list_remove(&bp->asleep);
+        if (bp->life == PARTITION_AWAKE && partition_coordinates(bp))
+            groups_partition_closing(b->groups, bp->key.index);
+        if (bp->life == PARTITION_AWAKE)
+            partition_lost(bp->partition);
+    }
 }
 
 /* ---- the stop ---- */
@@ -505,23 +545,33 @@ static bool partition_recover(struct broker_shard *b, struct broker_partition *b
 
     if (!partition_describe(b, bp, &how))
         return false;
-    if (!partition_load(b->broker, &how, &bp->partition, &err))
+    if (!partition_load(b->broker->dirs[bp->dir].log_dir, &how, &bp->partition, &err))
         return true;
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err.text);
     return err.status != STATUS_IO && err.status != STATUS_NO_SPACE && err.status != STATUS_NO_MEMORY;
 }
 
+static bool partition_save(struct broker_shard *b, struct broker_partition *bp)
+{
+    bool saved = bp->life != PARTITION_ASLEEP || !bp->folder || bp->clean || partition_recover(b, bp);
+
+    if (!bp->partition && partition_journaled(b, bp)) /* the journal still has something of it */
+        saved = false;
+    saved &= checkpoint_rows_add(&b->rows, bp);
+    return (!bp->partition || partition_close(bp->partition, true)) && saved;
+}
+
 void broker_close_partitions(struct broker_shard *b)
 {
     for (struct broker_partition *bp = broker_partition_next(b, NULL), *next; bp; bp = next) {
+        bool saved = true;
+
         next = broker_partition_next(b, bp);
-        if (bp->life == PARTITION_ASLEEP && bp->folder && !bp->clean)
-            b->unsaved |= !partition_recover(b, bp);
-        if (!bp->partition && partition_journaled(b, bp)) /* the journal still has something of it */
-            b->unsaved = true;
-        b->unsaved |= !checkpoint_rows_add(&b->rows, bp);
-        if (bp->partition)
-            b->unsaved |= !partition_close(bp->partition, true);
+        if (partition_offline(b, bp))
+            saved = !bp->partition || partition_close(bp->partition, false);
+        else
+            saved = partition_save(b, bp);
+        b->unsaved |= (uint64_t)!saved << (bp->dir % DIRS_MAX);
         partition_free(b, bp);
     }
     map_free(&b->partitions);

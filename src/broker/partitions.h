@@ -4,6 +4,7 @@
  *   ASLEEP ──asked for──> WAKING ──job: partition_open──> AWAKE
  *      ^                     ├── its files are broken ──> BROKEN: it stays, and does not serve
  *      └──── no memory ──────┘
+ *   any of them, its log directory failed: it stays as it is, and does not serve (dirs.h)
  *   any of them ── topic deleted ──> ENDING ──job: closed, folder removed──> gone        (WAKING: when that is over)
  *
  * Nothing is opened at the start, so that it takes as long with one partition as with fifty thousand. A partition that has a folder
@@ -18,10 +19,11 @@
 #include "broker/broker.h"
 
 enum { FOLDER_NAME_SIZE = TOPIC_NAME_MAX + 16 }; /* "<topic>-<index>" */
+void broker_folder_name(char folder[static FOLDER_NAME_SIZE], struct str_view topic, int32_t index);
 
-/* A partition that the metadata has. `entry`: its folder, with what the checkpoints say; NULL: it has none. A receipt, if there is one, comes back when the
+/* A partition that the metadata has. `dir`: where it is (dirs.h). `entry`: its folder, with what the checkpoints say; NULL: it has none. A receipt, if there is one, comes back when the
  * partition serves, as far as that is to be waited for. STATUS_NO_MEMORY. */
-enum status broker_add_partition(struct broker_shard *b, const struct image_topic *topic, int32_t index, const struct log_dir_entry *entry,
+enum status broker_add_partition(struct broker_shard *b, const struct image_topic *topic, int32_t index, unsigned dir, const struct log_dir_entry *entry,
                                  struct metadata_receipt *receipt, struct err *err) MUST_CHECK;
 
 /* Its topic was deleted; the receipt comes back when its folder is gone. */
@@ -32,6 +34,9 @@ bool broker_configure_partition(struct broker_shard *b, struct broker_partition 
 
 /* Any of this shard's, whatever its life. */
 struct broker_partition *broker_partition_any(struct broker_shard *b, struct uuid topic_id, int32_t index);
+
+/* A log directory failed: what is in it does not serve until the next start. */
+void broker_dir_lost(struct broker_shard *b, unsigned dir);
 
 /* From now on those that have a folder are woken, one after the other. */
 void broker_wake_all(struct broker_shard *b);

@@ -5,9 +5,19 @@
 
 #include "base/mem.h"
 #include "broker/config.h"
+#include "broker/dirs.h"
 #include "partition/partition.h"
 #include "store/dir.h"
 #include "store/scrub.h"
+
+struct scrubbing {
+    struct broker_shard *b;
+    struct scrub *scrubs[DIRS_MAX]; /* NULL: the directory does not work, or it has no partitions */
+    struct mail ended[DIRS_MAX];
+    uint64_t ending;                /* those that were told to */
+    unsigned out;                   /* those that were begun and have not ended */
+    struct mail *stopped;
+};
 
 struct news { /* a finding on its way to the shard of its partition */
     struct mail mail;
@@ -21,7 +31,8 @@ struct news { /* a finding on its way to the shard of its partition */
 static void scrubbing_hear(struct shard *here, struct mail *mail)
 {
     struct news *news = LIST_ENTRY(mail, struct news, mail);
-    struct partition *p = broker_partition(broker_at(here), news->topic_id, news->index);
+    enum status why;
+    struct partition *p = broker_partition(broker_at(here), news->topic_id, news->index, &why);
 
     if (p)
         log_heal(partition_log(p), news->base, &news->finding);
@@ -49,16 +60,60 @@ static void scrubbing_found(struct shard *here, void *context, const char *folde
     shard_post(here, shard_peer(here, broker_partition_shard(b->broker, topic->id, index)), &news->mail);
 }
 
-enum status scrubbing_begin(struct broker_shard *b, struct scrub **scrub)
+static void scrub_ended(struct shard *here, struct mail *mail)
 {
-    const struct config *config = b->broker->config;
-    struct scrub_options options = {.dir = log_dir_path(b->broker->dir), .found = scrubbing_found, .context = b,
-                                    .bytes_per_second = (uint64_t)config_i64(config, CONFIG_BARNABAS_SCRUB_BYTES_PER_SECOND),
-                                    .interval_ms = (uint64_t)config_i64(config, CONFIG_BARNABAS_SCRUB_INTERVAL_MS)};
+    struct scrubbing *s = broker_at(here)->scrubbing;
 
-    *scrub = NULL;
+    if (--s->out == 0 && s->stopped)
+        shard_post(here, here, s->stopped);
+}
+
+enum status scrubbing_begin(struct broker_shard *b, struct scrubbing **out)
+{
+    const struct broker *broker = b->broker;
+    struct scrub_options options = {.found = scrubbing_found, .context = b,
+                                    .bytes_per_second = (uint64_t)config_i64(broker->config, CONFIG_BARNABAS_SCRUB_BYTES_PER_SECOND),
+                                    .interval_ms = (uint64_t)config_i64(broker->config, CONFIG_BARNABAS_SCRUB_INTERVAL_MS)};
+    struct scrubbing *s;
+
+    *out = NULL;
     if (!options.bytes_per_second)
         return STATUS_OK;
-    *scrub = scrub_new(b->shard, &options);
-    return *scrub ? STATUS_OK : STATUS_NO_MEMORY;
+    *out = s = mem_alloc(1, sizeof *s);
+    for (unsigned i = 0; s && i < broker->dirs_count; i++) {
+        s->b = b;
+        if (dir_is_offline(b, i) || !broker->dirs[i].partitions)
+            continue;
+        options.dir = broker->dirs[i].path;
+        s->scrubs[i] = scrub_new(b->shard, &options);
+        if (!s->scrubs[i])
+            return STATUS_NO_MEMORY;
+        s->out++;
+    }
+    return s ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void scrubbing_leave(struct scrubbing *s, unsigned dir)
+{
+    if (!s->scrubs[dir] || (s->ending >> dir & 1))
+        return;
+    s->ending |= (uint64_t)1 << dir;
+    s->ended[dir].run = scrub_ended;
+    scrub_stop(s->scrubs[dir], &s->ended[dir]);
+}
+
+void scrubbing_stop(struct scrubbing *s, struct mail *done)
+{
+    s->stopped = done;
+    for (unsigned i = 0; i < s->b->broker->dirs_count; i++)
+        scrubbing_leave(s, i);
+    if (s->out == 0)
+        shard_post(s->b->shard, s->b->shard, done);
+}
+
+void scrubbing_free(struct scrubbing *s)
+{
+    for (unsigned i = 0; s && i < DIRS_MAX; i++)
+        scrub_free(s->scrubs[i]);
+    mem_free(s);
 }

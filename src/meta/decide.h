@@ -45,6 +45,8 @@ struct decide_rules {
     struct str_view (*inherited)(const void *context, enum config_resource type, struct str_view key, bool *is_list);
 };
 
+struct decide_place;
+
 struct decision {
     const struct image *image; /* the controller's */
     const struct decide_rules *rules;
@@ -52,6 +54,7 @@ struct decision {
     struct uuid (*random_uuid)(void *world); /* shard_random_uuid */
     void *world;
     struct meta_records records; /* the result */
+    struct decide_place *places; /* private: how many partitions each directory has */
 };
 
 enum status decide_create_topics(struct decision *d, const struct create_topics_request *in,
@@ -76,9 +79,18 @@ struct image_endpoint {
     int16_t security_protocol; /* 0: PLAINTEXT */
 };
 
+struct decide_dirs { /* of a node, those that work */
+    const struct uuid *ids;
+    size_t count;
+    /* Which one has the node's replica; DIRECTORY_LOST: none. NULL: what the metadata says. */
+    struct uuid (*locate)(const void *context, const struct image_topic *topic, int32_t index);
+    const void *context;
+};
+
 struct decide_node {
     int32_t id;
-    struct uuid incarnation, directory;
+    struct uuid incarnation;
+    struct decide_dirs dirs;
     const struct image_endpoint *broker_endpoints, *controller_endpoints;
     size_t broker_endpoints_count, controller_endpoints_count;
     struct str_view rack; /* null: none */
@@ -92,9 +104,14 @@ enum status decide_bootstrap(struct decision *d, const struct meta_records *boot
 /* This node as a controller. */
 enum status decide_register_controller(struct decision *d, const struct decide_node *node) MUST_CHECK;
 /* This node as a broker, unfenced; `offset` is where the first of d->records will stand: the registration's own offset
- * is the broker epoch (*broker_epoch). Partitions of ours without a leader are led again; their leader epoch grows. */
+ * is the broker epoch (*broker_epoch). Partitions of ours without a leader are led again; their leader epoch grows. Those
+ * in directories that do not work have no leader from now on; those in another one than was known are said to be there. */
 enum status decide_register_broker(struct decision *d, const struct decide_node *node, int64_t offset,
                                    int64_t *broker_epoch) MUST_CHECK;
+/* The directories of a node changed: as when it registers. */
+enum status decide_directories(struct decision *d, int32_t id, const struct decide_dirs *dirs) MUST_CHECK;
+/* A node's replica goes to another of its directories. */
+enum status decide_move(struct decision *d, int32_t id, const struct image_topic *topic, int32_t index, struct uuid directory) MUST_CHECK;
 
 /* INVALID_TOPIC_EXCEPTION with Kafka's words when it cannot be a topic's name. */
 enum status topic_name_check(struct str_view name, struct arena *arena, struct str_view *message) MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "meta/decide_int.h"
 #include "meta/image_int.h"
 #include "wire/record/begin_transaction_record.h"
+#include "wire/record/broker_registration_change_record.h"
 #include "wire/record/end_transaction_record.h"
 #include "wire/record/feature_level_record.h"
 #include "wire/record/partition_change_record.h"
@@ -124,7 +125,6 @@ enum status decide_register_controller(struct decision *d, const struct decide_n
 static enum status put_registration(struct decision *d, const struct decide_node *node, int64_t epoch)
 {
     struct register_broker_record record;
-    struct uuid *directory = arena_alloc(d->arena, 1, sizeof *directory);
     int16_t level = image_feature_level(d->image, "metadata.version");
 
     register_broker_record_init(&record);
@@ -135,7 +135,7 @@ static enum status put_registration(struct decision *d, const struct decide_node
     record.fenced = false;
     record.end_points = arena_alloc(d->arena, node->broker_endpoints_count, sizeof *record.end_points);
     record.features = arena_alloc(d->arena, SUPPORTED, sizeof *record.features);
-    if (!record.end_points || !record.features || !directory)
+    if (!record.end_points || !record.features)
         return STATUS_NO_MEMORY;
     for (size_t i = 0; i < node->broker_endpoints_count; i++) {
         const struct image_endpoint *e = &node->broker_endpoints[i];
@@ -148,10 +148,9 @@ static enum status put_registration(struct decision *d, const struct decide_node
             (struct register_broker_record_feature){.name = supported[i].name,
                                                     .min_supported_version = supported[i].min,
                                                     .max_supported_version = supported[i].max};
-    *directory = node->directory;
     if (level == 0 || level >= METADATA_VERSION_DIRECTORIES) {
-        record.log_dirs = directory;
-        record.log_dirs_count = 1;
+        record.log_dirs = (struct uuid *)(uintptr_t)node->dirs.ids; /* the encoder only reads */
+        record.log_dirs_count = (int32_t)node->dirs.count;
     }
     put(d, &register_broker_record_message, record.log_dirs_count ? 3 : 1, &record);
     return decide__done(d);
@@ -173,31 +172,82 @@ static bool may_lead(const struct image_partition *p, int32_t id)
            (p->isr_count == 0 && contains(image_last_known_elr(p), id));
 }
 
-/* A partition of ours that nobody leads, or an absent broker, is led by us again, the clean way only. What we lead
- * already is recovered by now: an unclean election's mark goes. */
-static void lead_again(struct decision *d, const struct image_topic *topic, int32_t index, int32_t id)
+static bool dirs_contain(const struct decide_dirs *dirs, struct uuid id)
+{
+    for (size_t i = 0; i < dirs->count; i++) {
+        if (uuid_equal(dirs->ids[i], id))
+            return true;
+    }
+    return false;
+}
+
+/* The directories of all replicas, with another one for ours. */
+static void put_directory(struct decision *d, struct partition_change_record *record, const struct image_partition *p,
+                          int32_t id, struct uuid directory)
+{
+    struct image_nodes replicas = image_replicas(p);
+
+    record->directories = arena_alloc(d->arena, (size_t)replicas.count, sizeof *record->directories);
+    d->records.failed |= !record->directories;
+    for (int32_t i = 0; record->directories && i < replicas.count; i++)
+        record->directories[i] = replicas.ids[i] == id ? directory : image_directory(p, (unsigned)i);
+    record->directories_count = replicas.count;
+}
+
+/* Nobody leads it, or an absent broker: we do, the clean way only. */
+static void put_leader(struct partition_change_record *record, const struct image_partition *p, const int32_t *id)
+{
+    record->leader = *id;
+    if (contains(image_isr(p), *id))
+        return;
+    record->isr = (int32_t *)(uintptr_t)id;
+    record->isr_count = 1;
+    record->eligible_leader_replicas_count = p->elr_count ? 0 : -1; /* 0 empties, -1 leaves */
+    record->last_known_elr_count = p->last_known_elr_count ? 0 : -1;
+}
+
+/* What the directories of a node mean for one partition of it. What we lead already is recovered by now: an unclean election's mark goes. */
+static void settle(struct decision *d, const struct image_topic *topic, int32_t index, int32_t id,
+                   const struct decide_dirs *dirs)
 {
     const struct image_partition *p = &topic->partitions[index];
     const struct image_broker *leader = image_broker(d->image, p->leader);
     bool ours = p->leader == id, led = leader && !leader->record.fenced;
+    struct uuid known = image_directory_of(p, id), at = dirs->locate ? dirs->locate(dirs->context, topic, index) : known;
+    bool works = dirs_contain(dirs, at) || (directory_is_reserved(at) && !uuid_equal(at, DIRECTORY_LOST));
+    bool moved = !directory_is_reserved(at) && !uuid_equal(at, known) && image_partition_version(d->image) >= 1;
+    bool leads = works && !ours && !led && may_lead(p, id), recovered = works && (ours || leads) && p->recovery_state != 0;
     struct partition_change_record record;
 
-    if (ours ? p->recovery_state == 0 : led || !contains(image_replicas(p), id) || !may_lead(p, id))
+    if (!contains(image_replicas(p), id) || !(moved || leads || recovered || (ours && !works)))
         return;
     partition_change_record_init(&record);
     record.partition_id = index;
     record.topic_id = topic->id;
-    if (p->recovery_state != 0)
+    if (recovered)
         record.leader_recovery_state = 0;
-    if (!ours)
-        record.leader = id;
-    if (!contains(image_isr(p), id)) {
-        record.isr = &id;
-        record.isr_count = 1;
-        record.eligible_leader_replicas_count = p->elr_count ? 0 : -1; /* 0 empties, -1 leaves */
-        record.last_known_elr_count = p->last_known_elr_count ? 0 : -1;
-    }
+    if (moved)
+        put_directory(d, &record, p, id, at);
+    if (leads)
+        put_leader(&record, p, &id);
+    else if (ours && !works)
+        record.leader = LEADER_NONE;
     put(d, &partition_change_record_message, image_partition_version(d->image), &record);
+}
+
+static enum status settle_all(struct decision *d, int32_t id, const struct decide_dirs *dirs)
+{
+    enum status status = decide__done(d);
+
+    for (const struct image_topic *topic = image_topic_first(d->image); topic && status == STATUS_OK;
+         topic = image_topic_next(d->image, topic)) {
+        for (int32_t i = 0; i < topic->count; i++) {
+            if (topic->partitions[i].nodes)
+                settle(d, topic, i, id, dirs);
+        }
+        status = decide__done(d);
+    }
+    return status;
 }
 
 enum status decide_register_broker(struct decision *d, const struct decide_node *node, int64_t offset,
@@ -207,15 +257,34 @@ enum status decide_register_broker(struct decision *d, const struct decide_node 
 
     *broker_epoch = offset + (int64_t)d->records.count;
     status = put_registration(d, node, *broker_epoch);
-    for (const struct image_topic *topic = image_topic_first(d->image); topic && status == STATUS_OK;
-         topic = image_topic_next(d->image, topic)) {
-        for (int32_t i = 0; i < topic->count; i++) {
-            if (topic->partitions[i].nodes)
-                lead_again(d, topic, i, node->id);
-        }
-        status = decide__done(d);
-    }
-    return status;
+    return status == STATUS_OK ? settle_all(d, node->id, &node->dirs) : status;
+}
+
+enum status decide_directories(struct decision *d, int32_t id, const struct decide_dirs *dirs)
+{
+    const struct image_broker *broker = image_broker(d->image, id);
+    struct broker_registration_change_record record;
+
+    broker_registration_change_record_init(&record);
+    record.broker_id = id;
+    record.broker_epoch = broker ? broker->record.broker_epoch : -1;
+    record.log_dirs = (struct uuid *)(uintptr_t)dirs->ids; /* the encoder only reads */
+    record.log_dirs_count = (int32_t)dirs->count;
+    if (broker && image_partition_version(d->image) >= 1)
+        put(d, &broker_registration_change_record_message, 2, &record);
+    return settle_all(d, id, dirs);
+}
+
+enum status decide_move(struct decision *d, int32_t id, const struct image_topic *topic, int32_t index, struct uuid directory)
+{
+    struct partition_change_record record;
+
+    partition_change_record_init(&record);
+    record.partition_id = index;
+    record.topic_id = topic->id;
+    put_directory(d, &record, &topic->partitions[index], id, directory);
+    put(d, &partition_change_record_message, image_partition_version(d->image), &record);
+    return decide__done(d);
 }
 
 enum status decide_producer_ids(struct decision *d, int32_t node_id, int64_t *first)

@@ -147,12 +147,75 @@ static bool broker_active(const struct image_broker *broker)
     return !broker->record.fenced && !broker->record.in_controlled_shutdown;
 }
 
-/* Where a broker puts a new replica when it has one directory; unassigned (zero) when it has to choose. */
-static struct uuid default_directory(const struct image *image, int32_t id)
-{
-    const struct image_broker *broker = image_broker(image, id);
+/* How many partitions each directory of a broker has. */
+struct decide_place {
+    struct decide_place *next;
+    const struct image_broker *broker;
+    int64_t partitions[];
+};
 
-    return broker && broker->record.log_dirs_count == 1 ? broker->record.log_dirs[0] : (struct uuid){{0}};
+static void place_count(const struct image *image, struct decide_place *place)
+{
+    const struct register_broker_record *broker = &place->broker->record;
+
+    for (const struct image_topic *topic = image_topic_first(image); topic; topic = image_topic_next(image, topic)) {
+        for (int32_t i = 0; i < topic->count; i++) {
+            struct uuid at = topic->partitions[i].nodes ? image_directory_of(&topic->partitions[i], broker->broker_id) : (struct uuid){{0}};
+
+            for (int32_t j = 0; j < broker->log_dirs_count; j++)
+                place->partitions[j] += uuid_equal(broker->log_dirs[j], at);
+        }
+    }
+}
+
+static struct decide_place *place_of(struct decision *d, const struct image_broker *broker)
+{
+    struct decide_place *place = d->places;
+
+    while (place && place->broker != broker)
+        place = place->next;
+    if (place)
+        return place;
+    place = arena_alloc(d->arena, 1, sizeof *place + (size_t)broker->record.log_dirs_count * sizeof place->partitions[0]);
+    if (!place)
+        return NULL;
+    place->broker = broker;
+    place->next = d->places;
+    d->places = place;
+    place_count(d->image, place);
+    return place;
+}
+
+static bool is_cordoned(const struct register_broker_record *broker, struct uuid directory)
+{
+    for (int32_t i = 0; i < broker->cordoned_log_dirs_count; i++) {
+        if (uuid_equal(broker->cordoned_log_dirs[i], directory))
+            return true;
+    }
+    return false;
+}
+
+/* Where a broker puts a new replica: in the directory that has the fewest. Zero: it is registered without one. */
+static struct uuid choose_directory(struct decision *d, int32_t id)
+{
+    const struct image_broker *broker = image_broker(d->image, id);
+    struct decide_place *place;
+    int32_t best = -1;
+
+    if (!broker || broker->record.log_dirs_count <= 0)
+        return (struct uuid){{0}};
+    if (broker->record.log_dirs_count == 1)
+        return broker->record.log_dirs[0];
+    place = place_of(d, broker);
+    d->records.failed |= !place;
+    for (int32_t i = 0; place && i < broker->record.log_dirs_count; i++) {
+        if (!is_cordoned(&broker->record, broker->record.log_dirs[i]) && (best < 0 || place->partitions[i] < place->partitions[best]))
+            best = i;
+    }
+    if (best < 0)
+        return broker->record.log_dirs[0];
+    place->partitions[best]++;
+    return broker->record.log_dirs[best];
 }
 
 /* A partition whose replicas are given; those that are active are in sync, the first of them leads. */
@@ -171,7 +234,7 @@ static void put_partition(struct decision *d, struct uuid topic_id, int32_t inde
     for (int32_t i = 0; i < count; i++) {
         const struct image_broker *broker = image_broker(d->image, replicas[i]);
 
-        directories[i] = default_directory(d->image, replicas[i]);
+        directories[i] = choose_directory(d, replicas[i]);
         if (broker && broker_active(broker))
             isr[record.isr_count++] = replicas[i];
     }

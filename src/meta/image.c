@@ -146,6 +146,57 @@ struct uuid image_directory(const struct image_partition *p, unsigned replica)
     return id;
 }
 
+struct uuid image_directory_of(const struct image_partition *p, int32_t node)
+{
+    struct image_nodes replicas = image_replicas(p);
+
+    for (int32_t i = 0; i < replicas.count; i++)
+        if (replicas.ids[i] == node)
+            return image_directory(p, (unsigned)i);
+    return (struct uuid){{0}};
+}
+
+static bool replica_is_offline(const struct image *image, const struct image_partition *p, unsigned replica)
+{
+    const struct image_broker *broker = image_broker(image, image_replicas(p).ids[replica]);
+    struct uuid at = image_directory(p, replica);
+
+    if (!broker || broker->record.fenced)
+        return true;
+    if (directory_is_reserved(at) || broker->record.log_dirs_count <= 0)
+        return uuid_equal(at, DIRECTORY_LOST);
+    for (int32_t i = 0; i < broker->record.log_dirs_count; i++)
+        if (uuid_equal(broker->record.log_dirs[i], at))
+            return false;
+    return true;
+}
+
+bool image_offline_replicas(const struct image *image, const struct image_partition *p, struct arena *arena, struct image_nodes *out)
+{
+    struct image_nodes replicas = image_replicas(p);
+    int32_t *ids = NULL;
+
+    *out = (struct image_nodes){0};
+    for (int32_t i = 0; i < replicas.count; i++) {
+        if (!replica_is_offline(image, p, (unsigned)i))
+            continue;
+        if (!ids)
+            out->ids = ids = arena_alloc(arena, (size_t)replicas.count, sizeof *ids);
+        if (!ids)
+            return false;
+        ids[out->count++] = replicas.ids[i];
+    }
+    return true;
+}
+
+bool directory_is_reserved(struct uuid id)
+{
+    for (size_t i = 0; i + 1 < sizeof id.b; i++)
+        if (id.b[i])
+            return false;
+    return id.b[15] < 100;
+}
+
 /* ---- look-ups ---- */
 
 struct image_topic *image_topic(const struct image *image, struct str_view name)

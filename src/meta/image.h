@@ -52,7 +52,12 @@ struct image_nodes image_removing(const struct image_partition *p);
 struct image_nodes image_adding(const struct image_partition *p);
 struct image_nodes image_elr(const struct image_partition *p);
 struct image_nodes image_last_known_elr(const struct image_partition *p);
-struct uuid image_directory(const struct image_partition *p, unsigned replica); /* zero: unassigned */
+struct uuid image_directory(const struct image_partition *p, unsigned replica);
+struct uuid image_directory_of(const struct image_partition *p, int32_t node); /* of its replica; zero: it has none */
+
+/* Ids that name no directory (KIP-858): zero, before the cluster knew directories; 1, the broker is to choose; 2, it is in none of the broker's. */
+#define DIRECTORY_LOST ((struct uuid){{[15] = 2}})
+bool directory_is_reserved(struct uuid id);
 
 struct image_topic {
     struct map_node by_name, by_id;
@@ -139,6 +144,9 @@ void image_free(struct image *image);
 enum status image_apply_batch(struct image *image, struct bytes_view batch, struct err *err) MUST_CHECK;
 /* One record's value (frame version, type, version, payload). Leaves `offset` alone. */
 enum status image_apply(struct image *image, struct bytes_view record, struct err *err) MUST_CHECK;
+
+/* Replicas whose broker is not there, or whose directory does not work; in the arena. false: no memory. */
+bool image_offline_replicas(const struct image *image, const struct image_partition *p, struct arena *arena, struct image_nodes *out) __attribute__((warn_unused_result));
 
 struct image_topic *image_topic(const struct image *image, struct str_view name); /* NULL: not there */
 struct image_topic *image_topic_by_id(const struct image *image, struct uuid id);

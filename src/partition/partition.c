@@ -201,6 +201,11 @@ void partition_discard(struct partition *p)
     log_discard(p->log);
 }
 
+void partition_lost(struct partition *p)
+{
+    partition__wake(p);
+}
+
 void partition_stop(struct partition *p, struct mail *done)
 {
     shard_assert(p->shard);

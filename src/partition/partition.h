@@ -51,6 +51,8 @@ void partition_configure(struct partition *p, const struct partition_config *con
 void partition_set_leader_epoch(struct partition *p, int32_t leader_epoch);
 /* Before it is stopped: its topic was deleted. */
 void partition_discard(struct partition *p);
+/* Its log directory failed: who waits for more is told. */
+void partition_lost(struct partition *p);
 /* Nothing new is accepted from now on; outstanding appends complete; waiters are woken; then `done` runs: it may be closed. */
 void partition_stop(struct partition *p, struct mail *done);
 /* Blocking, small. false: not all of it could be saved, so that the log directory must not be marked clean. */

@@ -406,22 +406,29 @@ enum status log_dir_mark_clean(struct log_dir *dir, int64_t broker_epoch, struct
 
 /* --- removing a partition -------------------------------------------------------------------------------------------------- */
 
-/* The topic id in hex: unique to this life of the name, so that a second one may be on its way out before the first has gone. */
-static void folder_id(struct log_dir *dir, const char *folder, char hex[static 33])
+struct uuid log_dir_topic_id(const struct log_dir *dir, const char *folder)
 {
     char path[FS_PATH_MAX], *content;
     struct uuid id = {{0}};
     struct err err;
     size_t size;
 
-    if (!join(path, folder, "partition.metadata", &err) && !fs_read_file(dir->fs, path, 4096, &content, &size, &err)) {
-        struct str_view text = {content, size};
-        for (struct str_view word = text_word(&text); word.size; word = text_word(&text)) {
-            if (str_is(word, "topic_id:") && !uuid_parse(text_word(&text), &id))
-                id = (struct uuid){{0}};
-        }
-        mem_free(content);
+    if (snprintf(path, sizeof path, "%s/%s/partition.metadata", dir->path, folder) >= FS_PATH_MAX || fs_read_file(dir->fs, path, 4096, &content, &size, &err))
+        return id;
+    struct str_view text = {content, size};
+    for (struct str_view word = text_word(&text); word.size; word = text_word(&text)) {
+        if (str_is(word, "topic_id:") && !uuid_parse(text_word(&text), &id))
+            id = (struct uuid){{0}};
     }
+    mem_free(content);
+    return id;
+}
+
+/* The topic id in hex: unique to this life of the name, so that a second one may be on its way out before the first has gone. */
+static void folder_id(const struct log_dir *dir, const char *folder, char hex[static 33])
+{
+    struct uuid id = log_dir_topic_id(dir, folder);
+
     for (size_t i = 0; i < sizeof id.b; i++)
         (void)snprintf(hex + 2 * i, 3, "%02x", id.b[i]);
 }
@@ -439,7 +446,7 @@ enum status log_dir_remove_partition(struct log_dir *dir, const char *name, stru
         return err_set(err, STATUS_INVALID, "%s is no partition's folder", name);
     if (join(from, dir->path, name, err))
         return err->status;
-    folder_id(dir, from, hex);
+    folder_id(dir, name, hex);
     room = NAME_MAX_BYTES - (size_t)snprintf(suffix, sizeof suffix, "-%d.%s-delete", entry.partition, hex);
     n = snprintf(to, sizeof to, "%s/%.*s%s", dir->path, (int)(entry.topic.size < room ? entry.topic.size : room), name, suffix);
     if (n >= FS_PATH_MAX)

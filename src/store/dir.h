@@ -34,6 +34,9 @@ bool log_dir_partition_named(const char *name, struct str_view *topic, int32_t *
 
 #define LOG_DIR_CLEAN ".kafka_cleanshutdown" /* the marker of a clean stop */
 
+/* The topic id that a partition's folder says; zero: none, or it does not read. Blocking. */
+struct uuid log_dir_topic_id(const struct log_dir *dir, const char *folder);
+
 /* What else stands at the root of a log directory. */
 bool log_dir_root_named(const char *name);
 /* What stands in a partition's folder, the metadata log's among them. */

@@ -244,7 +244,8 @@ static void test_refused(void **state)
         {"controller.quorum.voters=2@a:1", "does not name node 1"},
         {"controller.quorum.voters=a:1", "id@host:port"},
         {"authorizer.class.name=x", "nothing is authorized"},
-        {"log.dirs=/a,/b", "more than one directory"},
+        {"log.dirs=/a,/b,/a/", "has /a twice"},
+        {"log.dirs=/a,,/b", "empty element"},
         {"node.id=1\nbroker.id=2", "differ"},
     };
 

@@ -71,7 +71,7 @@ static void world_init(struct world *w)
 {
     struct image_endpoint endpoint = {STR_LIT("PLAINTEXT"), STR_LIT("localhost"), 9092, 0};
     struct decide_node node = {
-        .id = 1, .incarnation = {{1}}, .directory = {{2}}, .broker_endpoints = &endpoint, .broker_endpoints_count = 1};
+        .id = 1, .incarnation = {{1}}, .dirs = {.ids = &(struct uuid){{2}}, .count = 1}, .broker_endpoints = &endpoint, .broker_endpoints_count = 1};
     struct meta_records bootstrap;
     struct bytes_view bytes;
     struct err err = {0};
@@ -478,7 +478,7 @@ static void test_leads_again(void **state)
 {
     struct image_endpoint endpoint = {STR_LIT("PLAINTEXT"), STR_LIT("localhost"), 9092, 0};
     struct decide_node node = {
-        .id = 1, .incarnation = {{7}}, .directory = {{2}}, .broker_endpoints = &endpoint, .broker_endpoints_count = 1};
+        .id = 1, .incarnation = {{7}}, .dirs = {.ids = &(struct uuid){{2}}, .count = 1}, .broker_endpoints = &endpoint, .broker_endpoints_count = 1};
     struct partition_change_record change;
     const struct image_partition *p;
     struct world w;
@@ -511,6 +511,60 @@ static void test_leads_again(void **state)
     assert_true(image_isr(&p[0]).count == 1 && image_isr(&p[0]).ids[0] == 1);
     assert_true(p[1].leader == 1 && p[1].leader_epoch == 0 && p[1].recovery_state == 0);
     assert_true(p[2].leader_epoch == 0 && p[2].partition_epoch == 0);
+    world_free(&w);
+}
+
+static const struct image_partition *partition(const struct world *w, int32_t index)
+{
+    return image_partition(image_topic(&w->image, STR_LIT("t")), index);
+}
+
+static struct uuid in_third(const void *context, const struct image_topic *topic, int32_t index)
+{
+    return (struct uuid){{index == 1 ? 4 : 3}};
+}
+
+/* Three directories: what is in one that fails has no leader, until it is back. */
+static void test_directories(void **state)
+{
+    static const struct uuid ids[] = {{{2}}, {{3}}, {{4}}};
+    struct decide_dirs all = {.ids = ids, .count = 3}, two = {.ids = ids, .count = 2}, moved = {.ids = ids, .count = 3, .locate = in_third};
+    struct image_nodes offline;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    begin(&w);
+    assert_int_equal(decide_directories(&w.d, 1, &all), STATUS_OK);
+    assert_int_equal(commit(&w), 1);
+    (void)create(&w, ask("t", 7, 1), NULL);
+    for (int32_t i = 0; i < 7; i++) /* always where there are the fewest */
+        assert_int_equal(image_directory_of(partition(&w, i), 1).b[0], 2 + i % 3);
+
+    begin(&w);
+    assert_int_equal(decide_directories(&w.d, 1, &two), STATUS_OK);
+    assert_int_equal(commit(&w), 1 + 2);
+    assert_int_equal(partition(&w, 0)->leader, 1);
+    assert_int_equal(partition(&w, 2)->leader, LEADER_NONE);
+    assert_int_equal(image_isr(partition(&w, 2)).count, 1);
+    assert_true(image_offline_replicas(&w.image, partition(&w, 2), &w.arena, &offline));
+    assert_true(offline.count == 1 && offline.ids[0] == 1);
+    assert_true(image_offline_replicas(&w.image, partition(&w, 0), &w.arena, &offline));
+    assert_int_equal(offline.count, 0);
+    (void)create(&w, ask("u", 2, 1), NULL);
+    assert_int_equal(image_directory_of(image_partition(image_topic(&w.image, STR_LIT("u")), 0), 1).b[0], 3); /* 3 and 2 */
+
+    begin(&w);
+    assert_int_equal(decide_directories(&w.d, 1, &all), STATUS_OK);
+    assert_int_equal(commit(&w), 1 + 2);
+    assert_int_equal(partition(&w, 2)->leader, 1);
+    assert_int_equal(partition(&w, 2)->leader_epoch, 2);
+
+    begin(&w); /* they were found elsewhere, but for one of "t" and one of "u" */
+    assert_int_equal(decide_directories(&w.d, 1, &moved), STATUS_OK);
+    assert_int_equal(commit(&w), 1 + 9 - 2);
+    assert_int_equal(image_directory_of(partition(&w, 1), 1).b[0], 4);
+    assert_int_equal(partition(&w, 1)->leader_epoch, 0);
     world_free(&w);
 }
 
@@ -622,6 +676,7 @@ int main(void)
         cmocka_unit_test(test_whole_configs),
         cmocka_unit_test(test_leads_again),
         cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_directories),
         cmocka_unit_test(test_producer_ids),
         cmocka_unit_test(test_without_memory),
     };
