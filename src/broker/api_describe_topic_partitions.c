@@ -34,13 +34,13 @@ static bool put_partition(struct request *r, const struct image_partition *p, in
     out->leader_id = p->leader;
     out->leader_epoch = p->leader_epoch;
     out->replica_nodes = borrowed(image_replicas(p));
-    out->replica_nodes_count = p->replicas_count;
+    out->replica_nodes_count = p->nodes->replicas_count;
     out->isr_nodes = borrowed(image_isr(p));
-    out->isr_nodes_count = p->isr_count;
+    out->isr_nodes_count = p->nodes->isr_count;
     out->eligible_leader_replicas = borrowed(image_elr(p));
-    out->eligible_leader_replicas_count = p->elr_count;
+    out->eligible_leader_replicas_count = p->nodes->elr_count;
     out->last_known_elr = borrowed(image_last_known_elr(p));
-    out->last_known_elr_count = p->last_known_elr_count;
+    out->last_known_elr_count = p->nodes->last_known_elr_count;
     out->offline_replicas = borrowed(offline);
     out->offline_replicas_count = offline.count;
     return true;

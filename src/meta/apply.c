@@ -88,7 +88,7 @@ static enum status apply_topic(struct applying *a, const void *in)
     topic->id = record->topic_id;
     if (!map_put(&image->topics_by_id, &topic->by_id, topic->id.b, sizeof topic->id.b)) {
         map_remove(&image->topics_by_name, &topic->by_name);
-        image__topic_free(topic);
+        image__topic_free(a->image, topic);
         return no_memory(a);
     }
     tell(image, (struct image_change){.kind = IMAGE_TOPIC_CREATED, .topic = topic});
@@ -121,7 +121,7 @@ static enum status apply_remove_topic(struct applying *a, const void *in)
         a->image->partitions_count -= topic->partitions[i].nodes != NULL;
     config_remove(a->image, RESOURCE_TOPIC, topic->name);
     tell(a->image, (struct image_change){.kind = IMAGE_TOPIC_DELETED, .topic = topic});
-    image__topic_free(topic);
+    image__topic_free(a->image, topic);
     return STATUS_OK;
 }
 
@@ -150,10 +150,28 @@ struct partition_parts {
     int32_t directories_count; /* that of the replicas, or 0: unassigned */
 };
 
+/* The one of that content that there is, else this one, which is taken in any case. NULL: no memory. */
+static struct image_members *members_share(struct image *image, struct image_members *fresh, size_t size)
+{
+    const uint8_t *key = (const uint8_t *)&fresh->replicas_count;
+    size_t key_size = size - offsetof(struct image_members, replicas_count);
+    struct map_node *node = map_get(&image->members, key, key_size);
+    struct image_members *members = node ? MAP_ENTRY(node, struct image_members, node) : fresh;
+
+    if (node || !map_put(&image->members, &fresh->node, key, key_size)) {
+        mem_free(fresh);
+        members = node ? members : NULL;
+    }
+    if (members)
+        members->users++;
+    return members;
+}
+
 static enum status partition_pack(struct applying *a, struct image_partition *p, const struct partition_parts *parts)
 {
+    struct image_members *members;
     size_t nodes = 0;
-    int32_t *block, *to;
+    int32_t *to;
 
     for (unsigned i = 0; i < 6; i++) {
         if (parts->lists[i].count > UINT16_MAX)
@@ -162,24 +180,27 @@ static enum status partition_pack(struct applying *a, struct image_partition *p,
     }
     if (parts->directories_count > 0 && parts->directories_count != parts->lists[0].count)
         return corrupt(a, "a partition has not as many directories as replicas");
-    block = mem_alloc(1, nodes * sizeof *block + (size_t)parts->lists[0].count * sizeof(struct uuid));
-    if (!block)
+    members = mem_alloc(1, sizeof *members + nodes * sizeof *to + (size_t)parts->lists[0].count * sizeof(struct uuid));
+    if (!members)
         return no_memory(a);
-    to = block;
+    to = members->ids;
     for (unsigned i = 0; i < 6; i++) {
         for (int32_t j = 0; j < parts->lists[i].count; j++)
             *to++ = parts->lists[i].ids[j];
     }
     if (parts->directories_count > 0)
         memcpy(to, parts->directories, (size_t)parts->directories_count * sizeof *parts->directories);
-    mem_free(p->nodes); /* the parts may have pointed into it */
-    p->nodes = block;
-    p->replicas_count = (uint16_t)parts->lists[0].count;
-    p->isr_count = (uint16_t)parts->lists[1].count;
-    p->removing_count = (uint16_t)parts->lists[2].count;
-    p->adding_count = (uint16_t)parts->lists[3].count;
-    p->elr_count = (uint16_t)(parts->lists[4].count > 0 ? parts->lists[4].count : 0);
-    p->last_known_elr_count = (uint16_t)(parts->lists[5].count > 0 ? parts->lists[5].count : 0);
+    members->replicas_count = (uint16_t)parts->lists[0].count;
+    members->isr_count = (uint16_t)parts->lists[1].count;
+    members->removing_count = (uint16_t)parts->lists[2].count;
+    members->adding_count = (uint16_t)parts->lists[3].count;
+    members->elr_count = (uint16_t)(parts->lists[4].count > 0 ? parts->lists[4].count : 0);
+    members->last_known_elr_count = (uint16_t)(parts->lists[5].count > 0 ? parts->lists[5].count : 0);
+    members = members_share(a->image, members, sizeof *members + nodes * sizeof *to + (size_t)parts->lists[0].count * sizeof(struct uuid));
+    if (!members)
+        return no_memory(a);
+    image__members_give(a->image, p->nodes); /* the parts may have pointed into it */
+    p->nodes = members;
     return STATUS_OK;
 }
 
@@ -245,8 +266,8 @@ static enum status changed_directories(struct applying *a, const struct partitio
     if (!ids)
         return no_memory(a);
     for (int32_t i = 0; i < parts->lists[0].count; i++) {
-        for (unsigned j = 0; j < p->replicas_count; j++) {
-            if (p->nodes[j] == parts->lists[0].ids[i])
+        for (unsigned j = 0; j < p->nodes->replicas_count; j++) {
+            if (p->nodes->ids[j] == parts->lists[0].ids[i])
                 ids[i] = image_directory(p, j);
         }
     }
@@ -305,7 +326,7 @@ static enum status apply_clear_elr(struct applying *a, const void *in)
             struct partition_change_record none;
             struct partition_parts parts;
 
-            if (!p->nodes || (!p->elr_count && !p->last_known_elr_count))
+            if (!p->nodes || (!p->nodes->elr_count && !p->nodes->last_known_elr_count))
                 continue;
             partition_change_record_init(&none);
             parts = (struct partition_parts){

@@ -169,7 +169,7 @@ static bool contains(struct image_nodes nodes, int32_t id)
 static bool may_lead(const struct image_partition *p, int32_t id)
 {
     return contains(image_isr(p), id) || contains(image_elr(p), id) ||
-           (p->isr_count == 0 && contains(image_last_known_elr(p), id));
+           (p->nodes->isr_count == 0 && contains(image_last_known_elr(p), id));
 }
 
 static bool dirs_contain(const struct decide_dirs *dirs, struct uuid id)
@@ -202,8 +202,8 @@ static void put_leader(struct partition_change_record *record, const struct imag
         return;
     record->isr = (int32_t *)(uintptr_t)id;
     record->isr_count = 1;
-    record->eligible_leader_replicas_count = p->elr_count ? 0 : -1; /* 0 empties, -1 leaves */
-    record->last_known_elr_count = p->last_known_elr_count ? 0 : -1;
+    record->eligible_leader_replicas_count = p->nodes->elr_count ? 0 : -1; /* 0 empties, -1 leaves */
+    record->last_known_elr_count = p->nodes->last_known_elr_count ? 0 : -1;
 }
 
 /* What the directories of a node mean for one partition of it. What we lead already is recovered by now: an unclean election's mark goes. */

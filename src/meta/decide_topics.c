@@ -651,7 +651,7 @@ static struct verdict grow_topic(struct decision *d, const struct create_partiti
                               STR_ARG(in->name), topic->count, in->count);
     if (in->count - topic->count > DECIDE_PARTITIONS_MAX)
         return decide__refuse(d, STATUS_POLICY_VIOLATION, "Excessively large number of partitions per request.");
-    factor = first->replicas_count;
+    factor = first->nodes->replicas_count;
     if (in->assignments_count >= 0)
         return grow_manual(d, topic, in, factor);
     active = active_brokers(d);

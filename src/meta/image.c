@@ -18,12 +18,21 @@ void image_init(struct image *image, uint64_t seed,
     map_init(&image->topics_by_id, seed);
     map_init(&image->configs, seed);
     map_init(&image->carried, seed);
+    map_init(&image->members, seed);
 }
 
-void image__topic_free(struct image_topic *topic)
+void image__members_give(struct image *image, struct image_members *members)
+{
+    if (!members || --members->users)
+        return;
+    map_remove(&image->members, &members->node);
+    mem_free(members);
+}
+
+void image__topic_free(struct image *image, struct image_topic *topic)
 {
     for (int32_t i = 0; i < topic->count; i++)
-        mem_free(topic->partitions[i].nodes);
+        image__members_give(image, topic->partitions[i].nodes);
     mem_free(topic->partitions);
     mem_free((void *)(uintptr_t)topic->name.data);
     mem_free(topic);
@@ -65,7 +74,7 @@ static void maps_free(struct image *image)
 {
     for (struct map_node *node = map_first(&image->topics_by_name), *next; node; node = next) {
         next = map_next(&image->topics_by_name, node);
-        image__topic_free(MAP_ENTRY(node, struct image_topic, by_name));
+        image__topic_free(image, MAP_ENTRY(node, struct image_topic, by_name));
     }
     for (struct map_node *node = map_first(&image->configs), *next; node; node = next) {
         next = map_next(&image->configs, node);
@@ -79,6 +88,7 @@ static void maps_free(struct image *image)
     map_free(&image->topics_by_id);
     map_free(&image->configs);
     map_free(&image->carried);
+    map_free(&image->members);
 }
 
 void image_free(struct image *image)
@@ -100,40 +110,48 @@ void image_free(struct image *image)
 
 /* ---- partitions ---- */
 
+/* A partition that is not there has none of any kind. */
+static const struct image_members *members_of(const struct image_partition *p)
+{
+    static const struct image_members none;
+
+    return p->nodes ? p->nodes : &none;
+}
+
 static struct image_nodes nodes_at(const struct image_partition *p, int32_t from, uint16_t count)
 {
-    return (struct image_nodes){p->nodes + from, count};
+    return (struct image_nodes){members_of(p)->ids + from, count};
 }
 
 struct image_nodes image_replicas(const struct image_partition *p)
 {
-    return nodes_at(p, 0, p->replicas_count);
+    return nodes_at(p, 0, members_of(p)->replicas_count);
 }
 
 struct image_nodes image_isr(const struct image_partition *p)
 {
-    return nodes_at(p, p->replicas_count, p->isr_count);
+    return nodes_at(p, members_of(p)->replicas_count, members_of(p)->isr_count);
 }
 
 struct image_nodes image_removing(const struct image_partition *p)
 {
-    return nodes_at(p, p->replicas_count + p->isr_count, p->removing_count);
+    return nodes_at(p, members_of(p)->replicas_count + members_of(p)->isr_count, members_of(p)->removing_count);
 }
 
 struct image_nodes image_adding(const struct image_partition *p)
 {
-    return nodes_at(p, p->replicas_count + p->isr_count + p->removing_count, p->adding_count);
+    return nodes_at(p, members_of(p)->replicas_count + members_of(p)->isr_count + members_of(p)->removing_count, members_of(p)->adding_count);
 }
 
 struct image_nodes image_elr(const struct image_partition *p)
 {
-    return nodes_at(p, p->replicas_count + p->isr_count + p->removing_count + p->adding_count, p->elr_count);
+    return nodes_at(p, members_of(p)->replicas_count + members_of(p)->isr_count + members_of(p)->removing_count + members_of(p)->adding_count, members_of(p)->elr_count);
 }
 
 struct image_nodes image_last_known_elr(const struct image_partition *p)
 {
-    return nodes_at(p, p->replicas_count + p->isr_count + p->removing_count + p->adding_count + p->elr_count,
-                    p->last_known_elr_count);
+    return nodes_at(p, members_of(p)->replicas_count + members_of(p)->isr_count + members_of(p)->removing_count + members_of(p)->adding_count + members_of(p)->elr_count,
+                    members_of(p)->last_known_elr_count);
 }
 
 struct uuid image_directory(const struct image_partition *p, unsigned replica)
@@ -141,7 +159,7 @@ struct uuid image_directory(const struct image_partition *p, unsigned replica)
     struct image_nodes last = image_last_known_elr(p);
     struct uuid id;
 
-    ASSERT(replica < p->replicas_count);
+    ASSERT(replica < members_of(p)->replicas_count);
     memcpy(&id, (const uint8_t *)(last.ids + last.count) + replica * sizeof id, sizeof id);
     return id;
 }

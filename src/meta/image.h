@@ -39,11 +39,17 @@ struct image_nodes { /* borrowed */
     int32_t count;
 };
 
+struct image_members {    /* of partitions: most of them share theirs with others */
+    struct map_node node; /* key: all that follows `users` */
+    uint32_t users;
+    uint16_t replicas_count, isr_count, removing_count, adding_count, elr_count, last_known_elr_count;
+    int32_t ids[];        /* the six lists, in this order, and behind them the directory of each replica */
+};
+
 struct image_partition {
     int32_t leader, leader_epoch, partition_epoch; /* leader_epoch -1: not there (yet) */
     int8_t recovery_state;                         /* 0 recovered, 1 recovering from an unclean election */
-    uint16_t replicas_count, isr_count, removing_count, adding_count, elr_count, last_known_elr_count;
-    int32_t *nodes; /* the six lists, in this order, and behind them the directory of each replica */
+    struct image_members *nodes;                   /* NULL: not there (yet) */
 };
 
 struct image_nodes image_replicas(const struct image_partition *p);
@@ -115,6 +121,7 @@ struct image {
     struct map topics_by_name, topics_by_id; /* image_topic */
     struct map configs;                      /* image_config */
     struct map carried;                      /* image_carried */
+    struct map members;                      /* image_members */
     struct image_broker *brokers;            /* ascending by id */
     struct image_feature *features;          /* sorted by name */
     size_t features_count;

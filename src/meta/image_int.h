@@ -21,7 +21,8 @@ struct image_pending { /* records of an open transaction, copied */
     size_t count, capacity;
 };
 
-void image__topic_free(struct image_topic *topic);
+void image__topic_free(struct image *image, struct image_topic *topic);
+void image__members_give(struct image *image, struct image_members *members); /* NULL is allowed */
 void image__config_free(struct image_config *config);
 void image__carried_free(struct image_carried *carried);
 void image__broker_free(struct image_broker *broker);

@@ -225,38 +225,38 @@ static void put_partition(struct snapshot_writer *w, const struct image_topic *t
 {
     const struct image_partition *p = &topic->partitions[index];
     struct partition_record record;
-    struct uuid *directories = arena_alloc(&w->arena, p->replicas_count, sizeof *directories);
+    struct uuid *directories = arena_alloc(&w->arena, p->nodes->replicas_count, sizeof *directories);
 
     if (!directories) {
         w->status = STATUS_NO_MEMORY;
         return;
     }
-    for (unsigned i = 0; i < p->replicas_count; i++)
+    for (unsigned i = 0; i < p->nodes->replicas_count; i++)
         directories[i] = image_directory(p, i);
     partition_record_init(&record);
     record.partition_id = index;
     record.topic_id = topic->id;
     record.replicas = ids_of(image_replicas(p));
-    record.replicas_count = p->replicas_count;
+    record.replicas_count = p->nodes->replicas_count;
     record.isr = ids_of(image_isr(p));
-    record.isr_count = p->isr_count;
+    record.isr_count = p->nodes->isr_count;
     record.removing_replicas = ids_of(image_removing(p));
-    record.removing_replicas_count = p->removing_count;
+    record.removing_replicas_count = p->nodes->removing_count;
     record.adding_replicas = ids_of(image_adding(p));
-    record.adding_replicas_count = p->adding_count;
+    record.adding_replicas_count = p->nodes->adding_count;
     record.leader = p->leader;
     record.leader_recovery_state = p->recovery_state;
     record.leader_epoch = p->leader_epoch;
     record.partition_epoch = p->partition_epoch;
     record.directories = directories;
-    record.directories_count = p->replicas_count;
-    if (p->elr_count) {
+    record.directories_count = p->nodes->replicas_count;
+    if (p->nodes->elr_count) {
         record.eligible_leader_replicas = ids_of(image_elr(p));
-        record.eligible_leader_replicas_count = p->elr_count;
+        record.eligible_leader_replicas_count = p->nodes->elr_count;
     }
-    if (p->last_known_elr_count) {
+    if (p->nodes->last_known_elr_count) {
         record.last_known_elr = ids_of(image_last_known_elr(p));
-        record.last_known_elr_count = p->last_known_elr_count;
+        record.last_known_elr_count = p->nodes->last_known_elr_count;
     }
     put(w, &partition_record_message, version, &record);
 }

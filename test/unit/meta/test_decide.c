@@ -507,7 +507,7 @@ static void test_leads_again(void **state)
     assert_int_equal(decide_register_broker(&w.d, &node, 100, &epoch), STATUS_OK);
     assert_int_equal(epoch, 100);
     assert_int_equal(commit(&w), 3); /* the registration and two partitions: the third is led already */
-    assert_true(p[0].leader == 1 && p[0].leader_epoch == 2 && p[0].elr_count == 0 && p[0].last_known_elr_count == 0);
+    assert_true(p[0].leader == 1 && p[0].leader_epoch == 2 && p[0].nodes->elr_count == 0 && p[0].nodes->last_known_elr_count == 0);
     assert_true(image_isr(&p[0]).count == 1 && image_isr(&p[0]).ids[0] == 1);
     assert_true(p[1].leader == 1 && p[1].leader_epoch == 0 && p[1].recovery_state == 0);
     assert_true(p[2].leader_epoch == 0 && p[2].partition_epoch == 0);
