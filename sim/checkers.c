@@ -2,7 +2,7 @@
  * See checkers.h. The operations are sorted by partition, and each partition is judged by itself: first what its log was (as far as anybody knows:
  * runs of records whose offsets and values both go up by one, so that a long history of few clients stays small), then the operations against it.
  */
-#include "sim/checkers.h"
+#include "sim/checkers_int.h"
 
 #include <stdarg.h>
 #include <inttypes.h>
@@ -27,6 +27,8 @@ const struct history_rule history_rules[] = {
     {"int-nonmonotonic-poll", "26", "the same within one poll", NULL},
     {"beyond-high-watermark", "14", "a record was read that is not below the high watermark", NULL},
     {"high-watermark", "14, 15", "it went back, or is behind what was acknowledged", NULL},
+    {"key-lost", "13", "a record is not there any more, and no newer one of its key was sent (compacted partitions)", NULL},
+    {"key-back", "13", "a record is read though the newest of its key, a tombstone, was gone before (compacted partitions)", NULL},
     {"start-offset", "13", "the log begins further on than anybody deleted", NULL},
     {"time-lookup", "20", "a lookup by time told another record than the first one of that time, or of the greatest", NULL},
     {"commit-lost", "19", "a committed offset is told that a later accepted commit or deletion replaced", NULL},
@@ -41,11 +43,6 @@ const struct history_rule history_rules[] = {
 const size_t history_rules_count = sizeof history_rules / sizeof *history_rules;
 
 /* --- histories --- */
-
-static int64_t end_of(const struct sighting *run)
-{
-    return run->offset + (int64_t)run->count;
-}
 
 static void *grown(void *items, size_t count, size_t *room, size_t size)
 {
@@ -81,7 +78,7 @@ void history_sight(struct history *h, size_t index, int64_t offset, uint64_t val
     struct op *op = &h->ops[index];
     struct sighting *last = op->sightings_count ? &h->sightings[h->sightings_count - 1] : NULL;
 
-    if (last && offset == end_of(last) && value == last->value + last->count) {
+    if (last && offset == sighting_end(last) && value == last->value + last->count) {
         last->count += count;
         return;
     }
@@ -102,25 +99,7 @@ void history_free(struct history *h)
 
 /* --- the check --- */
 
-struct check {
-    const struct history *h;
-    void (*broken)(void *context, const char *rule, const char *what);
-    void *context;
-    size_t count;
-
-    /* of the partition at hand */
-    uint32_t partition;
-    const struct op **ops; /* in the order in which they began */
-    size_t ops_count;
-    const struct op **sends; /* by value */
-    size_t sends_count;
-    struct sighting *log; /* all that is known, by offset: runs, as long as they can be */
-    size_t log_count;
-};
-
-static void broken(struct check *c, const char *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void broken(struct check *c, const char *rule, const char *format, ...)
+void check__broken(struct check *c, const char *rule, const char *format, ...)
 {
     char text[400];
     va_list args;
@@ -137,7 +116,7 @@ static void broken(struct check *c, const char *rule, const char *format, ...)
     c->broken(c->context, rule, text);
 }
 
-static void *room_for(size_t count, size_t size)
+void *check__room(size_t count, size_t size)
 {
     void *block = mem_alloc(count + 1, size);
 
@@ -145,7 +124,7 @@ static void *room_for(size_t count, size_t size)
     return block;
 }
 
-static int order_u64(uint64_t a, uint64_t b)
+int check__order(uint64_t a, uint64_t b)
 {
     return (a > b) - (a < b);
 }
@@ -153,14 +132,14 @@ static int order_u64(uint64_t a, uint64_t b)
 static int by_partition(const void *a, const void *b)
 {
     const struct op *x = *(const struct op *const *)a, *y = *(const struct op *const *)b;
-    int order = order_u64(x->partition, y->partition);
+    int order = check__order(x->partition, y->partition);
 
-    return order ? order : order_u64(x->begun, y->begun);
+    return order ? order : check__order(x->begun, y->begun);
 }
 
 static int by_value(const void *a, const void *b)
 {
-    return order_u64((*(const struct op *const *)a)->value, (*(const struct op *const *)b)->value);
+    return check__order((*(const struct op *const *)a)->value, (*(const struct op *const *)b)->value);
 }
 
 static int by_offset(const void *a, const void *b)
@@ -169,18 +148,18 @@ static int by_offset(const void *a, const void *b)
 
     if (x->offset != y->offset)
         return x->offset < y->offset ? -1 : 1;
-    return order_u64(x->value, y->value);
+    return check__order(x->value, y->value);
 }
 
 static int run_by_value(const void *a, const void *b)
 {
     const struct sighting *x = a, *y = b;
 
-    return x->value != y->value ? order_u64(x->value, y->value) : by_offset(a, b);
+    return x->value != y->value ? check__order(x->value, y->value) : by_offset(a, b);
 }
 
 /* The send that a value is of, or NULL; *left: for how many values, from this one on, that is the answer. */
-static const struct op *send_of(const struct check *c, uint64_t value, uint64_t *left)
+static const struct op *ssighting_end(const struct check *c, uint64_t value, uint64_t *left)
 {
     size_t low = 0, high = c->sends_count;
     const struct op *send;
@@ -201,11 +180,6 @@ static const struct op *send_of(const struct check *c, uint64_t value, uint64_t 
     return send;
 }
 
-static bool acknowledged(const struct op *op)
-{
-    return op->kind == OP_SEND && op->outcome == OP_OK && op->offset >= 0;
-}
-
 /* Index of the first of sorted runs that ends behind an offset. */
 static size_t run_at(const struct sighting *runs, size_t count, int64_t offset)
 {
@@ -213,7 +187,7 @@ static size_t run_at(const struct sighting *runs, size_t count, int64_t offset)
 
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (end_of(&runs[mid]) <= offset)
+        if (sighting_end(&runs[mid]) <= offset)
             low = mid + 1;
         else
             high = mid;
@@ -229,8 +203,8 @@ static size_t runs_join(struct sighting *runs, size_t count)
     qsort(runs, count, sizeof *runs, by_offset);
     for (size_t i = 0; i < count; i++) {
         struct sighting *last = kept ? &runs[kept - 1] : NULL, it = runs[i];
-        if (last && it.offset <= end_of(last) && it.value - last->value == (uint64_t)(it.offset - last->offset))
-            last->count = end_of(&it) > end_of(last) ? (uint64_t)(end_of(&it) - last->offset) : last->count;
+        if (last && it.offset <= sighting_end(last) && it.value - last->value == (uint64_t)(it.offset - last->offset))
+            last->count = sighting_end(&it) > sighting_end(last) ? (uint64_t)(sighting_end(&it) - last->offset) : last->count;
         else
             runs[kept++] = it;
     }
@@ -242,15 +216,15 @@ static void learn_log(struct check *c)
     size_t room = 0;
 
     for (size_t i = 0; i < c->ops_count; i++)
-        room += acknowledged(c->ops[i]) ? 1 : c->ops[i]->sightings_count;
-    c->log = room_for(room, sizeof *c->log);
-    c->sends = room_for(c->ops_count, sizeof(struct op *));
+        room += op_acknowledged(c->ops[i]) ? 1 : c->ops[i]->sightings_count;
+    c->log = check__room(room, sizeof *c->log);
+    c->sends = check__room(c->ops_count, sizeof(struct op *));
     c->log_count = c->sends_count = 0;
     for (size_t i = 0; i < c->ops_count; i++) {
         const struct op *op = c->ops[i];
         if (op->kind == OP_SEND)
             c->sends[c->sends_count++] = op;
-        if (acknowledged(op))
+        if (op_acknowledged(op))
             c->log[c->log_count++] = (struct sighting){op->offset, op->value, op->count};
         for (size_t n = 0; n < op->sightings_count; n++)
             c->log[c->log_count++] = c->h->sightings[op->sightings + n];
@@ -266,9 +240,9 @@ static void check_offsets(struct check *c)
     for (size_t i = 0; i < c->log_count; i++) {
         const struct sighting *it = &c->log[i], *other = i ? it - 1 : it;
         if (it->offset < end)
-            broken(c, "inconsistent-offsets", "offset %" PRId64 " has the values %" PRIx64 " and %" PRIx64, it->offset, other->value + (uint64_t)(it->offset - other->offset),
+            check__broken(c, "inconsistent-offsets", "offset %" PRId64 " has the values %" PRIx64 " and %" PRIx64, it->offset, other->value + (uint64_t)(it->offset - other->offset),
                    it->value);
-        end = end_of(it) > end ? end_of(it) : end;
+        end = sighting_end(it) > end ? sighting_end(it) : end;
     }
 }
 
@@ -280,7 +254,7 @@ static void each_piece(struct check *c, const struct sighting *run, void (*each)
 
     while (left.count) {
         uint64_t most;
-        const struct op *send = send_of(c, left.value, &most);
+        const struct op *send = ssighting_end(c, left.value, &most);
         struct sighting piece = {left.offset, left.value, left.count < most ? left.count : most};
         each(c, send, &piece, context);
         left = (struct sighting){left.offset + (int64_t)piece.count, left.value + piece.count, left.count - piece.count};
@@ -290,9 +264,9 @@ static void each_piece(struct check *c, const struct sighting *run, void (*each)
 static void check_piece_sent(struct check *c, const struct op *send, const struct sighting *piece, void *context)
 {
     if (!send)
-        broken(c, "phantom", "value %" PRIx64 " at offset %" PRId64 " (%" PRIu64 " records) was never sent", piece->value, piece->offset, piece->count);
+        check__broken(c, "phantom", "value %" PRIx64 " at offset %" PRId64 " (%" PRIu64 " records) was never sent", piece->value, piece->offset, piece->count);
     else if (send->outcome == OP_REFUSED)
-        broken(c, "G1a", "value %" PRIx64 " at offset %" PRId64 " (%" PRIu64 " records) was refused", piece->value, piece->offset, piece->count);
+        check__broken(c, "G1a", "value %" PRIx64 " at offset %" PRId64 " (%" PRIu64 " records) was refused", piece->value, piece->offset, piece->count);
 }
 
 static bool is_reported(const struct check *c)
@@ -302,7 +276,7 @@ static bool is_reported(const struct check *c)
 
 static void check_values(struct check *c)
 {
-    struct sighting *runs = room_for(c->log_count, sizeof *runs);
+    struct sighting *runs = check__room(c->log_count, sizeof *runs);
     const struct sighting *last = NULL; /* whose values reach furthest */
 
     if (c->log_count)
@@ -311,10 +285,10 @@ static void check_values(struct check *c)
     for (size_t i = 0; i < c->log_count; i++) {
         const struct sighting *it = &runs[i];
         uint64_t ignored;
-        const struct op *send = send_of(c, it->value, &ignored);
+        const struct op *send = ssighting_end(c, it->value, &ignored);
         each_piece(c, it, check_piece_sent, NULL);
         if (last && send && send->once && !is_reported(c) && it->value < last->value + last->count && it->value - last->value != (uint64_t)(it->offset - last->offset))
-            broken(c, "duplicate", "value %" PRIx64 " is at the offsets %" PRId64 " and %" PRId64, it->value, last->offset + (int64_t)(it->value - last->value), it->offset);
+            check__broken(c, "duplicate", "value %" PRIx64 " is at the offsets %" PRId64 " and %" PRId64, it->value, last->offset + (int64_t)(it->value - last->value), it->offset);
         if (!last || it->value + it->count > last->value + last->count)
             last = it;
     }
@@ -346,7 +320,7 @@ static void check_piece_order(struct check *c, const struct op *send, const stru
         order->count++;
     }
     if (piece->value < order->last[at].value)
-        broken(c, send == order->last[at].send ? "int-nonmonotonic-send" : "reordered", "value %" PRIx64 " at offset %" PRId64 " stands behind %" PRIx64, piece->value,
+        check__broken(c, send == order->last[at].send ? "int-nonmonotonic-send" : "reordered", "value %" PRIx64 " at offset %" PRId64 " stands behind %" PRIx64, piece->value,
                piece->offset, order->last[at].value);
     order->last[at].value = piece->value + piece->count - 1;
     order->last[at].send = send;
@@ -354,7 +328,7 @@ static void check_piece_order(struct check *c, const struct op *send, const stru
 
 static void check_order(struct check *c)
 {
-    struct order order = {.last = room_for(c->sends_count, sizeof *order.last)};
+    struct order order = {.last = check__room(c->sends_count, sizeof *order.last)};
 
     for (size_t i = 0; i < c->log_count; i++)
         each_piece(c, &c->log[i], check_piece_order, &order);
@@ -373,22 +347,22 @@ static int64_t deleted_at_most(const struct check *c)
 }
 
 /* Every record that was acknowledged and not deleted is among those that were read. */
-static void check_acknowledged(struct check *c, const struct sighting *read, size_t count, int64_t start, int64_t end)
+static void check_op_acknowledged(struct check *c, const struct sighting *read, size_t count, int64_t start, int64_t end)
 {
     for (size_t i = 0; i < c->ops_count; i++) {
         const struct op *op = c->ops[i];
         int64_t at = op->offset > start ? op->offset : start, next;
-        while (acknowledged(op) && at < op->offset + op->count) {
+        while (op_acknowledged(op) && at < op->offset + op->count) {
             uint64_t value = op->value + (uint64_t)(at - op->offset);
             size_t run = run_at(read, count, at);
             while (run < count && read[run].offset <= at && value - read[run].value != (uint64_t)(at - read[run].offset))
                 run++; /* another value at the same offset */
             if (run < count && read[run].offset <= at) {
-                at = end_of(&read[run]);
+                at = sighting_end(&read[run]);
                 continue;
             }
             next = run < count && read[run].offset < op->offset + op->count ? read[run].offset : op->offset + op->count;
-            broken(c, at < end ? "lost-write" : "unseen", "value %" PRIx64 " was acknowledged at offset %" PRId64 " (%" PRId64 " records) and is not there (%" PRId64
+            check__broken(c, at < end ? "lost-write" : "unseen", "value %" PRIx64 " was acknowledged at offset %" PRId64 " (%" PRId64 " records) and is not there (%" PRId64
                                                           " to %" PRId64 ")", value, at, next - at, start, end);
             at = next;
         }
@@ -403,7 +377,7 @@ static void check_last_read(struct check *c)
 
     for (size_t i = 0; i < c->ops_count; i++)
         count += c->ops[i]->last ? c->ops[i]->sightings_count : 0;
-    read = room_for(count, sizeof *read);
+    read = check__room(count, sizeof *read);
     count = 0;
     for (size_t i = 0; i < c->ops_count; i++) {
         const struct op *op = c->ops[i];
@@ -415,12 +389,12 @@ static void check_last_read(struct check *c)
         for (size_t n = 0; n < op->sightings_count; n++)
             read[count++] = c->h->sightings[op->sightings + n];
         if (op->sightings_count)
-            at = end_of(&read[count - 1]);
+            at = sighting_end(&read[count - 1]);
     }
     if (end < 0 || at < end)
-        broken(c, "unread", "the last read ended at %" PRId64 " of %" PRId64, at, end);
+        check__broken(c, "unread", "the last read ended at %" PRId64 " of %" PRId64, at, end);
     else
-        check_acknowledged(c, read, runs_join(read, count), start, end);
+        check_op_acknowledged(c, read, runs_join(read, count), start, end);
     mem_free(read);
 }
 
@@ -442,13 +416,13 @@ static void check_poll(struct check *c, const struct op *op, int64_t from)
     for (size_t i = 0; i < op->sightings_count; i++) {
         const struct sighting *it = &c->h->sightings[op->sightings + i];
         if (it->offset < next)
-            broken(c, i ? "int-nonmonotonic-poll" : "nonmonotonic-poll", "process %" PRIu32 " was at %" PRId64 " and got offset %" PRId64, op->process, next, it->offset);
-        else if (known_between(c, next > op->start_offset ? next : op->start_offset, it->offset, &skipped))
-            broken(c, i ? "int-poll-skip" : "poll-skip", "process %" PRIu32 " was at %" PRId64 " and got offset %" PRId64 ", though there is %" PRId64, op->process, next,
+            check__broken(c, i ? "int-nonmonotonic-poll" : "nonmonotonic-poll", "process %" PRIu32 " was at %" PRId64 " and got offset %" PRId64, op->process, next, it->offset);
+        else if (!check__is_compacted(c) && known_between(c, next > op->start_offset ? next : op->start_offset, it->offset, &skipped))
+            check__broken(c, i ? "int-poll-skip" : "poll-skip", "process %" PRIu32 " was at %" PRId64 " and got offset %" PRId64 ", though there is %" PRId64, op->process, next,
                    it->offset, skipped);
-        if (end_of(it) > op->high_watermark)
-            broken(c, "beyond-high-watermark", "offset %" PRId64 " was read below the high watermark %" PRId64, end_of(it) - 1, op->high_watermark);
-        next = end_of(it);
+        if (sighting_end(it) > op->high_watermark)
+            check__broken(c, "beyond-high-watermark", "offset %" PRId64 " was read below the high watermark %" PRId64, sighting_end(it) - 1, op->high_watermark);
+        next = sighting_end(it);
     }
 }
 
@@ -459,7 +433,7 @@ static void check_processes(struct check *c)
         uint32_t process;
         int64_t position;
         const struct op *sent;
-    } *processes = room_for(c->ops_count, sizeof *processes);
+    } *processes = check__room(c->ops_count, sizeof *processes);
     size_t count = 0, at;
 
     for (size_t i = 0; i < c->ops_count; i++) {
@@ -473,11 +447,11 @@ static void check_processes(struct check *c)
         if (op->kind == OP_POLL) {
             int64_t from = op->follows && processes[at].position >= 0 ? processes[at].position : op->offset;
             check_poll(c, op, from);
-            processes[at].position = op->sightings_count ? end_of(&c->h->sightings[op->sightings + op->sightings_count - 1]) : op->offset;
+            processes[at].position = op->sightings_count ? sighting_end(&c->h->sightings[op->sightings + op->sightings_count - 1]) : op->offset;
         } else if (op->offset >= 0) {
             const struct op *before = processes[at].sent;
             if (before && before->ended < op->begun && op->offset < before->offset)
-                broken(c, "nonmonotonic-send", "process %" PRIu32 " sent %" PRIx64 " to %" PRId64 " after %" PRIx64 " to %" PRId64, op->process, op->value, op->offset, before->value, before->offset);
+                check__broken(c, "nonmonotonic-send", "process %" PRIu32 " sent %" PRIx64 " to %" PRId64 " after %" PRIx64 " to %" PRId64, op->process, op->value, op->offset, before->value, before->offset);
             if (!before || before->offset < op->offset)
                 processes[at].sent = op;
         }
@@ -495,7 +469,7 @@ struct moment {
 static int by_moment(const void *a, const void *b)
 {
     const struct moment *x = a, *y = b;
-    int order = order_u64(x->at, y->at);
+    int order = check__order(x->at, y->at);
 
     return order ? order : (x->at != x->op->begun) - (y->at != y->op->begun);
 }
@@ -503,8 +477,8 @@ static int by_moment(const void *a, const void *b)
 /* What had been told or acknowledged when an operation began, it may not fall behind. */
 static void check_watermarks(struct check *c)
 {
-    int64_t now = 0, *at_begin = room_for(c->ops_count, sizeof *at_begin);
-    struct moment *moments = room_for(c->ops_count * 2, sizeof *moments);
+    int64_t now = 0, *at_begin = check__room(c->ops_count, sizeof *at_begin);
+    struct moment *moments = check__room(c->ops_count * 2, sizeof *moments);
     int64_t deleted = deleted_at_most(c);
     size_t count = 0;
 
@@ -525,9 +499,9 @@ static void check_watermarks(struct check *c)
         }
         told = op->kind == OP_SEND ? op->offset + op->count : op->high_watermark;
         if (op->kind == OP_POLL && told < *floor)
-            broken(c, "high-watermark", "%" PRId64 " was told after %" PRId64 " had been", told, *floor);
-        if (op->kind == OP_POLL && op->start_offset > deleted)
-            broken(c, "start-offset", "%" PRId64 " was told, and deleted was up to %" PRId64, op->start_offset, deleted);
+            check__broken(c, "high-watermark", "%" PRId64 " was told after %" PRId64 " had been", told, *floor);
+        if (op->kind == OP_POLL && op->start_offset > deleted && !(c->h->shrinks && c->h->shrinks[c->partition]))
+            check__broken(c, "start-offset", "%" PRId64 " was told, and deleted was up to %" PRId64, op->start_offset, deleted);
         now = told > now ? told : now;
     }
     mem_free(at_begin);
@@ -541,16 +515,16 @@ static void check_find(struct check *c, const struct op *find, int64_t deleted)
     uint64_t value = 0, ignored;
 
     if (find->offset >= 0 && at < c->log_count && c->log[at].offset <= find->offset)
-        send = send_of(c, value = c->log[at].value + (uint64_t)(find->offset - c->log[at].offset), &ignored);
+        send = ssighting_end(c, value = c->log[at].value + (uint64_t)(find->offset - c->log[at].offset), &ignored);
     if (send && find->found != op_timestamp(send, (uint32_t)(value - send->value)))
-        broken(c, "time-lookup", "offset %" PRId64 " is told to be of %" PRId64, find->offset, find->found);
-    for (size_t i = 0; i < c->sends_count; i++) {
+        check__broken(c, "time-lookup", "offset %" PRId64 " is told to be of %" PRId64, find->offset, find->found);
+    for (size_t i = 0; i < c->sends_count && !check__is_compacted(c); i++) {
         send = c->sends[i];
         uint64_t first = send->offset < deleted ? (uint64_t)(deleted - send->offset) : 0;
-        for (uint64_t n = first; acknowledged(send) && send->ended < find->begun && n < send->count && n < first + 3; n++) { /* their timestamps come back */
+        for (uint64_t n = first; op_acknowledged(send) && send->ended < find->begun && n < send->count && n < first + 3; n++) { /* their timestamps come back */
             int64_t offset = send->offset + (int64_t)n, timestamp = op_timestamp(send, (uint32_t)n);
             if (find->timestamp >= 0 ? timestamp >= find->timestamp && (find->offset < 0 || offset < find->offset) : timestamp > find->found)
-                broken(c, "time-lookup", "asked for %" PRId64 ", told was offset %" PRId64 " of %" PRId64 ", and there is %" PRId64 " of %" PRId64, find->timestamp,
+                check__broken(c, "time-lookup", "asked for %" PRId64 ", told was offset %" PRId64 " of %" PRId64 ", and there is %" PRId64 " of %" PRId64, find->timestamp,
                        find->offset, find->found, offset, timestamp);
         }
     }
@@ -588,7 +562,7 @@ static void check_committed(struct check *c, const struct op *told)
         found = sets_offset(op, told->group) && op->offset == told->offset && op->begun < told->ended && (!latest || op->ended >= latest->begun);
     }
     if (!found)
-        broken(c, latest ? "commit-lost" : "commit-phantom", "group %" PRIu32 ": %" PRId64 " is told, committed was %" PRId64, told->group, told->offset,
+        check__broken(c, latest ? "commit-lost" : "commit-phantom", "group %" PRIu32 ": %" PRId64 " is told, committed was %" PRId64, told->group, told->offset,
                latest ? latest->offset : -1);
 }
 
@@ -622,9 +596,9 @@ static void check_groups(struct check *c)
             if (b->group != a->group || b->outcome != OP_OK)
                 continue;
             if (b->kind == OP_OWN && k > i && b->generation == a->generation && b->process != a->process && !dissolved_between(c, a, b))
-                broken(c, "two-owners", "group %" PRIu32 ", generation %" PRId32 ": processes %" PRIu32 " and %" PRIu32, a->group, a->generation, a->process, b->process);
+                check__broken(c, "two-owners", "group %" PRIu32 ", generation %" PRId32 ": processes %" PRIu32 " and %" PRIu32, a->group, a->generation, a->process, b->process);
             if (b->kind == OP_COMMIT && b->begun > a->ended && b->generation >= 0 && b->generation < a->generation && !dissolved_between(c, a, b))
-                broken(c, "stale-generation", "group %" PRIu32 ": %" PRId32 " committed %" PRId64 " in the time of %" PRId32, a->group, b->generation, b->offset, a->generation);
+                check__broken(c, "stale-generation", "group %" PRIu32 ": %" PRId32 " committed %" PRId64 " in the time of %" PRId32, a->group, b->generation, b->offset, a->generation);
         }
     }
 }
@@ -634,7 +608,9 @@ static void check_partition(struct check *c)
 {
     check_offsets(c);
     check_order(c);
-    if (!c->h->dropped || !c->h->dropped[c->partition])
+    if (check__is_compacted(c))
+        check_keys(c);
+    else if (!c->h->dropped || !c->h->dropped[c->partition])
         check_last_read(c);
     check_processes(c);
     check_watermarks(c);
@@ -646,7 +622,7 @@ static void check_partition(struct check *c)
 size_t history_check(const struct history *h, void (*report)(void *context, const char *rule, const char *what), void *context)
 {
     struct check c = {.h = h, .broken = report, .context = context};
-    const struct op **all = room_for(h->count, sizeof(struct op *));
+    const struct op **all = check__room(h->count, sizeof(struct op *));
     size_t at = 0;
 
     for (size_t i = 0; i < h->count; i++)

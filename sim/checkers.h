@@ -7,6 +7,9 @@
  * What must hold is a table (history_rules). The names are those of Jepsen's workload for Kafka, where it has one; of its catalogue are allowed: G0,
  * int-send-skip (others' records stand between), G1c with ww edges, and under subscribe poll-skip and nonmonotonic-poll (`follows` says that a
  * process reads on by itself). A history of a partition is judged by its last read, which has to come to the end.
+ *
+ * A partition may be compacted: then what a value is tells its key and whether it is a tombstone (op_key, op_is_tombstone), and records of which a newer
+ * one of their key was sent may be missing (checkers_keys.c).
  */
 #ifndef SIM_CHECKERS_H
 #define SIM_CHECKERS_H
@@ -41,6 +44,7 @@ struct op {
     uint64_t begun, ended;
     uint64_t value;
     int64_t offset, high_watermark, start_offset;
+    int64_t next;  /* POLL: where it goes on; 0: behind its last record */
     int64_t timestamp, found;
     size_t sightings, sightings_count; /* in history.sightings */
 };
@@ -49,6 +53,29 @@ struct op {
 static inline int64_t op_timestamp(const struct op *op, uint32_t n)
 {
     return op->timestamp + n % 3;
+}
+
+enum { OP_KEYS = 64 }; /* of a process */
+
+/* Of a compacted partition. A process has keys of its own, in which its values grow: half of them go to the first four, a quarter to the next four, and
+ * so on, so that what was written last of a key may be new or very old. One in eight is a tombstone. */
+static inline uint64_t op_mixed(uint64_t value)
+{
+    uint64_t mixed = (value + 1) * UINT64_C(0x9E3779B97F4A7C15);
+
+    return (mixed ^ mixed >> 32) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+static inline uint64_t op_key(uint64_t value)
+{
+    uint64_t mixed = op_mixed(value);
+
+    return (value >> 32) * OP_KEYS + (uint64_t)__builtin_ctz((unsigned)(mixed >> 32 & 0x7fff) | 0x8000) * 4 + (mixed >> 48 & 3);
+}
+
+static inline bool op_is_tombstone(uint64_t value)
+{
+    return op_mixed(value) >> 61 == 0;
 }
 
 struct sighting { /* of records one behind the other, whose values are, too */
@@ -64,6 +91,8 @@ struct history {
     uint64_t clock;      /* of history_begin and history_end */
     uint32_t partitions; /* op.partition is below it */
     const int64_t *first; /* by partition: where its log began. NULL: all at 0 */
+    const bool *compacted; /* by partition. NULL: none */
+    const bool *shrinks;   /* by partition: its oldest records go, whatever they are (retention). NULL: none */
     const bool *dropped; /* by partition: somebody tried to delete its topic, so the last read may miss it */
     const bool *reported; /* by partition: the broker said that records of it are broken or lost; only what nobody sent is still wrong. NULL: none */
     bool groups_reported; /* the same for what groups committed */

@@ -8,7 +8,7 @@
 enum { WORD_MAX = 80 };
 
 /* What a line has said. */
-enum said { BEGUN = 1, ENDED = 2, PROCESS = 4, PARTITION = 8, VALUE = 16, COUNT = 32, OFFSET = 64, HIGH = 128, START = 256, GROUP = 512, GENERATION = 1024, OUTCOME = 2048, TIMESTAMP = 4096, FOUND = 8192 };
+enum said { BEGUN = 1, ENDED = 2, PROCESS = 4, PARTITION = 8, VALUE = 16, COUNT = 32, OFFSET = 64, HIGH = 128, START = 256, GROUP = 512, GENERATION = 1024, OUTCOME = 2048, TIMESTAMP = 4096, FOUND = 8192, NEXT = 16384 };
 
 static const struct {
     const char *name;
@@ -35,7 +35,7 @@ static const struct {
     {"offset", OFFSET, -1, INT64_MAX >> 1},  {"high", HIGH, -1, INT64_MAX >> 1},
     {"start", START, -1, INT64_MAX >> 1},    {"group", GROUP, 0, UINT32_MAX},
     {"generation", GENERATION, -1, INT32_MAX}, {"timestamp", TIMESTAMP, -3, INT64_MAX},
-    {"found", FOUND, -1, INT64_MAX},
+    {"found", FOUND, -1, INT64_MAX},         {"next", NEXT, 1, INT64_MAX >> 1},
 };
 enum { NUMBERS = sizeof numbers / sizeof *numbers };
 
@@ -70,6 +70,7 @@ static void set_number(struct op *op, enum said said, int64_t number)
     case GENERATION: op->generation = (int32_t)number; break;
     case TIMESTAMP: op->timestamp = number; break;
     case FOUND: op->found = number; break;
+    case NEXT: op->next = number; break;
     case OUTCOME: break;
     }
 }
@@ -220,7 +221,7 @@ static enum status take_more(struct history *h, struct str_view line, struct err
     return STATUS_OK;
 }
 
-static enum status take_dropped(struct history_text *t, struct str_view line, struct err *err)
+static enum status take_partition(bool *flags, struct str_view line, struct err *err)
 {
     struct str_view word = next_word(&line), left = word;
     int64_t partition;
@@ -228,14 +229,14 @@ static enum status take_dropped(struct history_text *t, struct str_view line, st
     left.data += left.size < 10 ? left.size : 10;
     left.size -= left.size < 10 ? left.size : 10;
     if (word.size < 10 || memcmp(word.data, "partition=", 10) != 0 || !take_number(&left, &partition) || left.size || partition < 0 || partition >= HISTORY_PARTITIONS_MAX)
-        return wrong(err, "dropped, but not partition=N", word);
-    t->dropped[partition] = true;
+        return wrong(err, "not partition=N", word);
+    flags[partition] = true;
     return STATUS_OK;
 }
 
 void history_text_init(struct history_text *t)
 {
-    *t = (struct history_text){.history.dropped = t->dropped};
+    *t = (struct history_text){.history = {.dropped = t->dropped, .compacted = t->compacted}};
 }
 
 enum status history_text_line(struct history_text *t, struct str_view line, struct err *err)
@@ -248,7 +249,9 @@ enum status history_text_line(struct history_text *t, struct str_view line, stru
     if (str_is(word, "more"))
         return take_more(h, line, err);
     if (str_is(word, "dropped"))
-        return take_dropped(t, line, err);
+        return take_partition(t->dropped, line, err);
+    if (str_is(word, "compacted"))
+        return take_partition(t->compacted, line, err);
     if (h->count == HISTORY_OPS_MAX)
         return err_set(err, STATUS_INVALID, "more than %d operations", HISTORY_OPS_MAX);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)

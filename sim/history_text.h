@@ -12,6 +12,7 @@
  *     ended=                      unless open. Times are any numbers that grow, nanoseconds for one
  *     value= count= offset=       send: value .. value+count-1 at offset .. offset+count-1 (as acknowledged; none when open or refused)
  *     offset= high= start=        poll: what was asked; high watermark and start of the log, as told
+ *     next=                       poll: where it goes on, when that is not behind its last record (compaction took what was there)
  *     group= generation= offset=  commit, committed (offset=-1: none is told), own; forget: group
  *     offset=                     delete: records below it are to go
  *     timestamp= offset= found=   find: asked (-3: the greatest), told, and that one's timestamp
@@ -21,7 +22,8 @@
  *     whole                       forget: the group was deleted
  *     OFFSET:VALUE                poll: a record; OFFSET+COUNT:VALUE: that many, offsets and values going up by one
  *
- * Long polls go on in lines `more OFFSET:VALUE ...`; `dropped partition=N` says that its records may be gone; `#` begins a comment. Values of a
+ * Long polls go on in lines `more OFFSET:VALUE ...`; `dropped partition=N` says that its records may be gone, `compacted partition=N` that older ones of a
+ * key may (op_key in checkers.h says which that is); `#` begins a comment. Values of a
  * producer grow in the order in which it sends; no two of a partition are equal. Consecutive records belong into one line: 20 million are nothing then.
  */
 #ifndef SIM_HISTORY_TEXT_H
@@ -40,7 +42,7 @@ enum {
 
 struct history_text {
     struct history history;
-    bool dropped[HISTORY_PARTITIONS_MAX];
+    bool dropped[HISTORY_PARTITIONS_MAX], compacted[HISTORY_PARTITIONS_MAX];
 };
 
 void history_text_init(struct history_text *t);

@@ -185,6 +185,29 @@ void check_epoch_cache(const struct look *look)
     }
 }
 
+/* A tombstone is there for delete.retention.ms after it was cleaned first: the horizon of a batch that had none is set by a run that began since (KIP-534).
+ * No run is under way now (idle). */
+void check_compaction(const struct look *look)
+{
+    struct seen *seen = look->seen;
+    const struct sim *sim = look->v->options.sim;
+    int64_t now_ms = sim_wall_ms(sim), shift_ms = now_ms - sim_true_wall_ms(sim), from = look->log->start;
+
+    for (size_t i = 0; i < look->batches_count; i++) {
+        const struct batch_head *head = &look->batches[i].head;
+        if (!(head->attributes & BATCH_DELETE_HORIZON))
+            continue;
+        from = batch_last_offset(head) + 1;
+        if (seen->unmarked_ms && seen->unmarked_shift_ms == shift_ms && head->base_offset >= seen->unmarked_from &&
+            head->base_timestamp < seen->unmarked_ms + look->log->config.delete_retention_ms)
+            invariant_broken(look, "the batch at %" PRId64 " had no delete horizon at %" PRId64 ", and has %" PRId64 ", less than %" PRId64 " ms later", head->base_offset,
+                             seen->unmarked_ms, head->base_timestamp, look->log->config.delete_retention_ms);
+    }
+    seen->unmarked_from = from;
+    seen->unmarked_ms = now_ms;
+    seen->unmarked_shift_ms = shift_ms;
+}
+
 /* --- producers --- */
 
 static int32_t sequence_after(const struct batch_head *head)

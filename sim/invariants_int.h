@@ -26,6 +26,7 @@ struct seen {
         uint32_t crc;
     } kept[KEPT_MAX];
     size_t kept_count;
+    int64_t unmarked_from, unmarked_ms, unmarked_shift_ms; /* batches from here on had no delete horizon, then, by the node's clock and how far it was from the clients' */
 };
 
 /* The batches that are in a log's files, one behind the other. */
@@ -77,6 +78,7 @@ void invariant_broken(const struct look *look, const char *format, ...) __attrib
 /* The batches of the look's log, from what its disk shows. False: it has something under way, or does not read (which is told as broken). */
 bool invariants__scan(struct look *look);
 
+void check_compaction(const struct look *look);
 void check_epoch_cache(const struct look *look);
 void check_no_hole(const struct look *look);
 void check_nothing_lost(const struct look *look);

@@ -269,7 +269,7 @@ struct topic *topic_any(struct load *load, bool lasting)
 
     for (size_t i = 0; i < load->topics_count && !load->waiting; i++) {
         struct topic *t = &load->topics[i];
-        if (!t->gone && (t->lasting || !lasting) && load_random(load, ++seen) == 0)
+        if (!t->gone && !t->compacted && (t->lasting || !lasting) && load_random(load, ++seen) == 0)
             found = t;
     }
     return found;
@@ -361,8 +361,21 @@ void ops_refused(struct load *load, const struct call *call)
             history_end(&load->history, i, OP_REFUSED);
 }
 
-static void learn_batch(struct client *c, size_t op, struct bytes_view batch, int64_t *next)
+/* The value of a record, or its number. */
+static bool read_value(const struct record *record, bool keyed, uint64_t *value)
 {
+    if (keyed)
+        return keys_read(record, value);
+    *value = 0;
+    for (unsigned i = 0; i < 8 && record->value.size >= 8; i++)
+        *value = *value << 8 | record->value.data[i];
+    return record->value.size >= 8;
+}
+
+static void learn_batch(struct client *c, size_t op, const struct batch_head *head, struct bytes_view batch, int64_t *next)
+{
+    uint32_t partition = c->load->history.ops[op].partition;
+    bool keyed = c->load->compacted[partition];
     struct arena arena;
     struct record_cursor *cursor;
     struct record record;
@@ -372,21 +385,23 @@ static void learn_batch(struct client *c, size_t op, struct bytes_view batch, in
     cursor = record_cursor_new(&arena, batch, 1 << 20);
     ASSERT(cursor);
     for (;;) {
-        uint64_t value = 0;
+        uint64_t value;
         enum status s = record_next(cursor, &record, &more);
         if (s || !more)
             break;
-        if (record.value.size < 8) {
+        if (!read_value(&record, keyed, &value)) {
             load_broken(c, "phantom", "a record of %zu bytes that nobody sent", record.value.size);
             break;
         }
-        for (unsigned i = 0; i < 8; i++)
-            value = value << 8 | record.value.data[i];
+        if (keyed)
+            keys_saw(c->load, partition, head, record.offset, value);
         if (record.offset >= *next) {
             history_sight(&c->load->history, op, record.offset, value, 1);
             *next = record.offset + 1;
         }
     }
+    if (batch_last_offset(head) >= *next) /* compaction took its last records */
+        *next = batch_last_offset(head) + 1;
     record_cursor_free(cursor);
     arena_free(&arena);
 }
@@ -429,11 +444,14 @@ int64_t fetch_learn(struct client *c, size_t op, const struct fetch_response_par
             on_corrupt(c, it->partition, next);
             break;
         }
-        learn_batch(c, op, (struct bytes_view){left.data, size}, &next);
+        learn_batch(c, op, &head, (struct bytes_view){left.data, size}, &next);
         left.data += size;
         left.size -= size;
     }
+    load->history.ops[op].next = next;
     history_end(&load->history, op, OP_OK);
+    if (load->compacted[it->partition])
+        keys_polled(c, it);
     return next;
 }
 
@@ -492,7 +510,7 @@ void fetch_judge(struct client *c, const struct call *call, const struct fetch_r
     if (late && !sightings && !failed) /* else the records of others may have come from a slow disk, after its high watermark was looked at */
         load_broken(c, "late", "%s-%d has its high watermark at %lld, and long ago %lld was acknowledged", topic_of(c->load, late->partition)->name,
                     index_of(late->partition), (long long)late->high_watermark, (long long)load_acked_long_ago(c->load, late->partition));
-    if (ready && !sightings && !failed && !broken)
+    if (ready && !sightings && !failed && !broken && !c->load->compacted[ready->partition])
         load_broken(c, "starved", "%s-%d has records from %lld to %lld, and none came", topic_of(c->load, ready->partition)->name, index_of(ready->partition),
                     (long long)ready->offset, (long long)ready->high_watermark);
     c->early = full && !ready && !failed && waited_us + 1000 < call->note * 1000;
@@ -543,7 +561,7 @@ struct load *load_new(const struct load_options *options)
     const struct {
         const struct client_kind *kind;
         unsigned count;
-    } kinds[] = {{&admin_kind, options->admins},   {&producer_kind, options->producers}, {&once_kind, options->once},
+    } kinds[] = {{&admin_kind, options->admins},   {&producer_kind, options->producers}, {&once_kind, options->once}, {&keyed_kind, options->keyed},
                  {&reader_kind, options->readers}, {&member_kind, options->members}};
     struct load *load = sim__alloc(1, sizeof *load);
     size_t all = 1;
@@ -553,6 +571,9 @@ struct load *load_new(const struct load_options *options)
     load->history.dropped = load->dropped;
     load->history.reported = load->reported;
     load->history.first = load->first;
+    load->history.compacted = load->compacted;
+    load->history.shrinks = load->shrinks;
+    keys_choose_settings(load);
     load->waiting = options->far;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         all += kinds[i].count;

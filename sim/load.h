@@ -3,6 +3,7 @@
  * did and saw (checkers.h).
  *
  *   producers   plain (each acks), and idempotent: several batches under way, sent again over new connections until their fate is known
+ *   keyed       the same, with keys and tombstones, to the compacted topic
  *   readers     any offset, any version, sessions or none, long polls, small limits
  *   members     of classic groups: join, sync, heartbeat, read, commit, leave
  *   admins      create, delete and recreate topics, add partitions, delete records, commit offsets and delete them and their groups, change and describe what there is
@@ -20,7 +21,7 @@ struct load;
 
 struct load_options {
     struct sim *sim;
-    unsigned producers, once, readers, members, admins; /* how many of each; `once`: idempotent producers */
+    unsigned producers, once, keyed, readers, members, admins; /* how many of each; `once`: idempotent producers; `keyed`: those of the compacted topic */
     unsigned groups;
     bool near_wrap;                                      /* sequences begin just below 2^31, producers' epochs just below 2^15 */
     bool far;                                            /* one partition of each lasting topic begins just below 2^63: load_begin_far */
@@ -41,6 +42,8 @@ struct load_counts {
     uint64_t sequence_ends; /* batches, acknowledged, with 2^31 - 1 and 0 in them */
     uint64_t epoch_ends;    /* batches, acknowledged, of a producer whose epoch is one of the last two */
     uint64_t offset_ends;   /* batches that were refused because there are no more offsets */
+    uint64_t compacted_met;  /* records that were read from batches of which others are gone */
+    uint64_t tombstones_met; /* that were seen, and are gone by their delete horizon */
     uint64_t settings_judged, members_judged; /* that somebody was told of, and is known what it had to be */
 };
 struct load_counts load_counts(const struct load *load);

@@ -50,6 +50,8 @@ static void created(struct admin *a, struct uuid id, int32_t partitions, bool as
     if (a->name[0] == 'l') {
         topic->lasting = true;
         topic->trimmed = load->topics_count == LASTING_TOPICS;
+    } else if (a->name[0] == 'k') {
+        keys_made(load, topic);
     }
     load_tell(&a->c, "made %s with %d partitions", a->name, partitions);
 }
@@ -90,6 +92,33 @@ static void create(struct admin *a, int32_t partitions)
     in.topics = &topic;
     in.topics_count = 1;
     client_call(&a->c, API_CREATE_TOPICS, 7, &in, on_created)->note = (uint64_t)partitions;
+}
+
+static void create_keyed(struct admin *a)
+{
+    struct load *load = a->c.load;
+    struct create_topics_request_config configs[KEY_SETTINGS];
+    struct create_topics_request_topic topic;
+    struct create_topics_request in;
+
+    create_topics_request_init(&in);
+    create_topics_request_topic_init(&topic);
+    for (size_t i = 0; i < KEY_SETTINGS; i++) {
+        create_topics_request_config_init(&configs[i]);
+        configs[i].name = str_from(load->key_settings[i].name);
+        configs[i].value = str_from(load->key_settings[i].value);
+        load_tell(&a->c, "asks for a topic with %s=%s", load->key_settings[i].name, load->key_settings[i].value);
+    }
+    snprintf(a->name, sizeof a->name, "keyed");
+    a->segment_bytes = load->key_segment_bytes;
+    topic.name = str_from(a->name);
+    topic.num_partitions = KEYED_PARTITIONS;
+    topic.replication_factor = 1;
+    topic.configs = configs;
+    topic.configs_count = KEY_SETTINGS;
+    in.topics = &topic;
+    in.topics_count = 1;
+    client_call(&a->c, API_CREATE_TOPICS, 7, &in, on_created)->note = KEYED_PARTITIONS;
 }
 
 /* --- looking --- */
@@ -277,7 +306,7 @@ static void change(struct admin *a, uint64_t what)
     else if (what < 7)
         trim(a);
     else
-        client_alter_configs(&a->c, topic);
+        client_alter_configs(&a->c, load->keyed && load_chance(load, 10) ? load->keyed : topic);
 }
 
 /* --- groups without members --- */
@@ -478,6 +507,8 @@ static void admin_wake(struct client *c)
             rest(c);
     } else if (c->load->waiting) {
         rest(c);
+    } else if (!c->load->keyed && c->id == 0) {
+        create_keyed(a);
     } else if (what < 8) {
         change(a, what);
     } else if (what < 11) {

@@ -19,6 +19,9 @@ enum {
     TOPICS_MAX = 512,
     LASTING_TOPICS = 3,
     LASTING_PARTITIONS = 4,
+    KEYED_PARTITIONS = 2,
+    KEY_SETTINGS = 8,
+    PROMISES = 64,
     SIMPLE_GROUPS = 2, /* after those of members: of offsets only, which administrators commit and delete */
     NAME_SIZE = 32,
     CLIENT_ARENA = 64 << 20,
@@ -41,7 +44,8 @@ struct topic {
     int32_t partitions; /* that are known to be there */
     uint64_t grown_us;  /* since when */
     bool lasting;       /* nobody deletes it */
-    bool trimmed;       /* its records are deleted now and then */
+    bool trimmed;       /* its records are deleted now and then, or go by themselves */
+    bool compacted;
     bool gone;          /* somebody tried to delete it */
     struct setting settings[SETTINGS];
 };
@@ -56,7 +60,7 @@ struct client_kind {
     void (*wake)(struct client *c);
     bool (*finished)(const struct client *c); /* NULL: when no answer is awaited */
 };
-extern const struct client_kind producer_kind, once_kind, reader_kind, member_kind, admin_kind, audit_kind;
+extern const struct client_kind producer_kind, once_kind, keyed_kind, reader_kind, member_kind, admin_kind, audit_kind;
 
 struct client { /* at the head of each kind's own */
     struct load *load;
@@ -94,6 +98,18 @@ struct acked {
     uint64_t mid_us;
 };
 
+/* A tombstone that was seen, with its batch's delete horizon (load_keys.c). */
+struct promise {
+    uint64_t value; /* 0: none */
+    uint32_t partition;
+    int64_t offset, until_ms, shift_ms; /* the node's clock; how far it was from the clients' */
+};
+
+struct key_setting {
+    const char *name;
+    char value[24];
+};
+
 struct load {
     struct load_options options;
     struct sim *sim;
@@ -104,6 +120,13 @@ struct load {
     int64_t first[TOPICS_MAX * TOPIC_PARTITIONS_MAX]; /* where the log begins */
     uint64_t sent[TOPICS_MAX * TOPIC_PARTITIONS_MAX]; /* records: there are no more than these */
     size_t topics_count;
+    struct topic *keyed; /* the compacted one; NULL: it is not made yet */
+    struct key_setting key_settings[KEY_SETTINGS];
+    int64_t key_segment_bytes;
+    bool keys_shrink;
+    bool compacted[TOPICS_MAX * TOPIC_PARTITIONS_MAX], shrinks[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
+    struct promise promises[PROMISES];
+    size_t promises_made;
     struct client **clients;
     size_t clients_count;
     struct client *audit;
@@ -127,7 +150,7 @@ bool load_chance(struct load *load, unsigned percent);
 void load_tell(const struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void load_broken(const struct client *c, const char *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-struct topic *topic_any(struct load *load, bool lasting); /* one that is not gone; NULL: none, or none yet */
+struct topic *topic_any(struct load *load, bool lasting); /* one that is not gone, nor compacted; NULL: none, or none yet */
 struct topic *topic_add(struct load *load, const char *name, struct uuid id, int32_t partitions);
 struct topic *topic_named(struct load *load, const char *name); /* the newest of that name; NULL: none */
 void topic_drop(struct load *load, struct topic *topic);
@@ -166,6 +189,14 @@ size_t fetch_op(const struct load *load, const struct call *call, uint32_t parti
 void load_acked(struct load *load, uint32_t partition, int64_t end);
 int64_t load_acked_long_ago(struct load *load, uint32_t partition); /* the end of what was acknowledged more than a few seconds ago */
 void ops_refused(struct load *load, const struct call *call); /* those that are open */
+
+/* The compacted topic (load_keys.c). */
+void keys_choose_settings(struct load *load);
+void keys_made(struct load *load, struct topic *topic);
+void keys_add(struct batch_builder *b, int32_t at, uint64_t value, int64_t timestamp);
+bool keys_read(const struct record *record, uint64_t *value); /* false: nobody sent it */
+void keys_saw(struct load *load, uint32_t partition, const struct batch_head *head, int64_t offset, uint64_t value);
+void keys_polled(struct client *c, const struct op *poll); /* after its last record: what is missing */
 
 /* What can be looked up, for administrators. */
 void client_alter_configs(struct client *c, const struct topic *topic);

@@ -2,7 +2,8 @@
  * Producers. A record's value begins with eight bytes: the process and its counter, so that no two are equal and a process's grow.
  *
  * A plain one sends a batch and waits; what it does not hear of, it does not send again. An idempotent one has up to five batches under
- * way, and after any trouble connects anew and sends all of them again, in order, until each has its answer (KIP-98).
+ * way, and after any trouble connects anew and sends all of them again, in order, until each has its answer (KIP-98). A keyed one is an idempotent one of the
+ * compacted topic (load_keys.c).
  */
 #include "sim/load_int.h"
 #include "wire/api/init_producer_id.h"
@@ -39,7 +40,7 @@ static struct producer *producer_of(struct client *c)
 
 static bool is_once(const struct client *c)
 {
-    return c->kind == &once_kind;
+    return c->kind != &producer_kind;
 }
 
 static void producer_init(struct client *c)
@@ -65,12 +66,16 @@ static struct bytes_view batch_bytes(struct producer *p, const struct batch *bat
     batch_builder_init(&b, buffer, size, 0);
     for (uint32_t i = 0; i < batch->count; i++) {
         uint64_t value = batch->value + i;
+        int64_t timestamp = op_timestamp(&p->c.load->history.ops[batch->op], i);
         uint8_t bytes[8 + PAD_MAX] = {0};
         bool added;
+        if (p->c.kind == &keyed_kind) {
+            keys_add(&b, (int32_t)i, value, timestamp);
+            continue;
+        }
         for (unsigned k = 0; k < 8; k++)
             bytes[k] = (uint8_t)(value >> (56 - 8 * k));
-        added = batch_builder_add(&b, (int32_t)i, op_timestamp(&p->c.load->history.ops[batch->op], i), (struct bytes_view){NULL, 0}, (struct bytes_view){bytes, 8 + value * 37 % PAD_MAX},
-                                  (struct bytes_view){NULL, 0});
+        added = batch_builder_add(&b, (int32_t)i, timestamp, (struct bytes_view){NULL, 0}, (struct bytes_view){bytes, 8 + value * 37 % PAD_MAX}, (struct bytes_view){NULL, 0});
         ASSERT(added);
     }
     return batch_builder_finish(&b, 0, -1, is_once(&p->c) ? p->id : -1, is_once(&p->c) ? p->epoch : -1, is_once(&p->c) ? batch->sequence : -1);
@@ -114,7 +119,7 @@ static void send_batch(struct producer *p, struct batch *batch, int16_t acks)
 
 static bool choose_target(struct producer *p)
 {
-    struct topic *topic = topic_any(p->c.load, p->version < 13);
+    struct topic *topic = p->c.kind == &keyed_kind ? p->c.load->keyed : topic_any(p->c.load, p->version < 13);
 
     if (!topic) {
         client_sleep(&p->c, 1000000);
@@ -346,3 +351,4 @@ static bool once_finished(const struct client *c)
 
 const struct client_kind producer_kind = {"producer", sizeof(struct producer), producer_init, plain_wake, NULL};
 const struct client_kind once_kind = {"once", sizeof(struct producer), producer_init, once_wake, once_finished};
+const struct client_kind keyed_kind = {"keyed", sizeof(struct producer), producer_init, once_wake, once_finished};

@@ -27,7 +27,7 @@ static void choose(struct wanderer *r)
     struct load *load = r->c.load;
 
     r->version = (int16_t)(4 + load_random(load, 14));
-    r->topic = topic_any(load, r->version < 13);
+    r->topic = load->keyed && load_chance(load, 30) ? load->keyed : topic_any(load, r->version < 13);
     r->positioned = false;
     r->steps = 1 + (unsigned)load_random(load, 30);
     r->session = r->version >= 7 && load_chance(load, 60);
@@ -84,7 +84,7 @@ static void ask_offsets(struct wanderer *r)
     struct list_offsets_request_partition partitions[TOPIC_PARTITIONS_MAX];
     struct list_offsets_request_topic topic;
     struct list_offsets_request in;
-    enum { END, START, TIME, GREATEST } what = load_chance(load, 50) ? END : (int)load_random(load, 4);
+    enum { END, START, TIME, GREATEST } what = load_chance(load, 50) ? r->topic->compacted ? START : END : (int)load_random(load, 4);
     const int64_t timestamps[] = {-1, -2, sim_true_wall_ms(load->sim) - (int64_t)load_random(load, 600000), -3};
     int16_t version_min = what == GREATEST ? 7 : 1;
     struct call *call;

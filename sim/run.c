@@ -381,7 +381,7 @@ static void audit(struct run *r)
 struct run_result run_seed(const struct run_options *options)
 {
     struct run r = {.options = options, .disk = disk_new(options->seed, options->seed & 1 ? DISK_PAGE : DISK_SECTOR)};
-    struct load_options load = {.producers = 3, .once = 4, .readers = 4, .members = 5, .admins = 2, .groups = 2, .broken = broken, .context = &r};
+    struct load_options load = {.producers = 3, .once = 4, .keyed = 2, .readers = 4, .members = 5, .admins = 2, .groups = 2, .broken = broken, .context = &r};
     struct sim *sim;
 
     ASSERT(r.disk);

@@ -30,6 +30,9 @@ enum bug {
     BUG_POSTGRES_FSYNC, /* rt/fs.c: a sync that failed is tried again, and the second answer believed ("PANIC on fsync() failure", 2018) */
     BUG_KAFKA_10471,    /* store/dir.c: that a start takes the clean-stop marker away is not synced */
     BUG_KAFKA_15375,    /* broker/lifecycle.c: a stop that could not save everything counts as clean */
+    /* compaction */
+    BUG_KAFKA_4545,     /* store/clean_batch.c: how long a tombstone stays counts from when it was written, not from when it was cleaned */
+    BUG_KAFKA_2118,     /* store/clean_swap.c: a start in the midst of a swap leaves the old segments beside the new one */
     /* producers */
     BUG_KAFKA_5494,     /* partition/producers.c: only a producer's last batch is known as a duplicate, though five may be under way */
     BUG_REDPANDA_3039,  /* partition/producers.c: a batch that is sent again is refused as out of order */

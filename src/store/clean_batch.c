@@ -3,6 +3,7 @@
 #include "store/clean_batch.h"
 
 #include "base/assert.h"
+#include "base/bug.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "base/writer.h"
@@ -275,7 +276,7 @@ static enum status out_rewritten(const struct clean_rules *rules, const struct b
         return err_set(err, STATUS_NO_MEMORY, "no memory for a batch of %zu bytes", room);
     batch_builder_init(&b, buffer, room, horizon ? attributes | BATCH_DELETE_HORIZON : attributes);
     if (horizon)
-        batch_builder_set_base(&b, new_horizon ? rules->now_ms + rules->delete_retention_ms : head->base_timestamp);
+        batch_builder_set_base(&b, new_horizon ? (BUG(KAFKA_4545) ? head->max_timestamp : rules->now_ms) + rules->delete_retention_ms : head->base_timestamp);
     status = build(&b, head, plain, out, arena, &fits, err);
     if (!status)
         status = fits ? out_built(&b, head, arena, out, err) : out_whole(out, batch, err);

@@ -452,6 +452,7 @@ void log__check_idle(struct log *log)
     if (!idle && gives_up(log)) {
         log->lost = true;
         log__spill_forget(log);
+        journal_forget(log); /* what it has of it stays: who waits for room in it would wait for ever */
         store__spill(log->home);
         store__wants_commit(log);
     }

@@ -5,6 +5,11 @@ import sys
 
 SEND = "send process=1 partition=0 begun=10 ended=20 ok value=0 count=3 offset=0 once\n"
 READ = "poll process=9 partition=0 begun=90 ended=99 ok offset=0 high=3 start=0 last 0+3:0\n"
+KEYED = "compacted partition=0\nsend process=1 partition=0 begun=10 ended=20 ok value=2 count=2 offset=0 once\n"
+KEYED_READ = "poll process=9 partition=0 begun=90 ended=99 ok offset=0 high=2 start=0 next=2 last "
+KEYED_TOMBSTONE = "compacted partition=0\nsend process=1 partition=0 begun=10 ended=20 ok value=15 count=1 offset=0 once\n" \
+    "send process=1 partition=0 begun=11 ended=21 ok value=38 count=1 offset=1 once\n"  # 38 is a tombstone of 15's key
+GONE = "poll process=8 partition=0 begun=50 ended=60 ok offset=1 high=2 start=0 next=2\n"
 AT_END = "poll process=9 partition=0 begun=90 ended=99 ok offset=0 high=0 start=0 last\n"
 
 
@@ -44,6 +49,14 @@ CASES = [
     ("time-lookup", SEND.replace("once", "timestamp=100") + "find process=8 partition=0 begun=30 ended=40 ok timestamp=101 offset=2 found=102\n" + READ),
     ("start-offset", SEND + "poll process=8 partition=0 begun=30 ended=40 ok offset=2 high=3 start=2 2:2\n" + READ),
     ("", SEND + "delete process=7 partition=0 begun=25 open offset=2\npoll process=8 partition=0 begun=30 ended=40 ok offset=2 high=3 start=2 2:2\n" + READ),
+    ("", KEYED + "# 2 and 3 are of one key\n" + KEYED_READ + "1:3\n"),
+    ("", KEYED + KEYED_READ + "0+2:2\n"),
+    ("key-lost", KEYED + KEYED_READ + "0:2\n"),
+    ("key-lost", KEYED + KEYED_READ + "\n"),
+    ("unseen high-watermark", KEYED + KEYED_READ.replace("next=2", "next=1").replace("high=2", "high=1") + "0:2\n"),
+    ("unread", KEYED + KEYED_READ.replace("last", "") + "0+2:2\n"),
+    ("", KEYED_TOMBSTONE + GONE + KEYED_READ + "\n"),
+    ("key-back", KEYED_TOMBSTONE + GONE + KEYED_READ + "0:15\n"),
     ("commit-lost", group("commit", 10, "generation=1 offset=5") + group("commit", 20, "generation=1 offset=6") + group("committed", 30, "offset=5") + AT_END),
     ("commit-lost", group("commit", 10, "generation=1 offset=5") + group("forget", 20, "whole") + group("committed", 30, "offset=5") + AT_END),
     ("commit-phantom", group("committed", 30, "offset=5") + AT_END),
@@ -65,7 +78,7 @@ NONE = [
     ("unknown word: 0+3:0", SEND.replace("once", "0+3:0")),
     ("neither a word nor a record (OFFSET+COUNT:VALUE): 0+0:1", READ.replace("0+3:0", "0+0:1")),
     ("`more` comes after a poll", SEND + "more 0:0\n"),
-    ("dropped, but not partition=N: 3", "dropped 3\n"),
+    ("not partition=N: 3", "dropped 3\n"),
     ("the line does not end", "# no end"),
     ("the line is too long: use `more`", READ.replace("0+3:0", "0:0 " * 20000)),
 ]
