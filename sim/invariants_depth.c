@@ -199,9 +199,9 @@ void check_compaction(const struct look *look)
             continue;
         from = batch_last_offset(head) + 1;
         if (seen->unmarked_ms && seen->unmarked_shift_ms == shift_ms && head->base_offset >= seen->unmarked_from &&
-            head->base_timestamp < seen->unmarked_ms + look->log->config.delete_retention_ms)
+            head->base_timestamp < seen->unmarked_ms + look->log->config->delete_retention_ms)
             invariant_broken(look, "the batch at %" PRId64 " had no delete horizon at %" PRId64 ", and has %" PRId64 ", less than %" PRId64 " ms later", head->base_offset,
-                             seen->unmarked_ms, head->base_timestamp, look->log->config.delete_retention_ms);
+                             seen->unmarked_ms, head->base_timestamp, look->log->config->delete_retention_ms);
     }
     seen->unmarked_from = from;
     seen->unmarked_ms = now_ms;

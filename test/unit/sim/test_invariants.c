@@ -204,6 +204,16 @@ static void break_sum(struct world *w, int by)
     flip(*file_of(w, log, log->segments[0], ".log", pair), BATCH_OVERHEAD + 3);
 }
 
+/* The first batch has a delete horizon at once, its first timestamp: no time for its tombstones. */
+static void break_horizon(struct world *w, int by)
+{
+    struct log *log = log_of(w);
+    struct bytes_view pair[2];
+
+    file_of(w, log, log->segments[0], ".log", pair);
+    ((uint8_t *)(uintptr_t)pair[0].data)[BATCH_ATTRIBUTES_AT + 1] ^= BATCH_DELETE_HORIZON;
+}
+
 static void break_kept(struct world *w, int by)
 {
     struct log *log = log_of(w);
@@ -329,6 +339,7 @@ static const struct {
     {"6:image-replay", break_images},
     {"6:equal-images", break_image},
     {"11:epoch-cache", break_epoch_cache},
+    {"13:compaction", break_horizon},
     {"15:synced", break_synced},
     {"15:on-disk", break_kept},
     {"16:sequences", break_sequence},
