@@ -280,6 +280,7 @@ void profile_choose(struct profile *p, struct sim *sim)
     *p = (struct profile){.shards = 1 + (unsigned)sim__random_below(sim, 3)};
     p->near_wrap = sim__random_below(sim, 4) == 0;
     p->far = sim__random_below(sim, 4) == 0;
+    p->wide = sim__random_below(sim, 8) == 0;
     p->arena_block = sim__random_below(sim, 4) ? 4096 : 0; /* each object an allocation */
     p->forgets = sim__random_below(sim, 2) ? 0 : (uint32_t)sim__random_below(sim, 200000);
     p->fetch_bytes = sim__random_below(sim, 2) ? 1 << 20 : 2000;

@@ -14,7 +14,7 @@ enum { FAULT_GAP_S_MAX = 30 }; /* between two faults: every 15 s on the average 
 struct profile {
     unsigned shards;
     uint32_t forgets;         /* disk_set_memory */
-    bool near_wrap, far;
+    bool near_wrap, far, wide;
     int32_t fetch_bytes;
     size_t arena_block;
     const char *settings[32]; /* key=value, up to a NULL */

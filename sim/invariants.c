@@ -14,6 +14,7 @@
 
 enum {
     DEPTH_EVERY = 1024,  /* turns, about, from one log in depth to the next one */
+    SPILL_MANY = 100,    /* logs of one job */
     DEPTH_RECORDS = 512, /* a log of twice as many is looked at half as often, and so on: as much work for every log */
 };
 
@@ -235,7 +236,8 @@ static struct seen *seen_at(struct invariants *v, unsigned shard, size_t slot, s
     if (seen->log != look->log) {
         seen->log = look->log;
         seen->start = seen->synced = seen->high = seen->durable = seen->end = -1;
-        seen->offline = false;
+        seen->offline = seen->unmade = false;
+        v->counts.wakes += look->bp && look->log->end > look->log->start;
     }
     return seen;
 }
@@ -252,7 +254,11 @@ static bool has_changed(const struct look *look)
 static void look_after_event(struct look *look)
 {
     struct seen *seen = look->seen;
+    const struct spill *spill = &look->log->home->spill;
 
+    look->v->counts.folders += seen->unmade && !look->log->unmade;
+    seen->unmade = look->log->unmade;
+    look->v->spills |= spill->busy && spill->count >= SPILL_MANY;
     if (!has_changed(look))
         return;
     check_all(look, AFTER_EVENT);
@@ -317,13 +323,32 @@ static void depth_of_one(struct invariants *v, struct fs *disk, unsigned shard)
     each_log(v, disk, shard, look_at_one);
 }
 
+/* What the shard's last turn brought. */
+static void count_rare(struct invariants *v, unsigned shard)
+{
+    const struct broker_shard *b = broker_at(sim_shard(v->options.sim, shard));
+    struct shard_seen *s = &v->shards[shard];
+
+    v->counts.replays += b->unknown < s->unknown ? s->unknown - b->unknown : 0;
+    v->counts.spills += v->spills && !s->spills;
+    s->unknown = b->unknown;
+    s->spills = v->spills;
+}
+
+struct invariants_counts invariants_counts(const struct invariants *v)
+{
+    return v->counts;
+}
+
 void invariants_event(struct invariants *v, struct fs *disk)
 {
     int shard = sim_ran(v->options.sim);
 
     if (shard < 0)
         return;
+    v->spills = false;
     each_log(v, disk, (unsigned)shard, look_after_event);
+    count_rare(v, (unsigned)shard);
     if (++v->turns >= v->depth_at)
         depth_of_one(v, disk, (unsigned)shard);
 }
@@ -348,8 +373,10 @@ void invariants_ready(struct invariants *v, struct fs *disk)
 {
     for (struct map_node *node = map_first(&v->seen); node; node = map_next(&v->seen, node))
         MAP_ENTRY(node, struct seen, node)->log = NULL;
-    for (unsigned i = 0; i < SHARDS_MAX; i++)
-        v->shards[i].count = 0;
+    for (unsigned i = 0; i < SHARDS_MAX; i++) {
+        v->shards[i].count = v->shards[i].unknown = 0;
+        v->shards[i].spills = false;
+    }
     look_at_node(v, disk, AT_READY);
     invariants_depth(v, disk);
 }

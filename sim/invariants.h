@@ -38,6 +38,15 @@ struct invariants_options {
     void *context;
 };
 
+/* That what is rare occurs. */
+struct invariants_counts {
+    uint64_t wakes;   /* of partitions that had records */
+    uint64_t replays; /* of these after an unclean stop: what the journals have of them was applied then */
+    uint64_t folders; /* that were made when their partition had its first records for a while */
+    uint64_t spills;  /* of many logs in one job */
+};
+struct invariants_counts invariants_counts(const struct invariants *v);
+
 struct invariants *invariants_new(const struct invariants_options *options);
 void invariants_free(struct invariants *v);
 

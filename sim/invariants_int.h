@@ -19,7 +19,7 @@ struct seen {
     const struct log *log; /* of this life */
     int64_t start, synced, high, durable, end; /* of this life */
     int32_t epoch;
-    bool offline;
+    bool offline, unmade;
     int64_t high_ever;
     struct kept {          /* the last batches below the high watermark, when it was looked at in depth: of any life */
         int64_t base;
@@ -55,6 +55,8 @@ struct look {
 struct shard_seen { /* in the order of the shard's map, so that a turn costs no searching */
     struct seen **list;
     size_t count, room;
+    size_t unknown; /* partitions that were not woken since an unclean stop */
+    bool spills;    /* many logs, now */
 };
 
 struct invariants {
@@ -71,6 +73,8 @@ struct invariants {
     } images[IMAGES_MAX];
     struct scanned *batches;
     size_t batches_room;
+    struct invariants_counts counts;
+    bool spills; /* somebody spills many logs, after this event */
 };
 
 void invariant_broken(const struct look *look, const char *format, ...) __attribute__((format(printf, 2, 3)));

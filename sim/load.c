@@ -269,23 +269,29 @@ struct topic *topic_any(struct load *load, bool lasting)
 
     for (size_t i = 0; i < load->topics_count && !load->waiting; i++) {
         struct topic *t = &load->topics[i];
-        if (!t->gone && !t->compacted && (t->lasting || !lasting) && load_random(load, ++seen) == 0)
+        if (!t->gone && !t->compacted && !t->wide && (t->lasting || !lasting) && load_random(load, ++seen) == 0)
             found = t;
     }
     return found;
 }
 
-struct topic *topic_add(struct load *load, const char *name, struct uuid id, int32_t partitions)
+struct topic *topic_add(struct load *load, const char *name, struct uuid id, int32_t partitions, bool wide)
 {
     struct topic *t = &load->topics[load->topics_count];
 
     ASSERT(load->topics_count < TOPICS_MAX);
+    ASSERT(partitions <= (wide ? WIDE_PARTITIONS_MAX : TOPIC_PARTITIONS_MAX) && load->wide_count + wide <= WIDE_TOPICS);
+    *t = (struct topic){.id = id, .partitions = partitions, .wide = wide, .base = (uint32_t)load->topics_count * TOPIC_PARTITIONS_MAX};
     load->topics_count++;
-    load->history.partitions = (uint32_t)load->topics_count * TOPIC_PARTITIONS_MAX;
-    *t = (struct topic){.id = id, .partitions = partitions};
+    if (wide) {
+        t->base = NARROW_PARTITIONS + (uint32_t)load->wide_count * WIDE_PARTITIONS_MAX;
+        load->wide[load->wide_count++] = t;
+    }
+    if (load->history.partitions < t->base + (wide ? WIDE_PARTITIONS_MAX : TOPIC_PARTITIONS_MAX))
+        load->history.partitions = t->base + (wide ? WIDE_PARTITIONS_MAX : TOPIC_PARTITIONS_MAX);
     snprintf(t->name, sizeof t->name, "%s", name);
-    for (int32_t i = partitions; i < TOPIC_PARTITIONS_MAX; i++)
-        load->dropped[partition_number(load, t, i)] = true;
+    for (int32_t i = 0; i < partitions; i++)
+        load->dropped[partition_number(t, i)] = false;
     return t;
 }
 
@@ -301,7 +307,7 @@ void topic_drop(struct load *load, struct topic *topic)
 {
     topic->gone = true;
     for (int32_t i = 0; i < TOPIC_PARTITIONS_MAX; i++)
-        load->dropped[partition_number(load, topic, i)] = true;
+        load->dropped[partition_number(topic, i)] = true;
 }
 
 /* --- reading --- */
@@ -533,10 +539,10 @@ void load_report(struct load *load, const char *line)
     if (strstr(line, "__consumer_offsets") || strstr(line, "group coordinator"))
         load->history.groups_reported = true;
     for (size_t i = 0; i < load->topics_count; i++)
-        for (int32_t p = 0; p < TOPIC_PARTITIONS_MAX; p++) {
+        for (int32_t p = 0; p < load->topics[i].partitions; p++) {
             snprintf(folder, sizeof folder, "%s-%d", load->topics[i].name, p);
             if (strstr(line, folder))
-                load->reported[partition_number(load, &load->topics[i], p)] = true;
+                load->reported[partition_number(&load->topics[i], p)] = true;
         }
 }
 
@@ -562,6 +568,7 @@ struct load *load_new(const struct load_options *options)
         const struct client_kind *kind;
         unsigned count;
     } kinds[] = {{&admin_kind, options->admins},   {&producer_kind, options->producers}, {&once_kind, options->once}, {&keyed_kind, options->keyed},
+                 {&crowd_kind, options->wide ? 2 : 0},
                  {&reader_kind, options->readers}, {&member_kind, options->members}};
     struct load *load = sim__alloc(1, sizeof *load);
     size_t all = 1;
@@ -573,6 +580,7 @@ struct load *load_new(const struct load_options *options)
     load->history.first = load->first;
     load->history.compacted = load->compacted;
     load->history.shrinks = load->shrinks;
+    memset(load->dropped, true, sizeof load->dropped); /* until they are made */
     keys_choose_settings(load);
     load->waiting = options->far;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -624,7 +632,7 @@ void load_begin_far(struct load *load, struct fs *disk)
 
     for (size_t i = 0; i < LASTING_TOPICS; i++) {
         const struct topic *t = &load->topics[i];
-        uint32_t partition = partition_number(load, t, LASTING_PARTITIONS - 1);
+        uint32_t partition = partition_number(t, LASTING_PARTITIONS - 1);
         load->first[partition] = INT64_MAX - 1 - (int64_t)load_random(load, FAR_RECORDS_MAX);
         snprintf(folder, sizeof folder, "%s-%d", t->name, LASTING_PARTITIONS - 1);
         far_begin_at(disk, folder, t->id, load->first[partition]);

@@ -4,6 +4,7 @@
  *
  *   producers   plain (each acks), and idempotent: several batches under way, sent again over new connections until their fate is known
  *   keyed       the same, with keys and tombstones, to the compacted topic
+ *   crowds      to many partitions at once, when there are as many
  *   readers     any offset, any version, sessions or none, long polls, small limits
  *   members     of classic groups: join, sync, heartbeat, read, commit, leave
  *   admins      create, delete and recreate topics, add partitions, delete records, commit offsets and delete them and their groups, change and describe what there is
@@ -25,6 +26,7 @@ struct load_options {
     unsigned groups;
     bool near_wrap;                                      /* sequences begin just below 2^31, producers' epochs just below 2^15 */
     bool far;                                            /* one partition of each lasting topic begins just below 2^63: load_begin_far */
+    bool wide;                                           /* two more topics have hundreds of partitions each, and who writes to many of them at once */
     int32_t fetch_bytes;                                 /* of a partition, at most */
     bool beyond;                                         /* what a checksum tells to be wrong may be served: it is the reader who learns of it */
     void (*tell)(void *context, const char *line);       /* the story; NULL: untold */

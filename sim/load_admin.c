@@ -44,7 +44,7 @@ static void created(struct admin *a, struct uuid id, int32_t partitions, bool as
     for (size_t i = 0; i < load->topics_count; i++)
         if (uuid_equal(load->topics[i].id, id))
             return;
-    topic = topic_add(load, a->name, id, partitions);
+    topic = topic_add(load, a->name, id, partitions, a->name[0] == 'w');
     topic->settings[SETTING_SEGMENT_BYTES] = (struct setting){.value = a->segment_bytes, .known = as_asked, .settled_us = load->sim->now_us};
     topic->settings[SETTING_INDEX_INTERVAL] = (struct setting){.value = -1, .known = as_asked, .settled_us = load->sim->now_us};
     if (a->name[0] == 'l') {
@@ -53,6 +53,7 @@ static void created(struct admin *a, struct uuid id, int32_t partitions, bool as
     } else if (a->name[0] == 'k') {
         keys_made(load, topic);
     }
+    topic->lasting |= topic->wide;
     load_tell(&a->c, "made %s with %d partitions", a->name, partitions);
 }
 
@@ -217,7 +218,7 @@ static void on_grown(struct client *c, const struct call *call, const void *resp
     if (!out->results[0].error_code && !topic->gone) {
         topic->grown_us = c->load->sim->now_us;
         while (topic->partitions < (int32_t)call->note)
-            c->load->dropped[partition_number(c->load, topic, topic->partitions++)] = false;
+            c->load->dropped[partition_number(topic, topic->partitions++)] = false;
     }
     rest(c);
 }
@@ -260,7 +261,7 @@ static void trim(struct admin *a)
 {
     struct load *load = a->c.load;
     struct topic *topic = &load->topics[LASTING_TOPICS - 1];
-    uint32_t partition = partition_number(load, topic, (int32_t)load_random(load, (uint64_t)topic->partitions));
+    uint32_t partition = partition_number(topic, (int32_t)load_random(load, (uint64_t)topic->partitions));
     struct delete_records_request_partition which;
     struct delete_records_request_topic to;
     struct delete_records_request in;
@@ -323,7 +324,7 @@ static struct target choose_group(struct load *load)
 {
     struct target t = {.index = (int32_t)load_random(load, LASTING_PARTITIONS), .topic = &load->topics[load_random(load, LASTING_TOPICS)]};
 
-    t.partition = partition_number(load, t.topic, t.index);
+    t.partition = partition_number(t.topic, t.index);
     t.group = load_chance(load, 10) ? (uint32_t)load_random(load, load->options.groups) : load->options.groups + (uint32_t)load_random(load, SIMPLE_GROUPS);
     snprintf(t.name, sizeof t.name, "g%u", t.group);
     return t;
@@ -509,6 +510,9 @@ static void admin_wake(struct client *c)
         rest(c);
     } else if (!c->load->keyed && c->id == 0) {
         create_keyed(a);
+    } else if (c->load->options.wide && c->load->wide_count < WIDE_TOPICS && c->id == 0) {
+        snprintf(a->name, sizeof a->name, "wide%zu", c->load->wide_count);
+        create(a, 100 + (int32_t)load_random(c->load, WIDE_PARTITIONS_MAX - 100 + 1));
     } else if (what < 8) {
         change(a, what);
     } else if (what < 11) {

@@ -17,6 +17,10 @@
 enum {
     TOPIC_PARTITIONS_MAX = 8,
     TOPICS_MAX = 512,
+    WIDE_TOPICS = 2,
+    WIDE_PARTITIONS_MAX = 304,
+    NARROW_PARTITIONS = TOPICS_MAX * TOPIC_PARTITIONS_MAX, /* numbers below it are of the topics in the table, those above of the wide ones */
+    PARTITIONS_MAX = NARROW_PARTITIONS + WIDE_TOPICS * WIDE_PARTITIONS_MAX,
     LASTING_TOPICS = 3,
     LASTING_PARTITIONS = 4,
     KEYED_PARTITIONS = 2,
@@ -41,11 +45,12 @@ enum { SETTING_SEGMENT_BYTES, SETTING_INDEX_INTERVAL, SETTINGS };
 struct topic {
     char name[NAME_SIZE];
     struct uuid id;
+    uint32_t base;      /* number of the first partition */
     int32_t partitions; /* that are known to be there */
     uint64_t grown_us;  /* since when */
     bool lasting;       /* nobody deletes it */
     bool trimmed;       /* its records are deleted now and then, or go by themselves */
-    bool compacted;
+    bool compacted, wide;
     bool gone;          /* somebody tried to delete it */
     struct setting settings[SETTINGS];
 };
@@ -60,7 +65,7 @@ struct client_kind {
     void (*wake)(struct client *c);
     bool (*finished)(const struct client *c); /* NULL: when no answer is awaited */
 };
-extern const struct client_kind producer_kind, once_kind, keyed_kind, reader_kind, member_kind, admin_kind, audit_kind;
+extern const struct client_kind producer_kind, once_kind, keyed_kind, crowd_kind, reader_kind, member_kind, admin_kind, audit_kind;
 
 struct client { /* at the head of each kind's own */
     struct load *load;
@@ -115,16 +120,18 @@ struct load {
     struct sim *sim;
     struct history history;
     struct topic topics[TOPICS_MAX];
-    bool dropped[TOPICS_MAX * TOPIC_PARTITIONS_MAX], reported[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
-    struct acked acked[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
-    int64_t first[TOPICS_MAX * TOPIC_PARTITIONS_MAX]; /* where the log begins */
-    uint64_t sent[TOPICS_MAX * TOPIC_PARTITIONS_MAX]; /* records: there are no more than these */
+    bool dropped[PARTITIONS_MAX], reported[PARTITIONS_MAX];
+    struct acked acked[PARTITIONS_MAX];
+    int64_t first[PARTITIONS_MAX]; /* where the log begins */
+    uint64_t sent[PARTITIONS_MAX]; /* records: there are no more than these */
     size_t topics_count;
+    struct topic *wide[WIDE_TOPICS]; /* those with hundreds of partitions, when there are to be any */
+    size_t wide_count;
     struct topic *keyed; /* the compacted one; NULL: it is not made yet */
     struct key_setting key_settings[KEY_SETTINGS];
     int64_t key_segment_bytes;
     bool keys_shrink;
-    bool compacted[TOPICS_MAX * TOPIC_PARTITIONS_MAX], shrinks[TOPICS_MAX * TOPIC_PARTITIONS_MAX];
+    bool compacted[PARTITIONS_MAX], shrinks[PARTITIONS_MAX];
     struct promise promises[PROMISES];
     size_t promises_made;
     struct client **clients;
@@ -150,23 +157,27 @@ bool load_chance(struct load *load, unsigned percent);
 void load_tell(const struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void load_broken(const struct client *c, const char *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-struct topic *topic_any(struct load *load, bool lasting); /* one that is not gone, nor compacted; NULL: none, or none yet */
-struct topic *topic_add(struct load *load, const char *name, struct uuid id, int32_t partitions);
+struct topic *topic_any(struct load *load, bool lasting); /* one that is not gone, compacted or wide; NULL: none, or none yet */
+struct topic *topic_add(struct load *load, const char *name, struct uuid id, int32_t partitions, bool wide);
 struct topic *topic_named(struct load *load, const char *name); /* the newest of that name; NULL: none */
 void topic_drop(struct load *load, struct topic *topic);
 
-static inline uint32_t partition_number(const struct load *load, const struct topic *topic, int32_t index)
+static inline uint32_t partition_number(const struct topic *topic, int32_t index)
 {
-    return (uint32_t)(topic - load->topics) * TOPIC_PARTITIONS_MAX + (uint32_t)index;
+    return topic->base + (uint32_t)index;
 }
 
 static inline struct topic *topic_of(struct load *load, uint32_t partition)
 {
+    if (partition >= NARROW_PARTITIONS)
+        return load->wide[(partition - NARROW_PARTITIONS) / WIDE_PARTITIONS_MAX];
     return &load->topics[partition / TOPIC_PARTITIONS_MAX];
 }
 
 static inline int32_t index_of(uint32_t partition)
 {
+    if (partition >= NARROW_PARTITIONS)
+        return (int32_t)((partition - NARROW_PARTITIONS) % WIDE_PARTITIONS_MAX);
     return (int32_t)(partition % TOPIC_PARTITIONS_MAX);
 }
 

@@ -61,8 +61,8 @@ void keys_made(struct load *load, struct topic *topic)
     topic->lasting = topic->compacted = true;
     topic->trimmed = load->keys_shrink;
     for (int32_t i = 0; i < TOPIC_PARTITIONS_MAX; i++) {
-        load->compacted[partition_number(load, topic, i)] = true;
-        load->shrinks[partition_number(load, topic, i)] = load->keys_shrink;
+        load->compacted[partition_number(topic, i)] = true;
+        load->shrinks[partition_number(topic, i)] = load->keys_shrink;
     }
 }
 

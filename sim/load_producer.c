@@ -125,7 +125,7 @@ static bool choose_target(struct producer *p)
         client_sleep(&p->c, 1000000);
         return false;
     }
-    p->partition = partition_number(p->c.load, topic, (int32_t)load_random(p->c.load, (uint64_t)topic->partitions));
+    p->partition = partition_number(topic, (int32_t)load_random(p->c.load, (uint64_t)topic->partitions));
     p->targeted = true;
     return true;
 }

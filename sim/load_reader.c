@@ -11,6 +11,7 @@ struct wanderer {
     int16_t version;
     struct topic *topic; /* NULL: it has to choose */
     struct fetch_want wants[TOPIC_PARTITIONS_MAX];
+    int32_t first; /* the index of the first of them: of a wide topic it reads a few */
     size_t count;
     unsigned steps; /* left */
     bool positioned, session;
@@ -27,15 +28,29 @@ static void choose(struct wanderer *r)
     struct load *load = r->c.load;
 
     r->version = (int16_t)(4 + load_random(load, 14));
-    r->topic = load->keyed && load_chance(load, 30) ? load->keyed : topic_any(load, r->version < 13);
+    if (load->wide_count && load_chance(load, 30))
+        r->topic = load->wide[load_random(load, load->wide_count)];
+    else
+        r->topic = load->keyed && load_chance(load, 30) ? load->keyed : topic_any(load, r->version < 13);
     r->positioned = false;
     r->steps = 1 + (unsigned)load_random(load, 30);
     r->session = r->version >= 7 && load_chance(load, 60);
     r->session_id = 0;
     r->session_epoch = r->session ? 0 : -1;
+    r->first = 0;
     r->count = r->topic ? (size_t)r->topic->partitions : 0;
+    if (r->count > TOPIC_PARTITIONS_MAX) {
+        r->first = (int32_t)load_random(load, r->count - TOPIC_PARTITIONS_MAX + 1);
+        r->count = TOPIC_PARTITIONS_MAX;
+    }
     for (size_t i = 0; i < r->count; i++)
-        r->wants[i].partition = partition_number(load, r->topic, (int32_t)i);
+        r->wants[i].partition = partition_number(r->topic, r->first + (int32_t)i);
+}
+
+/* Its place among what it reads; NULL: it was not asked for. */
+static struct fetch_want *want_of(struct wanderer *r, int32_t index)
+{
+    return index >= r->first && (size_t)(index - r->first) < r->count ? &r->wants[index - r->first] : NULL;
 }
 
 /* --- where to begin --- */
@@ -51,10 +66,10 @@ static void on_offsets(struct client *c, const struct call *call, const void *re
     }
     for (int32_t i = 0; i < out->topics[0].partitions_count; i++) {
         const struct list_offsets_response_partition *p = &out->topics[0].partitions[i];
-        uint32_t partition = partition_number(c->load, r->topic, p->partition_index);
-        size_t op = fetch_op(c->load, call, partition);
-        int64_t first = c->load->first[partition];
-        if (p->error_code || (size_t)p->partition_index >= r->count || op == call->op + call->ops) {
+        struct fetch_want *want = want_of(r, p->partition_index);
+        size_t op = want ? fetch_op(c->load, call, want->partition) : 0;
+        int64_t first = want ? c->load->first[want->partition] : 0;
+        if (p->error_code || !want || op == call->op + call->ops) {
             r->topic = NULL;
             break;
         }
@@ -62,15 +77,15 @@ static void on_offsets(struct client *c, const struct call *call, const void *re
             c->load->history.ops[op].found = p->timestamp;
             c->load->history.ops[op].offset = p->offset;
             history_end(&c->load->history, op, OP_OK);
-            r->wants[p->partition_index].offset = p->offset < 0 ? first : p->offset;
+            want->offset = p->offset < 0 ? first : p->offset;
         } else if (call->note) { /* asked for the end */
             struct op *it = &c->load->history.ops[op];
             it->offset = it->high_watermark = p->offset;
             it->start_offset = -1;
             history_end(&c->load->history, op, OP_OK);
-            r->wants[p->partition_index].offset = first + (int64_t)load_random(c->load, (uint64_t)(p->offset - first) + 1);
+            want->offset = first + (int64_t)load_random(c->load, (uint64_t)(p->offset - first) + 1);
         } else {
-            r->wants[p->partition_index].offset = p->offset < 0 ? first : p->offset;
+            want->offset = p->offset < 0 ? first : p->offset;
         }
     }
     ops_refused(c->load, call);
@@ -99,7 +114,7 @@ static void ask_offsets(struct wanderer *r)
     topic.partitions_count = (int32_t)r->count;
     for (size_t i = 0; i < r->count; i++) {
         list_offsets_request_partition_init(&partitions[i]);
-        partitions[i].partition_index = (int32_t)i;
+        partitions[i].partition_index = r->first + (int32_t)i;
         partitions[i].timestamp = timestamps[what];
     }
     call = client_call(&r->c, API_LIST_OFFSETS, (int16_t)(version_min + load_random(load, 10 - (uint64_t)version_min)), &in, on_offsets);
@@ -120,7 +135,7 @@ static void on_epochs(struct client *c, const struct call *call, const void *res
 
     for (int32_t i = 0; out && out->topics_count == 1 && i < out->topics[0].partitions_count; i++) {
         const struct offset_for_leader_epoch_response_partition *p = &out->topics[0].partitions[i];
-        int64_t least = load_acked_long_ago(c->load, partition_number(c->load, r->topic, p->partition));
+        int64_t least = load_acked_long_ago(c->load, partition_number(r->topic, p->partition));
         if (!p->error_code && (p->end_offset < least || (call->version > 0 && p->leader_epoch)))
             load_broken(c, "epoch-end", "%s-%d: the epoch %d is told to end at %lld, and the log went to %lld long ago", r->topic->name, p->partition, p->leader_epoch,
                         (long long)p->end_offset, (long long)least);
@@ -145,18 +160,17 @@ static void ask_epochs(struct wanderer *r)
     topic.partitions_count = (int32_t)r->count;
     for (size_t i = 0; i < r->count; i++) {
         offset_for_leader_epoch_request_partition_init(&partitions[i]);
-        partitions[i].partition = (int32_t)i;
+        partitions[i].partition = r->first + (int32_t)i;
     }
     client_call(&r->c, API_OFFSET_FOR_LEADER_EPOCH, (int16_t)load_random(load, 5), &in, on_epochs);
 }
 
 /* --- reading --- */
 
-static void learn_partition(struct wanderer *r, const struct call *call, const struct fetch_response_partition *p)
+static void learn_partition(struct wanderer *r, const struct call *call, struct fetch_want *want, const struct fetch_response_partition *p)
 {
     struct client *c = &r->c;
-    size_t op = fetch_op(c->load, call, partition_number(c->load, r->topic, p->partition_index));
-    struct fetch_want *want = &r->wants[p->partition_index];
+    size_t op = fetch_op(c->load, call, want->partition);
 
     if (op == call->op + call->ops) { /* of a session: this fetch had nothing new to say of it */
         op = history_begin(&c->load->history, (struct op){.kind = OP_POLL, .process = c->id, .partition = want->partition, .offset = want->offset});
@@ -189,8 +203,9 @@ static void on_fetched(struct client *c, const struct call *call, const void *re
     for (int32_t i = 0; i < out->responses_count; i++)
         for (int32_t k = 0; k < out->responses[i].partitions_count; k++) {
             const struct fetch_response_partition *p = &out->responses[i].partitions[k];
-            if ((size_t)p->partition_index < r->count)
-                learn_partition(r, call, p);
+            struct fetch_want *want = want_of(r, p->partition_index);
+            if (want)
+                learn_partition(r, call, want, p);
             else
                 load_broken(c, "protocol", "a partition that was not asked for");
         }

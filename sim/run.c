@@ -394,6 +394,7 @@ struct run_result run_seed(const struct run_options *options)
     load.sim = sim;
     load.near_wrap = r.profile.near_wrap;
     load.far = r.profile.far;
+    load.wide = r.profile.wide;
     load.fetch_bytes = r.profile.fetch_bytes;
     load.tell = options->tell ? tell : NULL;
     load.beyond = options->beyond;
@@ -418,6 +419,7 @@ struct run_result run_seed(const struct run_options *options)
     r.result.counts = load_counts(r.load);
     r.result.operations = load_history(r.load)->count;
     r.result.waits = disk_waits(r.disk);
+    r.result.rare = invariants_counts(r.invariants);
     invariants_free(r.invariants);
     sim_free(sim);
     load_free(r.load);

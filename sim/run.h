@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sim/invariants.h"
 #include "sim/load.h"
 
 struct run_options {
@@ -23,6 +24,7 @@ struct run_result {
     uint64_t hash, simulated_us, operations, faults, lives, broken;
     uint64_t waits; /* reads that were told that they would have to wait for the disk */
     struct load_counts counts;
+    struct invariants_counts rare;
 };
 
 struct run_result run_seed(const struct run_options *options);

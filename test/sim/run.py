@@ -19,7 +19,7 @@ REGRESSIONS = [(128, 10), (497, 10), (104, 10), (848435179, 10), (113081138, 10)
 
 
 def run(name, build, *arguments, rare=False):
-    """`rare`: so many seeds have to come to the ends of sequences, epochs and offsets, to what compaction left and took, and to be told of settings and groups what can be judged."""
+    """`rare`: so many seeds have to come to the ends of sequences, epochs and offsets, to what compaction left and took, to logs that sleep, wake and are written many at once, and to be told of settings and groups what can be judged."""
     environment = {**os.environ, "SIMULATE": str(pathlib.Path(build) / "sim/simulate")}
     out = subprocess.run(
         [sys.executable, "script/sim", *map(str, arguments)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
