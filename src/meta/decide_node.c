@@ -206,6 +206,17 @@ static void put_leader(struct partition_change_record *record, const struct imag
     record->last_known_elr_count = p->nodes->last_known_elr_count ? 0 : -1;
 }
 
+/* We led it and cannot. The last one of the ISR is eligible when it comes back (KIP-966). */
+static void put_no_leader(const struct decision *d, struct partition_change_record *record, const struct image_partition *p, const int32_t *id)
+{
+    record->leader = LEADER_NONE;
+    if (image_feature_level(d->image, "eligible.leader.replicas.version") <= 0 || p->isr_count != 1 || !contains(image_isr(p), *id))
+        return;
+    record->isr_count = 0;
+    record->eligible_leader_replicas = (int32_t *)(uintptr_t)id;
+    record->eligible_leader_replicas_count = 1;
+}
+
 /* What the directories of a node mean for one partition of it. What we lead already is recovered by now: an unclean election's mark goes. */
 static void settle(struct decision *d, const struct image_topic *topic, int32_t index, int32_t id,
                    const struct decide_dirs *dirs)
@@ -231,7 +242,7 @@ static void settle(struct decision *d, const struct image_topic *topic, int32_t 
     if (leads)
         put_leader(&record, p, &id);
     else if (ours && !works)
-        record.leader = LEADER_NONE;
+        put_no_leader(d, &record, p, &id);
     put(d, &partition_change_record_message, image_partition_version(d->image), &record);
 }
 

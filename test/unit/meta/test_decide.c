@@ -546,7 +546,8 @@ static void test_directories(void **state)
     assert_int_equal(commit(&w), 1 + 2);
     assert_int_equal(partition(&w, 0)->leader, 1);
     assert_int_equal(partition(&w, 2)->leader, LEADER_NONE);
-    assert_int_equal(image_isr(partition(&w, 2)).count, 1);
+    assert_int_equal(image_isr(partition(&w, 2)).count, 0);
+    assert_true(image_elr(partition(&w, 2)).count == 1 && image_elr(partition(&w, 2)).ids[0] == 1);
     assert_true(image_offline_replicas(&w.image, partition(&w, 2), &w.arena, &offline));
     assert_true(offline.count == 1 && offline.ids[0] == 1);
     assert_true(image_offline_replicas(&w.image, partition(&w, 0), &w.arena, &offline));
@@ -559,6 +560,8 @@ static void test_directories(void **state)
     assert_int_equal(commit(&w), 1 + 2);
     assert_int_equal(partition(&w, 2)->leader, 1);
     assert_int_equal(partition(&w, 2)->leader_epoch, 2);
+    assert_int_equal(image_isr(partition(&w, 2)).count, 1);
+    assert_int_equal(image_elr(partition(&w, 2)).count, 0);
 
     begin(&w); /* they were found elsewhere, but for one of "t" and one of "u" */
     assert_int_equal(decide_directories(&w.d, 1, &moved), STATUS_OK);
