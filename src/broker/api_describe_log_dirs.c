@@ -4,6 +4,7 @@
  */
 #include "broker/api.h"
 #include "broker/dirs.h"
+#include "broker/moving.h"
 #include "wire/api/describe_log_dirs.h"
 
 struct measured { /* a partition; those of a topic stand together */
@@ -13,6 +14,8 @@ struct measured { /* a partition; those of a topic stand together */
     unsigned shard;
     unsigned dir; /* DIR_UNKNOWN: in none that works */
     int64_t size;
+    bool moves;
+    struct move_view move; /* when it does */
 };
 
 struct measurement {
@@ -40,6 +43,7 @@ static void measure(struct leg *leg)
             return; /* and on from here */
         p = broker_partition(b, item->topic_id, item->index, &why);
         item->size = p ? (int64_t)partition_size(p) : 0;
+        item->moves = broker_move_seen(b, item->topic_id, item->index, &item->move);
         item->dir = why == STATUS_KAFKA_STORAGE_ERROR ? DIR_UNKNOWN : broker_partition_dir(b, item->topic_id, item->index);
     }
     leg_finish(leg);
@@ -47,13 +51,21 @@ static void measure(struct leg *leg)
 
 /* ---- the answer ---- */
 
-static void put_partition(const struct measured *item, struct describe_log_dirs_response_topic *topic)
+/* How often it is in that directory: itself, or what is to be it. */
+static unsigned places(const struct measured *item, unsigned dir)
+{
+    return (item->dir == dir) + (item->moves && item->move.to == dir);
+}
+
+static void put_partition(const struct measured *item, unsigned dir, struct describe_log_dirs_response_topic *topic)
 {
     struct describe_log_dirs_response_partition *out = &topic->partitions[topic->partitions_count++];
 
     describe_log_dirs_response_partition_init(out);
     out->partition_index = item->index;
-    out->partition_size = item->size;
+    out->is_future_key = item->dir != dir;
+    out->partition_size = out->is_future_key ? item->move.size : item->size;
+    out->offset_lag = out->is_future_key ? item->move.lag : 0;
 }
 
 /* The items of one directory, in topics. */
@@ -64,7 +76,7 @@ static bool put_topics(struct request *r, const struct measurement *m, unsigned 
     size_t topics = 0, count = 0;
 
     for (size_t i = 0; i < m->count; i++) {
-        if (m->items[i].dir != dir)
+        if (!places(&m->items[i], dir))
             continue;
         topics += !last || !uuid_equal(m->items[i].topic_id, last->topic_id);
         last = &m->items[i];
@@ -78,7 +90,7 @@ static bool put_topics(struct request *r, const struct measurement *m, unsigned 
     for (size_t i = 0; i < m->count; i++) {
         const struct measured *item = &m->items[i];
 
-        if (item->dir != dir)
+        if (!places(item, dir))
             continue;
         if (!last || !uuid_equal(item->topic_id, last->topic_id)) {
             struct describe_log_dirs_response_topic *topic = &out->topics[out->topics_count++];
@@ -88,7 +100,7 @@ static bool put_topics(struct request *r, const struct measurement *m, unsigned 
             topic->partitions = partitions;
         }
         last = item;
-        put_partition(item, &out->topics[out->topics_count - 1]);
+        put_partition(item, dir, &out->topics[out->topics_count - 1]);
         partitions++;
     }
     return true;

@@ -74,6 +74,12 @@ struct broker {
     struct metadata *metadata;         /* shard 0's, once it runs */
     struct meta_records bootstrap;     /* what a fresh metadata log begins with */
     struct arena arena;                /* of this struct's texts */
+    struct broker_resume {             /* moves that were under way when the node ended */
+        struct uuid topic_id;
+        int32_t index;
+        unsigned to;
+    } *resumes;
+    size_t resumes_count;
     struct map entries;                /* dirs.c: what the directories held at the start */
     struct broker_shard *by_shard[SHARDS_MAX];
     void (*failed)(struct shard *here, const struct err *why); /* it cannot go on (node.c) */
@@ -113,12 +119,17 @@ struct broker_shard {
     size_t unknown;                    /* of the partitions */
     struct mail recovered;             /* to shard 0: none is any more */
     struct timer waker;
+    struct list moves;                 /* struct move, the first is under way */
+    struct mail *moves_stopped;        /* of the stop: none is begun any more */
+    bool moves_ended_posted;
+    struct mail hurry;                 /* to shard 0 and back: the checkpoints are to be written */
+    bool hurry_asked, hurry_again;
     bool groups_stopped;               /* of the stop: no coordinator begins any more */
     struct mail *stopped;              /* of the stop, which has no memory to ask for: `stopping` partitions have not stopped yet */
     size_t stopping;
     struct mail *stop_done;            /* then the shard's part of the stop is over; `stop_parts` are not */
     unsigned stop_parts;
-    struct mail partitions_stopped, groups_idle, scrub_stopped;
+    struct mail partitions_stopped, groups_idle, scrub_stopped, moves_ended;
     struct node *node;                 /* whose part this is (node.h); for its steps only */
 };
 
@@ -145,6 +156,7 @@ struct broker_partition {
     uint8_t dir;                 /* where it is; DIR_UNKNOWN: in none of ours */
     struct partition *partition; /* while AWAKE, and ENDING if it was awake */
     struct opening *opening;     /* while WAKING */
+    struct move *move;           /* to another log directory (moving.h); NULL: none */
     const struct partition_config *config; /* of b->configs; NULL: it was never woken */
     int64_t recovery_point, log_start, cleaned; /* of the checkpoints, until it is awake; -1: unknown */
     uint64_t again_ms;           /* not woken before */

@@ -41,7 +41,7 @@ static struct partition *filthiest(struct cleaner *c)
     double ratio, greatest = -1;
 
     for (struct broker_partition *bp = broker_partition_next(c->b, NULL); bp; bp = broker_partition_next(c->b, bp))
-        if (bp->life == PARTITION_AWAKE && partition_is_filthy(bp->partition, shard_wall_ms(c->b->shard), &ratio) && ratio > greatest) {
+        if (bp->life == PARTITION_AWAKE && !bp->move && partition_is_filthy(bp->partition, shard_wall_ms(c->b->shard), &ratio) && ratio > greatest) {
             greatest = ratio;
             found = bp->partition;
         }

@@ -187,12 +187,13 @@ void dirs_close(struct broker *broker)
 
 /* ---- what they hold ---- */
 
-/* Two folders of the same name: one of them may be of a topic that was deleted while its directory was away. *kept: the other. */
+/* Two folders of the same name: one of them may be of a topic that was deleted while its directory was away. `one` gets what counts. */
 static enum status entry_choose(const struct broker *broker, const struct image *image, struct broker_entry *one, struct broker_entry *other, struct err *err)
 {
     const struct image_topic *topic = image_topic(image, one->entry->topic);
     struct log_dir *first = broker->dirs[one->dir].log_dir, *second = broker->dirs[other->dir].log_dir;
     struct uuid first_id = log_dir_topic_id(first, one->entry->name), second_id = log_dir_topic_id(second, other->entry->name);
+    unsigned named = DIR_UNKNOWN;
 
     if (!topic || (uuid_equal(second_id, topic->id) && !uuid_equal(first_id, topic->id) && !uuid_is_zero(first_id))) {
         one->entry = other->entry;
@@ -201,12 +202,18 @@ static enum status entry_choose(const struct broker *broker, const struct image 
     }
     if (uuid_equal(first_id, topic->id) && !uuid_equal(second_id, topic->id) && !uuid_is_zero(second_id))
         return STATUS_OK;
+    if (image_partition(topic, one->entry->partition)) /* a directory failed when it was to be removed there, after a move */
+        named = dirs_by_id(broker, image_directory_of(image_partition(topic, one->entry->partition), broker->node_id));
+    if (named == one->dir || named == other->dir) {
+        log_line(LOG_WARN, "partition in two directories", "folder=%s used=%s", one->entry->name, broker->dirs[named].path);
+        *one = named == one->dir ? *one : (struct broker_entry){.node = one->node, .entry = other->entry, .dir = other->dir};
+        return STATUS_OK;
+    }
     return err_set(err, STATUS_INCONSISTENT_TOPIC_ID, "%s is in both %s and %s: one of the two has to be taken away", one->entry->name, log_dir_path(first), log_dir_path(second));
 }
 
-enum status dirs_index(struct broker *broker, const struct image *image, struct err *err)
+static enum status dirs_list_entries(struct broker *broker, const struct image *image, struct err *err)
 {
-    map_init(&broker->entries, broker->seed);
     for (unsigned d = 0; d < broker->dirs_count; d++) {
         size_t count = 0;
         const struct log_dir_entry *entries = broker->dirs[d].log_dir ? log_dir_entries(broker->dirs[d].log_dir, &count) : NULL;
@@ -224,6 +231,86 @@ enum status dirs_index(struct broker *broker, const struct image *image, struct 
         }
         if (!nodes)
             return err_set(err, STATUS_NO_MEMORY, "no memory for %zu partitions", count);
+    }
+    return STATUS_OK;
+}
+
+/* What a move left that was decided: the old folder goes, the copy takes its name, and is known by what the old one's checkpoints say. */
+static enum status future_adopt(struct broker *broker, unsigned d, const struct log_dir_entry *future, const char *folder, struct map_node *node, struct err *err)
+{
+    struct broker_entry *entry = node ? MAP_ENTRY(node, struct broker_entry, node) : arena_alloc(&broker->arena, 1, sizeof *entry);
+    struct log_dir_entry *unknown = arena_alloc(&broker->arena, 1, sizeof *unknown);
+    const char *name = arena_str(&broker->arena, str_from(folder)).data;
+
+    if (!entry || !unknown || !name)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for %s", folder);
+    if (node && log_dir_remove_partition(broker->dirs[entry->dir].log_dir, folder, err))
+        return err->status;
+    if (log_dir_adopt(broker->dirs[d].log_dir, future->name, folder, err))
+        return err->status;
+    log_line(LOG_INFO, "a move is completed", "folder=%s to=%s", folder, broker->dirs[d].path);
+    *unknown = (struct log_dir_entry){.name = (char *)(uintptr_t)name, .topic = {name, (size_t)(strrchr(name, '-') - name)}, .partition = future->partition, .recovery_point = -1, .log_start = -1, .cleaned = -1};
+    entry->entry = node ? entry->entry : unknown;
+    entry->dir = (uint8_t)d;
+    return node || map_put(&broker->entries, &entry->node, name, strlen(name)) ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for %s", folder);
+}
+
+/* Half a copy, ours or one of Kafka's (which may lack what was appended last, whatever the metadata says): begun anew. */
+static enum status future_resume(struct broker *broker, unsigned d, const struct log_dir_entry *future, struct uuid topic_id, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (snprintf(path, sizeof path, "%s/%s", broker->dirs[d].path, future->name) >= (int)sizeof path)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", broker->dirs[d].path);
+    broker->resumes[broker->resumes_count++] = (struct broker_resume){.topic_id = topic_id, .index = future->partition, .to = d};
+    return fs_remove_tree(broker->fs, path, err);
+}
+
+static enum status future_settle(struct broker *broker, const struct image *image, unsigned d, const struct log_dir_entry *future, struct err *err)
+{
+    struct log_dir *log_dir = broker->dirs[d].log_dir;
+    struct uuid id = log_dir_topic_id(log_dir, future->name);
+    const struct image_topic *topic = image_topic_by_id(image, id);
+    const struct image_partition *p = topic ? image_partition(topic, future->partition) : NULL;
+    char folder[FOLDER_NAME_SIZE], ours[LOG_DIR_NAME_SIZE];
+    struct map_node *node;
+
+    if (!p) {
+        log_line(LOG_WARN, "copy of no partition: left alone", "dir=%s name=%s", broker->dirs[d].path, future->name);
+        return STATUS_OK;
+    }
+    broker_folder_name(folder, topic->name, future->partition);
+    log_dir_future_name(ours, topic->name, future->partition, id);
+    node = map_get(&broker->entries, folder, strlen(folder));
+    if (node && MAP_ENTRY(node, struct broker_entry, node)->dir == d)
+        node = NULL;
+    else if (strcmp(ours, future->name) == 0 && uuid_equal(image_directory_of(p, broker->node_id), broker->dirs[d].id))
+        return future_adopt(broker, d, future, folder, node, err);
+    return node ? future_resume(broker, d, future, id, err) : STATUS_OK;
+}
+
+enum status dirs_index(struct broker *broker, const struct image *image, struct err *err)
+{
+    size_t futures = 0, count = 0;
+
+    map_init(&broker->entries, broker->seed);
+    if (dirs_list_entries(broker, image, err))
+        return err->status;
+    for (unsigned d = 0; d < broker->dirs_count; d++) {
+        count = 0;
+        if (broker->dirs[d].log_dir)
+            (void)log_dir_futures(broker->dirs[d].log_dir, &count);
+        futures += count;
+    }
+    broker->resumes = arena_alloc(&broker->arena, futures, sizeof *broker->resumes);
+    if (!broker->resumes)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for %zu moves", futures);
+    for (unsigned d = 0; d < broker->dirs_count; d++) {
+        const struct log_dir_entry *list = broker->dirs[d].log_dir ? log_dir_futures(broker->dirs[d].log_dir, &count) : NULL;
+
+        for (size_t i = 0; list && broker->dirs[d].partitions && i < count; i++)
+            if (future_settle(broker, image, d, &list[i], err))
+                return err->status;
     }
     return STATUS_OK;
 }

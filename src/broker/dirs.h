@@ -21,7 +21,7 @@ struct broker_options;
 
 /* Blocking, before any shard runs: those that work are admitted (admission.h), locked, opened and, when they are new, formatted. */
 enum status dirs_open(struct broker *broker, const struct broker_options *options, struct err *err) MUST_CHECK;
-/* When the metadata is known: what partitions they hold. STATUS_INCONSISTENT_TOPIC_ID: two of them hold the same one. */
+/* When the metadata is known: what partitions they hold; moves that were decided are completed. STATUS_INCONSISTENT_TOPIC_ID: two of them hold the same one. */
 enum status dirs_index(struct broker *broker, const struct image *image, struct err *err) MUST_CHECK;
 void dirs_close(struct broker *broker);
 

@@ -15,6 +15,7 @@
 #include "broker/fetch_sessions.h"
 #include "broker/memory.h"
 #include "broker/metadata_int.h"
+#include "broker/moving.h"
 #include "broker/partitions.h"
 #include "broker/producer_ids.h"
 #include "broker/scrubbing.h"
@@ -160,6 +161,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     map_init(&b->partitions, shard_random(shard));
     map_init(&b->configs, b->broker->seed);
     list_init(&b->asleep);
+    list_init(&b->moves);
     b->store = store_new(shard, config_async(broker->config) ? DURABILITY_ASYNC : DURABILITY_SYNC);
     b->sessions = fetch_sessions_new(shard, slots, FETCH_SESSION_IDLE_MS_MIN);
     b->groups = groups_new(b);
@@ -177,6 +179,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     if (broker_add_partitions(b, err))
         return err->status;
     broker_wake_all(b);
+    moves_resume(b);
     cleaner_start(b->cleaner);
     return STATUS_OK;
 }
@@ -281,12 +284,13 @@ static void broker_part_stopped(struct shard *here, struct mail *mail)
 void broker_stop_shard(struct broker_shard *b, struct mail *done)
 {
     b->stop_done = done;
-    b->stop_parts = 2 + (b->scrubbing != NULL) + (shard_id(b->shard) == 0 && b->broker->recovered.done);
-    b->groups_idle.run = b->partitions_stopped.run = b->scrub_stopped.run = broker_part_stopped;
+    b->stop_parts = 3 + (b->scrubbing != NULL) + (shard_id(b->shard) == 0 && b->broker->recovered.done);
+    b->groups_idle.run = b->partitions_stopped.run = b->moves_ended.run = b->scrub_stopped.run = broker_part_stopped;
     if (b->scrubbing)
         scrubbing_stop(b->scrubbing, &b->scrub_stopped);
     groups_when_idle(b->groups, &b->groups_idle);
     cleaner_stop(b->cleaner);
+    moves_stop(b, &b->moves_ended);
     broker_stop_partitions(b, &b->partitions_stopped);
 }
 
@@ -303,6 +307,7 @@ static void broker_space_stopped(struct shard *here, struct mail *mail)
     broker->metadata = NULL;
     producer_ids_free(b->producer_ids);
     checkpoints_free(b->checkpoints);
+    b->checkpoints = NULL;
     disk_spaces_free(b->spaces);
     b->spaces = NULL;
     store_free(b->store);

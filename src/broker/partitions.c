@@ -9,6 +9,7 @@
 #include "broker/config_shared.h"
 #include "broker/dirs.h"
 #include "broker/metadata_int.h"
+#include "broker/moving.h"
 #include "broker/topics.h"
 #include "rt/io.h"
 #include "rt/log.h"
@@ -161,17 +162,18 @@ bool broker_configure_partition(struct broker_shard *b, struct broker_partition 
     return true;
 }
 
-/* false: no memory. */
-static bool partition_describe(struct broker_shard *b, struct broker_partition *bp, struct partition_open *how)
+/* Where it is, and what is known of it there. */
+static void partition_place(struct broker_shard *b, const struct broker_partition *bp, struct partition_open *how)
 {
-    const struct image_partition *p = image_partition(image_topic_by_id(b->image, bp->key.topic_id), bp->key.index);
+    const struct image_topic *topic = image_topic_by_id(b->image, bp->key.topic_id); /* NULL: it was deleted meanwhile */
 
     *how = (struct partition_open){.fs = b->broker->fs,
                                    .log_dir = b->broker->dirs[bp->dir].path,
                                    .topic = bp->topic,
                                    .topic_id = bp->key.topic_id,
                                    .index = bp->key.index,
-                                   .leader_epoch = p->leader_epoch,
+                                   .leader_epoch = topic ? image_partition(topic, bp->key.index)->leader_epoch : 0,
+                                   .config = bp->config,
                                    .fresh = !bp->folder,
                                    .clean = bp->clean != BUG(KAFKA_673),
                                    .recovery_point = bp->recovery_point,
@@ -179,9 +181,14 @@ static bool partition_describe(struct broker_shard *b, struct broker_partition *
                                    .cleaned = bp->cleaned,
                                    .wall_ms = shard_wall_ms(b->shard),
                                    .seed = shard_random(b->shard)};
+}
+
+/* false: no memory. */
+static bool partition_describe(struct broker_shard *b, struct broker_partition *bp, struct partition_open *how)
+{
     if (!broker_configure_partition(b, bp))
         return false;
-    how->config = bp->config;
+    partition_place(b, bp, how);
     return true;
 }
 
@@ -215,7 +222,8 @@ static void opening_work(struct io_job *job)
 {
     struct opening *o = LIST_ENTRY(job, struct opening, job);
 
-    o->err.status = partition_load(o->b->broker->dirs[o->bp->dir].log_dir, &o->how, &o->partition, &o->err);
+    if (o->err.status == STATUS_OK)
+        o->err.status = partition_load(o->b->broker->dirs[o->bp->dir].log_dir, &o->how, &o->partition, &o->err);
 }
 
 /* What the metadata said while it was opened is heeded, too. false: no memory. */
@@ -255,7 +263,7 @@ static void partition_refused(struct broker_shard *b, struct broker_partition *b
     wake_all_later(b, 0);
 }
 
-static void closing_begin(struct closing *c);
+static void closing_start(struct closing *c);
 static void partition_halt(struct broker_shard *b, struct broker_partition *bp);
 static void halted(struct broker_shard *b);
 
@@ -287,7 +295,7 @@ static void opening_done(struct shard *here, struct io_job *job)
     if (o->receipt)
         receipt_less(o->receipt);
     if (o->closing)
-        closing_begin(o->closing);
+        closing_start(o->closing);
     else if (b->stopped && bp->life == PARTITION_AWAKE)
         partition_halt(b, bp);
     if (o->background)
@@ -297,25 +305,36 @@ static void opening_done(struct shard *here, struct io_job *job)
     mem_free(o);
 }
 
-/* STATUS_NO_MEMORY: it is asleep as before. */
-static enum status partition_wake(struct broker_shard *b, struct broker_partition *bp, struct metadata_receipt *receipt, bool background)
+/* From now on who asks for it waits. NULL: no memory. */
+static struct opening *opening_new(struct broker_shard *b, struct broker_partition *bp)
 {
     struct opening *o = mem_alloc(1, sizeof *o);
 
     if (!o || !partition_describe(b, bp, &o->how)) {
         mem_free(o);
-        bp->again_ms = shard_now_ms(b->shard) + WAKE_AGAIN_MS;
-        return STATUS_NO_MEMORY;
+        return NULL;
     }
     o->job = (struct io_job){.work = opening_work, .done = opening_done};
     o->b = b;
     o->bp = bp;
-    o->receipt = receipt;
-    o->background = background;
     o->last = &o->first;
     bp->opening = o;
     bp->life = PARTITION_WAKING;
     list_remove(&bp->asleep);
+    return o;
+}
+
+/* STATUS_NO_MEMORY: it is asleep as before. */
+static enum status partition_wake(struct broker_shard *b, struct broker_partition *bp, struct metadata_receipt *receipt, bool background)
+{
+    struct opening *o = opening_new(b, bp);
+
+    if (!o) {
+        bp->again_ms = shard_now_ms(b->shard) + WAKE_AGAIN_MS;
+        return STATUS_NO_MEMORY;
+    }
+    o->receipt = receipt;
+    o->background = background;
     io_job_submit(shard_io(b->shard), &o->job);
     return STATUS_OK;
 }
@@ -336,6 +355,32 @@ bool broker_partition_wakes(struct broker_shard *b, struct uuid topic_id, int32_
         bp->opening->last = &mail->next;
     }
     return true;
+}
+
+/* ---- resting, while it moves ---- */
+
+enum status broker_partition_rest(struct broker_shard *b, struct broker_partition *bp, struct mail *rested)
+{
+    if (!opening_new(b, bp))
+        return STATUS_NO_MEMORY;
+    if (!bp->partition) {
+        shard_post(b->shard, b->shard, rested);
+        return STATUS_OK;
+    }
+    if (partition_coordinates(bp))
+        groups_partition_closing(b->groups, bp->key.index);
+    partition_stop(bp->partition, rested);
+    return STATUS_OK;
+}
+
+void broker_partition_resume(struct broker_shard *b, struct broker_partition *bp)
+{
+    struct opening *o = bp->opening;
+
+    partition_place(b, bp, &o->how);
+    if (partition_offline(b, bp))
+        (void)err_set(&o->err, STATUS_KAFKA_STORAGE_ERROR, "its log directory is offline");
+    io_job_submit(shard_io(b->shard), &o->job);
 }
 
 /* ---- waking all ---- */
@@ -464,11 +509,26 @@ static void closing_begin(struct closing *c)
     }
 }
 
+/* A move lets go of it first. */
+static void closing_start(struct closing *c)
+{
+    c->bp->life = PARTITION_ENDING;
+    if (c->bp->move)
+        move_gives_way(c->bp->move, c);
+    else
+        closing_begin(c);
+}
+
+void broker_partition_close(struct closing *c)
+{
+    closing_begin(c);
+}
+
 enum status broker_end_partition(struct broker_shard *b, struct broker_partition *bp, struct metadata_receipt *receipt, struct err *err)
 {
     struct closing *c;
 
-    if (bp->life == PARTITION_ASLEEP && !bp->folder) {
+    if (bp->life == PARTITION_ASLEEP && !bp->folder && !bp->move) {
         partition_free(b, bp);
         return STATUS_OK;
     }
@@ -480,7 +540,7 @@ enum status broker_end_partition(struct broker_shard *b, struct broker_partition
     if (bp->life == PARTITION_WAKING)
         bp->opening->closing = c;
     else
-        closing_begin(c);
+        closing_start(c);
     return STATUS_OK;
 }
 

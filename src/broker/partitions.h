@@ -4,6 +4,7 @@
  *   ASLEEP ──asked for──> WAKING ──job: partition_open──> AWAKE
  *      ^                     ├── its files are broken ──> BROKEN: it stays, and does not serve
  *      └──── no memory ──────┘
+ *   AWAKE ── it moves to another log directory (moving.h) ──> closed, WAKING
  *   any of them, its log directory failed: it stays as it is, and does not serve (dirs.h)
  *   any of them ── topic deleted ──> ENDING ──job: closed, folder removed──> gone        (WAKING: when that is over)
  *
@@ -17,6 +18,8 @@
 #define BROKER_PARTITIONS_H
 
 #include "broker/broker.h"
+
+struct closing;
 
 enum { FOLDER_NAME_SIZE = TOPIC_NAME_MAX + 16 }; /* "<topic>-<index>" */
 void broker_folder_name(char folder[static FOLDER_NAME_SIZE], struct str_view topic, int32_t index);
@@ -37,6 +40,13 @@ struct broker_partition *broker_partition_any(struct broker_shard *b, struct uui
 
 /* A log directory failed: what is in it does not serve until the next start. */
 void broker_dir_lost(struct broker_shard *b, unsigned dir);
+
+/* Of a move (moving.h): nobody uses it from now on, and who asks for it waits as for one that wakes; `rested` is posted when it may be closed. STATUS_NO_MEMORY. */
+enum status broker_partition_rest(struct broker_shard *b, struct broker_partition *bp, struct mail *rested) MUST_CHECK;
+/* Then it is opened again, where it is now. */
+void broker_partition_resume(struct broker_shard *b, struct broker_partition *bp);
+/* Of a topic that was deleted while it moved. */
+void broker_partition_close(struct closing *closing);
 
 /* From now on those that have a folder are woken, one after the other. */
 void broker_wake_all(struct broker_shard *b);

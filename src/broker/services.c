@@ -27,6 +27,7 @@ const struct service services[] = {
     {SERVES(OFFSET_FOR_LEADER_EPOCH, api_offset_for_leader_epoch)},
     {SERVES(DESCRIBE_CONFIGS, api_describe_configs)},
     {SERVES(ALTER_CONFIGS, api_alter_configs)},
+    {SERVES(ALTER_REPLICA_LOG_DIRS, api_alter_replica_log_dirs)},
     {SERVES(DESCRIBE_LOG_DIRS, api_describe_log_dirs)},
     {SERVES(CREATE_PARTITIONS, api_create_partitions)},
     {SERVES(DELETE_GROUPS, api_delete_groups)},

@@ -354,6 +354,11 @@ static struct clean_producer *last_batches(const struct partition *p, size_t *co
     return list;
 }
 
+bool partition_is_being_cleaned(const struct partition *p)
+{
+    return log_is_being_cleaned(p->log);
+}
+
 bool partition_clean(struct partition *p, struct log_clean *clean)
 {
     clean->stable = partition_last_stable(p);

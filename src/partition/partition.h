@@ -159,6 +159,7 @@ size_t partition_producers(struct partition *p, struct partition_producer *out, 
 
 /* Whether it is to be compacted now, and the share of it that is dirty (clean.h). */
 bool partition_is_filthy(struct partition *p, int64_t wall_ms, double *ratio);
+bool partition_is_being_cleaned(const struct partition *p);
 /* As log_clean; of the order only what the partition knows is filled in. */
 bool partition_clean(struct partition *p, struct log_clean *clean) __attribute__((warn_unused_result));
 

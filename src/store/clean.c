@@ -85,6 +85,11 @@ void log_measure_dirt(struct log *log, int64_t stable, int64_t wall_ms, struct l
                 (overdue || log_dirt_ratio(dirt) > log->config->cleanable_ratio_min);
 }
 
+bool log_is_being_cleaned(const struct log *log)
+{
+    return log->clean != NULL;
+}
+
 int64_t log_cleaned_offset(const struct log *log)
 {
     return log->cleaned;

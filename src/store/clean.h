@@ -55,6 +55,7 @@ struct log_clean {
 /* false: no memory, or nothing is dirty, or a run is under way; the producers are still the caller's. */
 bool log_clean(struct log *log, struct log_clean *clean) __attribute__((warn_unused_result));
 
+bool log_is_being_cleaned(const struct log *log);
 int64_t log_cleaned_offset(const struct log *log); /* for the checkpoint; -1: it was never cleaned */
 /* Of the last run that ended well; NULL: there was none. */
 const struct log_clean_stats *log_clean_last(const struct log *log);

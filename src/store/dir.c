@@ -31,6 +31,8 @@ struct log_dir {
     struct journal_recovery *recovery; /* NULL: there were no journals */
     struct log_dir_entry *entries; /* in the byte order of their names */
     size_t count;
+    struct log_dir_entry *futures;
+    size_t futures_count;
 };
 
 static enum status join(char out[static FS_PATH_MAX], const char *dir, const char *name, struct err *err)
@@ -103,10 +105,35 @@ bool log_dir_file_named(const char *name)
     return false;
 }
 
+/* Its name is "<topic>-<partition>.<hex>-future". */
+static enum status dir_see_future(struct log_dir *dir, const char *name, struct err *err)
+{
+    struct log_dir_entry *future = &dir->futures[dir->futures_count];
+    char *dot;
+
+    *future = (struct log_dir_entry){.name = mem_copy(name, strlen(name))};
+    if (!future->name)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for a partition");
+    dot = strrchr(future->name, '.');
+    if (dot)
+        *dot = 0;
+    if (dot && log_dir_partition_named(future->name, &future->topic, &future->partition)) {
+        *dot = '.';
+        dir->futures_count++;
+        return STATUS_OK;
+    }
+    mem_free(future->name);
+    log_line(LOG_WARN, "not a partition: left alone", "dir=%s name=%s", dir->path, name);
+    return STATUS_OK;
+}
+
 static enum status dir_see(struct log_dir *dir, const char *name, struct err *err)
 {
     struct log_dir_entry *entry = &dir->entries[dir->count];
     char path[FS_PATH_MAX];
+
+    if (name_ends(name, "-future"))
+        return dir_see_future(dir, name, err);
 
     if (name_ends(name, "-delete"))
         return join(path, dir->path, name, err) ? err->status : fs_remove_tree(dir->fs, path, err);
@@ -132,7 +159,8 @@ static enum status dir_list(struct log_dir *dir, struct err *err)
     if (status)
         return status;
     dir->entries = mem_alloc(count, sizeof *dir->entries);
-    if (!dir->entries)
+    dir->futures = mem_alloc(count, sizeof *dir->futures);
+    if (!dir->entries || !dir->futures)
         status = err_set(err, STATUS_NO_MEMORY, "no memory for %zu names", count);
     for (size_t i = 0; i < count && !status; i++)
         status = dir_see(dir, names[i], err);
@@ -353,6 +381,9 @@ void log_dir_close(struct log_dir *dir)
     journal_recovery_free(dir->recovery);
     for (size_t i = 0; i < dir->count; i++)
         mem_free(dir->entries[i].name);
+    for (size_t i = 0; i < dir->futures_count; i++)
+        mem_free(dir->futures[i].name);
+    mem_free(dir->futures);
     mem_free(dir->entries);
     if (dir->lock)
         file_unref(dir->lock);
@@ -376,6 +407,33 @@ const struct log_dir_entry *log_dir_entries(const struct log_dir *dir, size_t *c
 {
     *count = dir->count;
     return dir->entries;
+}
+
+const struct log_dir_entry *log_dir_futures(const struct log_dir *dir, size_t *count)
+{
+    *count = dir->futures_count;
+    return dir->futures;
+}
+
+/* Cut as Kafka's, when it would be too long; partition.metadata tells whose it is, then. */
+void log_dir_future_name(char name[static LOG_DIR_NAME_SIZE], struct str_view topic, int32_t partition, struct uuid topic_id)
+{
+    char suffix[64], hex[2 * sizeof topic_id.b + 1];
+    size_t room;
+
+    for (size_t i = 0; i < sizeof topic_id.b; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", topic_id.b[i]);
+    room = NAME_MAX_BYTES - (size_t)snprintf(suffix, sizeof suffix, "-%d.%s-future", partition, hex);
+    (void)snprintf(name, LOG_DIR_NAME_SIZE, "%.*s%s", (int)(topic.size < room ? topic.size : room), topic.data, suffix);
+}
+
+enum status log_dir_adopt(struct log_dir *dir, const char *future, const char *name, struct err *err)
+{
+    char from[FS_PATH_MAX], to[FS_PATH_MAX];
+
+    if (join(from, dir->path, future, err) || join(to, dir->path, name, err) || fs_rename(dir->fs, from, to, err))
+        return err->status;
+    return fs_sync_dir(dir->fs, dir->path, err);
 }
 
 enum status log_dir_reserve(struct log_dir *dir, uint64_t size, struct err *err)

@@ -11,6 +11,8 @@
 
 struct log_dir;
 
+#define LOG_DIR_NAME_SIZE 256 /* of a folder, with the zero byte */
+
 struct log_dir_entry { /* one "topic-partition" folder, with what the checkpoints say of it */
     char *name;                 /* folder */
     struct str_view topic;
@@ -28,6 +30,12 @@ void log_dir_close(struct log_dir *dir);
 const char *log_dir_path(const struct log_dir *dir);
 bool log_dir_clean(const struct log_dir *dir);
 const struct log_dir_entry *log_dir_entries(const struct log_dir *dir, size_t *count);
+
+/* Copies of partitions that are to be here once they are whole: folders "<topic>-<partition>.<hex>-future" (KIP-113). Only name, topic and partition are set. */
+const struct log_dir_entry *log_dir_futures(const struct log_dir *dir, size_t *count);
+void log_dir_future_name(char name[static LOG_DIR_NAME_SIZE], struct str_view topic, int32_t partition, struct uuid topic_id);
+/* A whole one takes its name, durably. STATUS_NOT_FOUND: there is none. */
+enum status log_dir_adopt(struct log_dir *dir, const char *future, const char *name, struct err *err) MUST_CHECK;
 
 /* "<topic>-<partition>" in its parts: topic points into the name. false: it is no partition's folder. */
 bool log_dir_partition_named(const char *name, struct str_view *topic, int32_t *partition) __attribute__((warn_unused_result));
