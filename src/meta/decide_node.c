@@ -210,7 +210,7 @@ static void put_leader(struct partition_change_record *record, const struct imag
 static void put_no_leader(const struct decision *d, struct partition_change_record *record, const struct image_partition *p, const int32_t *id)
 {
     record->leader = LEADER_NONE;
-    if (image_feature_level(d->image, "eligible.leader.replicas.version") <= 0 || p->isr_count != 1 || !contains(image_isr(p), *id))
+    if (image_feature_level(d->image, "eligible.leader.replicas.version") <= 0 || p->nodes->isr_count != 1 || !contains(image_isr(p), *id))
         return;
     record->isr_count = 0;
     record->eligible_leader_replicas = (int32_t *)(uintptr_t)id;
