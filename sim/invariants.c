@@ -119,7 +119,7 @@ static bool rests(const struct sim *sim, unsigned shard, const char **what)
     *what = load.requests ? "requests" : sim->shards[shard].io.buffers_used && !load.holding ? "buffers that nobody has" : NULL;
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp && !*what; bp = broker_partition_next(b, bp)) {
         const struct partition *p = bp->partition;
-        if (p && (!list_empty(&p->waiters) || !list_empty(&p->held) || !list_empty(&p->answers)))
+        if (p && (!list_empty(&p->waiters) || !list_empty(&p->held)))
             *what = "somebody who waits at a partition";
     }
     return !*what;

@@ -16,7 +16,7 @@
 
 static bool idle(const struct log *log)
 {
-    return log->end == log->durable && list_empty(&log->queue) && !log->commits && !log->spilling && log->writing == log->last && !log->clean;
+    return log->end == log->durable && (!log->work || list_empty(&log->work->queue)) && !log->commits && !log->spilling && log->writing == log->last && !log->clean;
 }
 
 /* Batches before it may have been compacted, in this life or in one before: sparse, or gone. Keys and values are the load's and the coordinators' to judge. */

@@ -18,6 +18,7 @@
 #include "meta/properties.h"
 #include "meta/records.h"
 #include "partition/partition.h"
+#include "partition/producers.h"
 #include "rt/io.h"
 #include "store/dir.h"
 #include "store/store.h"
@@ -97,6 +98,7 @@ struct broker_shard {
     struct store *store;
     struct map partitions;             /* struct broker_partition by topic id and index */
     struct map configs;                /* of those (config_shared.h) */
+    struct refusals refused;           /* at those */
     struct fetch_sessions *sessions;
     struct groups *groups;
     struct metadata *metadata;         /* on shard 0, else NULL */

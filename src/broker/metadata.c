@@ -288,7 +288,7 @@ static void metadata_append(struct metadata *m, struct batch_builder *builder, s
 static struct metadata_batch *metadata_batch_new(struct metadata *m, struct batch_builder *builder, size_t size, int16_t attributes)
 {
     size_t head = sizeof(struct metadata_batch) + m->broker->shards * sizeof(struct delivery);
-    struct metadata_batch *batch = mem_alloc(1, head + size);
+    struct metadata_batch *batch = log_reserve(m->log) ? mem_alloc(1, head + size) : NULL;
 
     if (!batch)
         return NULL;

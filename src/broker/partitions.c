@@ -235,7 +235,7 @@ static bool partition_serve(struct broker_shard *b, struct broker_partition *bp,
     bp->life = PARTITION_AWAKE;
     bp->folder = true;
     partition_known(b, bp);
-    partition_attach(partition, b->shard, b->store);
+    partition_attach(partition, b->shard, b->store, &b->refused);
     if (topic) {
         if (!broker_configure_partition(b, bp))
             return false;

@@ -13,28 +13,17 @@
 
 /* --- answers --------------------------------------------------------------------------------------------------------------- */
 
-static void answer_all(struct shard *here, struct mail *mail)
+static void answered(struct shard *here, struct mail *mail)
 {
-    struct partition *p = LIST_ENTRY(mail, struct partition, answer);
-    struct list answers;
+    struct partition_append *append = LIST_ENTRY(mail, struct partition_append, answer);
 
-    list_init(&answers);
-    list_move_all(&answers, &p->answers);
-    for (struct list *node = list_pop_front(&answers); node; node = list_pop_front(&answers)) {
-        struct partition_append *append = LIST_ENTRY(node, struct partition_append, link);
-        append->done(here, append);
-    }
+    append->done(here, append);
 }
 
 static void answer(struct partition *p, struct partition_append *append)
 {
-    bool posted = !list_empty(&p->answers);
-
-    list_push_back(&p->answers, &append->link);
-    if (posted)
-        return;
-    p->answer.run = answer_all;
-    shard_post(p->shard, p->shard, &p->answer);
+    append->answer.run = answered;
+    shard_post(p->shard, p->shard, &append->answer);
 }
 
 /* Duplicates whose original has become durable, or never will. */
@@ -215,6 +204,8 @@ static enum status take(struct partition *p, struct partition_append *append)
         append->message = "The disk is nearly full";
         return STATUS_KAFKA_STORAGE_ERROR;
     }
+    if (!log_reserve(p->log))
+        return STATUS_NO_MEMORY;
     if (facts.head.producer_id >= 0) {
         producer = producers_get(&p->producers, facts.head.producer_id);
         if (!producer || !reserve_transaction(p, &facts.head))

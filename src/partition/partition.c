@@ -156,7 +156,6 @@ enum status partition_open(const struct partition_open *how, struct partition **
     producers_init(&p->producers, how->seed);
     list_init(&p->waiters);
     list_init(&p->held);
-    list_init(&p->answers);
     status = open_log(p, how, err);
     if (!status) {
         status = rebuild_producers(p, how->wall_ms, err);
@@ -175,9 +174,10 @@ enum status partition_open(const struct partition_open *how, struct partition **
     return STATUS_OK;
 }
 
-void partition_attach(struct partition *p, struct shard *shard, struct store *store)
+void partition_attach(struct partition *p, struct shard *shard, struct store *store, struct refusals *refused)
 {
     p->shard = shard;
+    producers_remember(&p->producers, refused);
     log_attach(p->log, store);
 }
 
@@ -210,6 +210,7 @@ void partition_stop(struct partition *p, struct mail *done)
 {
     shard_assert(p->shard);
     p->stopped = true;
+    producers_forget_refusals(&p->producers);
     partition__wake(p);
     log_when_idle(p->log, done);
 }
@@ -219,7 +220,7 @@ bool partition_close(struct partition *p, bool clean)
     struct err err;
     bool saved;
 
-    ASSERT(list_empty(&p->waiters) && list_empty(&p->held) && list_empty(&p->answers));
+    ASSERT(list_empty(&p->waiters) && list_empty(&p->held));
     saved = !log_close(p->log, clean, &err);
     if (!saved)
         log_line(LOG_ERROR, "partition not closed cleanly", "reason=%s", err.text);

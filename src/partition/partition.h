@@ -18,6 +18,7 @@
 
 struct partition;
 struct log_clean; /* store/clean.h */
+struct refusals;  /* producers.h */
 
 struct partition_config { /* what the topic says, beside the log's; borrowed by its partitions */
     struct log_config log;
@@ -46,7 +47,8 @@ struct partition_open {
 
 /* Blocking: the log and the producer state from its snapshots and the batches after them. At start or in a job. */
 enum status partition_open(const struct partition_open *how, struct partition **out, struct err *err) MUST_CHECK;
-void partition_attach(struct partition *p, struct shard *shard, struct store *store);
+/* refused: of all partitions of the shard (producers.h); NULL: none is remembered. */
+void partition_attach(struct partition *p, struct shard *shard, struct store *store, struct refusals *refused);
 void partition_configure(struct partition *p, const struct partition_config *config);
 void partition_set_leader_epoch(struct partition *p, int32_t leader_epoch);
 /* Before it is stopped: its topic was deleted. */
@@ -71,6 +73,7 @@ struct log *partition_log(struct partition *p);
 struct partition_append {
     struct log_append log;            /* the partition's */
     struct list link;                 /* the partition's */
+    struct mail answer;               /* the partition's */
     struct partition *partition;      /* the partition's */
     void (*done)(struct shard *here, struct partition_append *append);
     uint8_t *records;                 /* one v2 batch, borrowed and patched in place; must not be null */

@@ -18,8 +18,6 @@ struct partition {
     struct shard *shard; /* NULL: not attached */
     struct list waiters; /* readers */
     struct list held;    /* duplicates of batches that are not yet durable, by offset */
-    struct list answers; /* appends that are decided, until the mail runs */
-    struct mail answer;
 };
 
 /* partition.c */

@@ -9,7 +9,42 @@
 #include "base/reader.h"
 #include "base/writer.h"
 
-enum { SNAPSHOT_VERSION = 1, SNAPSHOT_HEAD = 6, SNAPSHOT_ENTRY = 46, REFUSED_ROUNDS = 2 };
+enum { SNAPSHOT_VERSION = 1, SNAPSHOT_HEAD = 6, SNAPSHOT_ENTRY = 46 };
+
+/* --- refusals -------------------------------------------------------------------------------------------------------------- */
+
+/* id -1: of any producer. NULL: there is none. */
+static struct refusal *refusal_of(const struct producers *set, int64_t id)
+{
+    for (unsigned i = 0; set->refused && set->refused->count && i < REFUSALS; i++) {
+        struct refusal *refusal = &set->refused->list[i];
+        if (refusal->of == set && (refusal->id == id || id < 0))
+            return refusal;
+    }
+    return NULL;
+}
+
+/* id -1: those of all. */
+static void refusals_forget(struct producers *set, int64_t id)
+{
+    for (struct refusal *refusal = refusal_of(set, id); refusal; refusal = refusal_of(set, id)) {
+        refusal->of = NULL;
+        set->refused->count--;
+    }
+}
+
+void producers_remember(struct producers *set, struct refusals *refused)
+{
+    set->refused = refused;
+}
+
+void producers_forget_refusals(struct producers *set)
+{
+    refusals_forget(set, -1);
+    set->refused = NULL;
+}
+
+/* --- the set --------------------------------------------------------------------------------------------------------------- */
 
 void producers_init(struct producers *set, uint64_t seed)
 {
@@ -50,6 +85,7 @@ struct producer *producers_get(struct producers *set, int64_t id)
         mem_free(p);
         return NULL;
     }
+    refusals_forget(set, id);
     return p;
 }
 
@@ -84,10 +120,12 @@ static const struct producer_batch *duplicate_of(const struct producer *p, const
     return NULL;
 }
 
-/* A producer that is not known: its records may be gone by retention, so any sequence may be the next, unless one was refused of late. */
+/* A producer that is not known: its records may be gone by retention, so any sequence may be the next, but for one. */
 static enum status check_unknown(const struct producers *set, const struct batch_head *head, const char **message)
 {
-    if (!set->refused || !head->base_sequence)
+    const struct refusal *refusal = refusal_of(set, head->producer_id);
+
+    if (!refusal || refusal->epoch != head->producer_epoch || refusal->sequence == head->base_sequence)
         return STATUS_OK;
     *message = "Out of order sequence number for the producer";
     return STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER;
@@ -95,8 +133,15 @@ static enum status check_unknown(const struct producers *set, const struct batch
 
 void producers_refuse(struct producers *set, const struct batch_head *head)
 {
-    if (!producers_find(set, head->producer_id))
-        set->refused = REFUSED_ROUNDS;
+    struct refusal *refusal = refusal_of(set, head->producer_id);
+
+    if (!set->refused || producers_find(set, head->producer_id) || (refusal && refusal->epoch == head->producer_epoch))
+        return; /* one that follows it, or it again */
+    if (!refusal) {
+        refusal = &set->refused->list[set->refused->next++ % REFUSALS];
+        set->refused->count += !refusal->of;
+    }
+    *refusal = (struct refusal){set, head->producer_id, head->base_sequence, head->producer_epoch};
 }
 
 enum status producers_check(const struct producers *set, const struct batch_head *head, const struct producer_batch **duplicate, const char **message)
@@ -174,7 +219,6 @@ void producers_expire(struct producers *set, int64_t now_ms, int64_t expiration_
 {
     struct map_node *node = map_first(&set->map);
 
-    set->refused -= set->refused > 0;
     while (node) {
         struct map_node *next = map_next(&set->map, node);
         struct producer *p = MAP_ENTRY(node, struct producer, node);

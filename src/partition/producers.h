@@ -16,7 +16,7 @@
 #include "base/status.h"
 #include "wire/records.h"
 
-enum { PRODUCER_BATCHES = 5 };
+enum { PRODUCER_BATCHES = 5, REFUSALS = 1024 };
 
 struct producer_batch {
     int32_t last_sequence, offset_delta; /* -1: it has no sequence (the broker's own) */
@@ -35,13 +35,29 @@ struct producer {
     struct producer_batch batches[PRODUCER_BATCHES];
 };
 
+/* First batches of producers that nobody knew, which were refused for want of memory or space: those that follow them in flight are not the first. Of all
+ * partitions of a shard, because there is no memory to ask for then; the oldest gives way. All zero: none. */
+struct refusals {
+    unsigned next, count;
+    struct refusal {
+        const struct producers *of; /* NULL: none */
+        int64_t id;
+        int32_t sequence;
+        int16_t epoch;
+    } list[REFUSALS];
+};
+
 struct producers {
     struct map map;
-    unsigned refused; /* rounds of producers_expire during which nobody becomes known in the middle of a sequence */
+    struct refusals *refused; /* of these, among others; NULL: none is remembered */
 };
 
 void producers_init(struct producers *set, uint64_t seed);
 void producers_free(struct producers *set);
+
+/* On the shard: it may refuse, and those of the shard's that are its are forgotten. Any thread may have the set before and after. */
+void producers_remember(struct producers *set, struct refusals *refused);
+void producers_forget_refusals(struct producers *set);
 
 /* May the batch be appended? STATUS_OK with *duplicate set: it is there already; else Kafka's error and a static message. */
 enum status producers_check(const struct producers *set, const struct batch_head *head, const struct producer_batch **duplicate, const char **message) MUST_CHECK;

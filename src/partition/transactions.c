@@ -15,7 +15,7 @@ void transactions_free(struct transactions *set)
 
 bool transactions_reserve(struct transactions *set)
 {
-    size_t capacity = set->capacity ? set->capacity * 2 : CAPACITY_FIRST;
+    uint32_t capacity = set->capacity ? set->capacity * 2 : CAPACITY_FIRST;
     struct transaction *list;
 
     if (set->count < set->capacity)
@@ -65,7 +65,7 @@ bool transactions_end(struct transactions *set, int64_t producer_id, int64_t mar
 
 void transactions_settle(struct transactions *set, int64_t durable)
 {
-    size_t kept = 0;
+    uint32_t kept = 0;
 
     for (size_t i = 0; i < set->count; i++) {
         if (set->list[i].last_offset < 0 || set->list[i].last_offset >= durable)

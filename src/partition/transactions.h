@@ -18,7 +18,7 @@ struct transaction {
 
 struct transactions { /* all zero: none */
     struct transaction *list;
-    size_t count, capacity;
+    uint32_t count, capacity;
 };
 
 void transactions_free(struct transactions *set);

@@ -191,7 +191,7 @@ static void swap(struct clean *c)
     c->made->unnamed = true;
     log->segments[first] = c->made;
     log->size += c->made->size;
-    log->count -= count - 1;
+    log->count -= (uint32_t)(count - 1);
     memmove(log->segments + first + 1, log->segments + first + count, (log->count - first - 1) * sizeof *log->segments);
     forget_marks(log, c->parts[c->group_end - 1].next);
     c->part = c->group;

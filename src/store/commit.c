@@ -84,10 +84,11 @@ void log_append(struct log *log, struct log_append *append)
 {
     int64_t now_ms = shard_wall_ms(store__shard(log->store));
 
+    ASSERT(log->work);
     if (should_roll(log, append, now_ms))
         (void)log__roll(log, log->end, now_ms); /* without memory the segment grows on */
     note_batches(log, append);
-    list_push_back(&log->queue, &append->link);
+    list_push_back(&log->work->queue, &append->link);
     store__wants_commit(log);
 }
 
@@ -195,7 +196,7 @@ static void commit_gather(struct log *log, struct commit *c, const struct segmen
     unsigned most = 0;
     size_t size = 0;
 
-    LIST_EACH(node, &log->queue) {
+    LIST_EACH(node, &log->work->queue) {
         const struct log_append *append = LIST_ENTRY(node, struct log_append, link);
         size += append->bytes.size;
         if (most == COMMIT_APPENDS_MAX || (most && size > COMMIT_BYTES_MAX) || (next && append->base_offset >= next->base))
@@ -208,11 +209,11 @@ static void commit_gather(struct log *log, struct commit *c, const struct segmen
         most = most > 0;
     }
     for (c->pieces_count = 0, c->size = 0; c->pieces_count < most; c->pieces_count++) {
-        struct list *node = list_pop_front(&log->queue);
+        struct list *node = list_pop_front(&log->work->queue);
         struct log_append *append = LIST_ENTRY(node, struct log_append, link);
         c->pieces[c->pieces_count] = append->bytes;
         c->size += append->bytes.size;
-        log->taken = append->last_offset + 1;
+        log->work->taken = append->last_offset + 1;
         list_push_back(&c->appends, node);
     }
 }
@@ -223,14 +224,14 @@ static void commit_turn_page(struct log *log, struct commit *c)
     c->seal = log->writing;
     c->seal->tail = NULL;
     log->writing = c->make;
-    log->writing->tail = &log->tail;
+    log->writing->tail = &log->work->tail;
     log->written = 0;
-    tail_move(&log->tail, 0);
+    tail_move(&log->work->tail, 0);
 }
 
 void log__commit_submit(struct log *log)
 {
-    struct commit *c = log->direct;
+    struct commit *c = log->work->direct;
 
     log->held = false;
     if (log__offline(log)) {
@@ -255,7 +256,7 @@ static void commit_start(struct log *log, struct commit *c)
     log->commits_begun++;
     c->sync = store__durability(log->store) == DURABILITY_SYNC;
     c->base = log->writing->base;
-    c->position = log->tail.taken;
+    c->position = log->work->tail.taken;
     c->journaled = journal_take(log->home->journal, c);
     if (c->journaled)
         return;
@@ -263,7 +264,7 @@ static void commit_start(struct log *log, struct commit *c)
         c->epochs = epochs_format(&log->epochs);
         log->epochs.dirty = !c->epochs.data;
     }
-    log->direct = c;
+    log->work->direct = c;
     log->held = true;
     log__spill_go_on(log);
 }
@@ -271,7 +272,7 @@ static void commit_start(struct log *log, struct commit *c)
 /* Whether there is something to commit now: no direct one is under way, and an append or a new segment waits. */
 static bool wants_commit(const struct log *log)
 {
-    return !log->direct && (!list_empty(&log->queue) || log->writing != log->last);
+    return !log->work->direct && (!list_empty(&log->work->queue) || log->writing != log->last);
 }
 
 bool log__commit(struct log *log)
@@ -284,7 +285,7 @@ bool log__commit(struct log *log)
     c->log = log;
     list_init(&c->link);
     list_init(&c->appends);
-    if (next && log->taken == next->base) {
+    if (next && log->work->taken == next->base) {
         c->make = next;
         next = segment_after(log, next);
     }
@@ -331,7 +332,7 @@ static void direct_succeeded(struct log *log, struct commit *c)
         seg->file = file_ref(c->file);
     if (seg->file)
         files_use(store__files(log->store), seg);
-    tail_move(&log->tail, log->written);
+    tail_move(&log->work->tail, log->written);
     log->spilled = log->durable;
     if (c->sync)
         log->synced = log->durable;
@@ -350,7 +351,7 @@ static void commit_succeeded(struct log *log, struct commit *c)
         log->durable = newest->last_offset + 1;
     }
     if (c->journaled) {
-        tail_grow(&log->tail, c->size);
+        tail_grow(&log->work->tail, c->size);
         log__tail_grew(log);
     } else {
         direct_succeeded(log, c);
@@ -388,8 +389,8 @@ void log__commit_done(struct shard *here, struct commit *c)
         return;
     }
     log->commits--;
-    if (log->direct == c)
-        log->direct = NULL;
+    if (log->work->direct == c)
+        log->work->direct = NULL;
     if (c->status && !BUG(KAFKA_10778))
         store__failed(log, c->status, c->err);
     else if (!log__offline(log))
@@ -403,7 +404,7 @@ void log__commit_done(struct shard *here, struct commit *c)
     list_move_all(&appends, &c->appends);
     mem_free(c->err);
     store__commit_free(log->store, c);
-    if (!list_empty(&log->queue) || log->writing != log->last || log__offline(log))
+    if (!list_empty(&log->work->queue) || log->writing != log->last || log__offline(log))
         store__wants_commit(log);
     log__spill_go_on(log);
     appends_complete(here, &appends, log__offline(log) ? STATUS_KAFKA_STORAGE_ERROR : STATUS_OK);
@@ -417,14 +418,14 @@ void log__fail_queue(struct log *log)
     struct list appends;
 
     list_init(&appends);
-    list_move_all(&appends, &log->queue);
+    list_move_all(&appends, &log->work->queue);
     appends_complete(store__shard(log->store), &appends, STATUS_KAFKA_STORAGE_ERROR);
     log__check_idle(log);
 }
 
 bool log__idle(const struct log *log)
 {
-    return list_empty(&log->queue) && !log->commits && !log->jobs &&
+    return (!log->work || list_empty(&log->work->queue)) && !log->commits && !log->jobs &&
            (log->writing == log->last || !log->store || log__offline(log));
 }
 

@@ -245,10 +245,12 @@ void journal_forget(struct log *log)
 {
     struct journal *j = log->home->journal;
 
+    if (!log->work)
+        return;
     if (journal_owes(log) && !log->discarded)
         j->kept = true;
-    list_remove(&log->journal_halves[0]);
-    list_remove(&log->journal_halves[1]);
+    list_remove(&log->work->journal_halves[0]);
+    list_remove(&log->work->journal_halves[1]);
     waits_no_more(log);
 }
 
@@ -269,7 +271,7 @@ void journal_feed(struct journal *j)
     struct list *node;
 
     for (unsigned asked = 0; asked < FEED && (node = list_pop_front(&half->logs));) {
-        struct log *log = LIST_ENTRY(node, struct log, journal_halves[!j->current]);
+        struct log *log = LIST_ENTRY(node, struct log_work, journal_halves[!j->current])->log;
         if (log->synced == log->durable)
             continue;
         log->journal_waits = true;
@@ -281,7 +283,7 @@ void journal_feed(struct journal *j)
 
 void journal_synced(struct log *log)
 {
-    if (log->synced >= log->sync_to)
+    if (log->synced >= log->work->sync_to)
         waits_no_more(log);
 }
 
@@ -361,13 +363,13 @@ bool journal_take(struct journal *j, struct commit *c)
     size += log_name(log).size;
     if (size > j->capacity - group->filled || log_name(log).size > JOURNAL_NAME_MAX)
         return false;
-    c->room = tail_room(&log->tail, c->size);
+    c->room = tail_room(&log->work->tail, c->size);
     if (!c->room)
         return false;
     group->filled += size;
     list_push_back(&group->commits, &c->link);
-    if (list_empty(&log->journal_halves[j->current]))
-        list_push_back(&j->halves[j->current].logs, &log->journal_halves[j->current]);
+    if (list_empty(&log->work->journal_halves[j->current]))
+        list_push_back(&j->halves[j->current].logs, &log->work->journal_halves[j->current]);
     return true;
 }
 

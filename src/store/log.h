@@ -104,6 +104,8 @@ struct log_append {
     int32_t leader_epoch;
     enum status status;
 };
+/* Room for what a log needs that is written to. Right before log_append; false: no memory. */
+bool log_reserve(struct log *log) __attribute__((warn_unused_result));
 void log_append(struct log *log, struct log_append *append);
 /* Before an append of a client's: takes its bytes from the room that the log directory has. false: there is none, the reserve is for others. */
 bool log_take_room(struct log *log, size_t size) __attribute__((warn_unused_result));

@@ -11,7 +11,8 @@
  *
  *   start <= synced <= spilled <= durable <= end       synced: in the segment for good; spilled: written to it; durable: also what the tail has
  *
- * There may be tens of thousands of logs: what only a commit or a spill needs is theirs, so that a log at rest is small.
+ * There may be tens of thousands of logs: what only a commit or a spill needs is theirs, and what only a log that is written to needs is in a block of its
+ * own, so that a log at rest is small.
  *
  * A roll happens in memory inside log_append, so that every append knows its place at once and the producer snapshot is of the right
  * moment; the files follow in the commit that first needs them.
@@ -96,28 +97,38 @@ struct grave {
     int64_t bases[];
 };
 
+/* What a log has only while it is written to (work.c). */
+struct log_work {
+    struct log *log;
+    struct tail tail;            /* of its segment `writing` */
+    int64_t taken;               /* by commits: the rest is queued */
+    struct list queue;           /* appends that no commit has taken */
+    struct commit *direct;       /* the direct one, the last that was begun; NULL: none */
+    struct list store_link;      /* in the store's list while it has work */
+    struct list tail_link;       /* the directory's tails or to_spill */
+    struct list sync_link;       /* the directory's to_sync */
+    int64_t sync_to;             /* what a sync has to cover */
+    struct list journal_halves[2]; /* the journal's: what it holds of this log is not yet synced in the segment */
+};
+
 struct log {
     struct fs *fs;
     struct uuid topic_id;
     const struct log_config *config;
     struct segment **segments, *one; /* capacity 1: &one */
-    size_t count, capacity;
+    uint32_t count, capacity;
     int64_t start, durable, synced, spilled, end;
     int64_t aborted_known;       /* at opening: what is below is in the segments' files */
-    int64_t taken;               /* by commits: the rest is queued */
     uint64_t size;               /* bytes of all segments */
     struct segment *writing, *last;
     uint64_t written;            /* bytes of `writing` that are durable: in the file, and behind them in the tail */
-    struct tail tail;
+    struct log_work *work;       /* NULL: nobody writes */
     struct marks *marks;         /* of the last MARKS commits, while somebody reads at the end; NULL: none */
     unsigned commits_begun, commits_seen; /* seen: at the last housekeeping */
     struct epochs epochs;
 
     struct store *store;         /* NULL: not attached */
     struct store_dir *home;
-    struct list queue;           /* appends that no commit has taken */
-    struct list store_link;      /* in the store's list while it has work */
-    struct commit *direct;       /* the direct one, the last that was begun; NULL: none */
     unsigned commits;            /* under way */
     unsigned jobs;               /* under way beside the commits: graves, spills and the journal's making */
     bool unmade, unsynced;       /* its folder (folder.c) */
@@ -130,11 +141,7 @@ struct log {
     bool journal_waits;          /* for that sync */
     bool again;                  /* there was no space: what the first attempt made is there */
     bool lost;                   /* as if its directory were offline: it was to be closed, and the disk was full */
-    int64_t sync_to;             /* what it has to cover */
-    struct list tail_link;       /* the directory's tails or to_spill */
-    struct list sync_link;       /* the directory's to_sync */
     struct list graves;
-    struct list journal_halves[2]; /* the journal's: what it holds of this log is not yet synced in the segment */
     struct mail *idle;
 
     int64_t cleaned;             /* keys below it were compacted; -1: unknown */
@@ -163,6 +170,10 @@ enum status log__make_folder(const struct log *log, int64_t base, struct file **
 enum status log__sync_folder(const struct log *log, struct err *err) MUST_CHECK; /* what log__make_folder made, but for its name: */
 enum status log__sync_home(const struct log *log, struct err *err) MUST_CHECK;
 enum status log__make_folder_durable(const struct log *log, int64_t base, struct file **file, struct err *err) MUST_CHECK;
+
+/* work.c */
+void log__work_free(struct log *log);
+void log__rest(struct log *log);            /* when nobody writes to it */
 
 /* spill.c */
 void log__tail_grew(struct log *log);

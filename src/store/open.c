@@ -42,13 +42,7 @@ static struct log *log_new(const struct log_open *how)
     if (!log)
         return NULL;
     *log = (struct log){.fs = how->fs, .config = how->config, .topic_id = how->topic_id, .cleaned = how->cleaned};
-    list_init(&log->queue);
-    list_init(&log->store_link);
     list_init(&log->graves);
-    list_init(&log->journal_halves[0]);
-    list_init(&log->journal_halves[1]);
-    list_init(&log->tail_link);
-    list_init(&log->sync_link);
     memcpy(log->dir, how->dir, size);
     log->home = store__dir_new(how->dir);
     log->segments = &log->one;
@@ -62,7 +56,6 @@ static void log_free(struct log *log)
         segment_free(log->segments[i]);
     for (struct list *node = list_pop_front(&log->graves); node; node = list_pop_front(&log->graves))
         mem_free(LIST_ENTRY(node, struct grave, link)); /* the files go when the log is opened again */
-    tail_free(&log->tail);
     mem_free(log->marks);
     mem_free(log->clean_last);
     if (log->segments != &log->one)
@@ -341,7 +334,7 @@ static void log_settle(struct log *log, const struct log_open *how)
 {
     log->writing = log->last = log->segments[log->count - 1];
     log->written = log->last->size;
-    log->durable = log->synced = log->spilled = log->taken = log->end;
+    log->durable = log->synced = log->spilled = log->end;
     log->start = log->segments[0]->base > how->log_start ? log->segments[0]->base : how->log_start;
     for (size_t i = 0; i < log->count; i++)
         log->size += log->segments[i]->size;
@@ -426,8 +419,6 @@ void log_attach(struct log *log, struct store *store)
     ASSERT(!log->store);
     log->store = store;
     log->home = store__dir_adopt(store, log->home);
-    tail_init(&log->tail, log->written, store__tails(store));
-    log->writing->tail = &log->tail;
 }
 
 /* --- closing --------------------------------------------------------------------------------------------------------------- */
@@ -482,16 +473,16 @@ enum status log_close(struct log *log, bool clean, struct err *err)
 {
     enum status status = STATUS_OK;
 
-    ASSERT(list_empty(&log->queue) && !log->commits && !log->jobs);
+    ASSERT((!log->work || list_empty(&log->work->queue)) && !log->commits && !log->jobs);
     if (clean && log->store && log__offline(log))
         status = err_set(err, STATUS_KAFKA_STORAGE_ERROR, "the log directory is offline");
     else if (clean && !log->unmade) /* who was never written to has nothing to save */
         status = log_save(log, err);
     if (status)
         (void)err_wrap(err, "close log %s", log->dir);
-    list_remove(&log->store_link);
     log__spill_forget(log);
     journal_forget(log);
+    log__work_free(log);
     log_free(log);
     return status;
 }

@@ -139,14 +139,14 @@ static void spill_end(struct spill *s)
 
 static bool tail_is_empty(const struct log *log)
 {
-    return log->tail.from == log->tail.end;
+    return log->work->tail.from == log->work->tail.end;
 }
 
 /* The list that a log with a tail is in: `to`, when it is none of the batch's. */
 static void tail_list(struct log *log, struct list *to)
 {
-    list_remove(&log->tail_link);
-    list_push_back(to, &log->tail_link);
+    list_remove(&log->work->tail_link);
+    list_push_back(to, &log->work->tail_link);
 }
 
 /* --- spilling --------------------------------------------------------------------------------------------------------------- */
@@ -158,20 +158,20 @@ static void log_sort(struct log *log)
 {
     struct store_dir *dir = log->home;
 
-    if (log->sync_spills && log->spilled >= log->sync_to) {
+    if (log->sync_spills && log->spilled >= log->work->sync_to) {
         log->sync_spills = false;
         dir->sync_spills--;
     }
     if (log->spilling)
         return;
     if (tail_is_empty(log))
-        list_remove(&log->tail_link);
+        list_remove(&log->work->tail_link);
     else if (log->held || log->sync_spills)
         tail_list(log, &dir->to_spill);
-    else if (list_empty(&log->tail_link))
+    else if (list_empty(&log->work->tail_link))
         tail_list(log, &dir->tails);
-    if (log->synced < log->sync_to && log->spilled >= log->sync_to && list_empty(&log->sync_link) && !log->syncing)
-        list_push_back(&dir->to_sync, &log->sync_link);
+    if (log->synced < log->work->sync_to && log->spilled >= log->work->sync_to && list_empty(&log->work->sync_link) && !log->syncing)
+        list_push_back(&dir->to_sync, &log->work->sync_link);
 }
 
 static void spill_begin(struct store_dir *dir);
@@ -183,7 +183,7 @@ static void spilled(const struct spill *s, struct spill_item *item)
     log->jobs--;
     log->spilling = false;
     if (!s->status) {
-        tail_cut(&log->tail, item->to);
+        tail_cut(&log->work->tail, item->to);
         log->spilled = item->end;
         log->again = false;
         if (item->make) {
@@ -230,12 +230,12 @@ static void spill_begin(struct store_dir *dir)
         return;
     room = spill_room(s, dir->to_spill.next == dir->to_spill.prev ? 1 : BATCH_LOGS);
     while (s->count < room && bytes < BATCH_BYTES && !list_empty(&dir->to_spill)) {
-        struct log *log = LIST_ENTRY(list_pop_front(&dir->to_spill), struct log, tail_link);
+        struct log *log = LIST_ENTRY(list_pop_front(&dir->to_spill), struct log_work, tail_link)->log;
         struct spill_item *item = spill_add(s, log);
-        item->first = log->tail.first;
-        item->last = log->tail.last;
-        item->from = log->tail.from;
-        item->to = log->tail.end;
+        item->first = log->work->tail.first;
+        item->last = log->work->tail.last;
+        item->from = log->work->tail.from;
+        item->to = log->work->tail.end;
         item->end = log->durable;
         log->spilling = true;
         bytes += (size_t)(item->to - item->from);
@@ -245,9 +245,9 @@ static void spill_begin(struct store_dir *dir)
 
 static uint64_t tail_size(struct list *tail_link)
 {
-    const struct log *log = LIST_ENTRY(tail_link, struct log, tail_link);
+    const struct log *log = LIST_ENTRY(tail_link, struct log_work, tail_link)->log;
 
-    return log->tail.end - log->tail.from;
+    return log->work->tail.end - log->work->tail.from;
 }
 
 /* Makes room in memory: of so many logs those that hold at least the average; the others go behind. */
@@ -271,16 +271,16 @@ static void dir_relieve(struct store_dir *dir)
 void log__tail_grew(struct log *log)
 {
     log_sort(log);
-    if (log->tail.end - log->tail.from >= SPILL_BYTES && !log->spilling)
+    if (log->work->tail.end - log->work->tail.from >= SPILL_BYTES && !log->spilling)
         tail_list(log, &log->home->to_spill);
-    if (*log->tail.held > store__tails_max(log->store) / 4 * 3)
+    if (*log->work->tail.held > store__tails_max(log->store) / 4 * 3)
         dir_relieve(log->home);
     spill_begin(log->home);
 }
 
 bool log__must_wait(const struct log *log)
 {
-    return *log->tail.held > store__tails_max(log->store) && (log->home->spill.busy || store__waits_for_space(log->home));
+    return *log->work->tail.held > store__tails_max(log->store) && (log->home->spill.busy || store__waits_for_space(log->home));
 }
 
 void log__spill_go_on(struct log *log)
@@ -342,8 +342,8 @@ static void sync_begin(struct store_dir *dir)
         return;
     room = spill_room(s, dir->to_sync.next == dir->to_sync.prev ? 1 : BATCH_SYNCED);
     while (s->count < room && !list_empty(&dir->to_sync)) {
-        struct log *log = LIST_ENTRY(list_pop_front(&dir->to_sync), struct log, sync_link);
-        if (log->direct && (!log->held || log->again))
+        struct log *log = LIST_ENTRY(list_pop_front(&dir->to_sync), struct log_work, sync_link)->log;
+        if (log->work->direct && (!log->held || log->again))
             continue; /* it syncs for itself */
         spill_add(s, log)->end = log->spilled;
         log->syncing = true;
@@ -368,8 +368,8 @@ void log__sync(struct log *log)
 
     if (log__offline(log))
         return;
-    log->sync_to = log->durable;
-    if (!log->sync_spills && log->spilled < log->sync_to) {
+    log->work->sync_to = log->durable;
+    if (!log->sync_spills && log->spilled < log->work->sync_to) {
         log->sync_spills = true;
         dir->sync_spills++;
     }
@@ -388,8 +388,10 @@ void store__spill(struct store_dir *dir)
 
 void log__spill_forget(struct log *log)
 {
-    list_remove(&log->tail_link);
-    list_remove(&log->sync_link);
+    if (!log->work)
+        return;
+    list_remove(&log->work->tail_link);
+    list_remove(&log->work->sync_link);
     if (log->sync_spills)
         log->home->sync_spills--;
     log->sync_spills = false;

@@ -120,7 +120,7 @@ static void store_turn_end(struct shard *here, struct mail *mail)
     LIST_EACH(at, &store->dirs)
         journal_begin(LIST_ENTRY(at, struct store_dir, link)->journal);
     for (struct list *node = list_pop_front(&wanting); node; node = list_pop_front(&wanting))
-        turn_end(LIST_ENTRY(node, struct log, store_link));
+        turn_end(LIST_ENTRY(node, struct log_work, store_link)->log);
     LIST_EACH(at, &store->dirs)
         journal_submit(LIST_ENTRY(at, struct store_dir, link)->journal);
 }
@@ -136,8 +136,8 @@ static void ask_turn_end(struct store *store)
 
 void store__stays_wanting(struct log *log)
 {
-    if (list_empty(&log->store_link))
-        list_push_back(&log->store->wanting, &log->store_link);
+    if (log->work && list_empty(&log->work->store_link)) /* without it there is nothing to commit */
+        list_push_back(&log->store->wanting, &log->work->store_link);
 }
 
 void store__wants_commit(struct log *log)

@@ -178,7 +178,7 @@ static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
         log->size -= seg->size;
         segment_free(seg);
     }
-    log->count -= count;
+    log->count -= (uint32_t)count;
     memmove(log->segments, log->segments + count, log->count * sizeof *log->segments);
     if (log->start < log->segments[0]->base)
         log_set_start(log, log->segments[0]->base);
@@ -186,7 +186,7 @@ static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
     grave_submit(log, grave);
 }
 
-/* A log that took nothing since the last time gives its descriptors and its marks back, once all of it is synced. */
+/* A log that took nothing since the last time gives its descriptors and its memory back, once all of it is synced. */
 static void close_idle(struct log *log)
 {
     if (log->commits_begun == log->commits_seen && journal_owes(log)) {
@@ -195,6 +195,7 @@ static void close_idle(struct log *log)
         mem_free(log->marks);
         log->marks = NULL;
         segment_close(log->last);
+        log__rest(log);
     }
     log->commits_seen = log->commits_begun;
 }
@@ -207,7 +208,7 @@ static void expire(struct log *log, int64_t wall_ms)
     if (log__offline(log) || log->clean || log->idle)
         return;
     expired = segments_expired(log, wall_ms);
-    if (expired == log->count && log__roll(log, log->end, wall_ms))
+    if (expired == log->count && log_reserve(log) && log__roll(log, log->end, wall_ms))
         store__wants_commit(log);
     while (cold < expired && log->segments[cold]->cold)
         cold++;

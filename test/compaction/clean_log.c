@@ -48,7 +48,7 @@ int main(int argc, char **argv)
     log_set_level(LOG_WARN);
     if (partition_open(&how, &p, &err))
         fail_msg("%s", err.text);
-    partition_attach(p, w.shard, w.store);
+    partition_attach(p, w.shard, w.store, NULL);
     began = clock_ms();
     if (partition_clean(p, &run.clean))
         assert_true(sim_run_until(w.sim, world_is_set, &run.done, (uint64_t)3600 * 1000000));

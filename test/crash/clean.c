@@ -172,6 +172,7 @@ static void put_batch(struct crash *c, struct bench *b, struct clean_model *mode
     put->append = (struct log_append){.done = put_done, .bytes = batch, .base_offset = model->end, .last_offset = model->end + count - 1, .max_timestamp = model->now,
                                       .max_timestamp_offset = model->end + count - 1};
     model->end += count;
+    ASSERT(log_reserve(b->log));
     log_append(b->log, &put->append);
     all = sim_run_until(b->sim, is_set, &put->done, SOON_US);
     ASSERT(all);

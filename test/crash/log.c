@@ -89,7 +89,7 @@ static void bench_attach(struct bench *b, uint64_t seed)
     b->sim = sim_new(seed, &(struct sim_options){.fs = b->fs});
     b->store = store_new(sim_shard(b->sim, 0), DURABILITY_SYNC);
     ASSERT(b->store);
-    partition_attach(b->p, sim_shard(b->sim, 0), b->store);
+    partition_attach(b->p, sim_shard(b->sim, 0), b->store, NULL);
 }
 
 struct flag {

@@ -21,7 +21,7 @@ static inline void bench_open(struct bench *b)
     b->how.config = &b->config; /* what begins may have been moved */
     if (partition_open(&b->how, &b->p, &err))
         fail_msg("%s", err.text);
-    partition_attach(b->p, b->w.shard, b->w.store);
+    partition_attach(b->p, b->w.shard, b->w.store, NULL);
 }
 
 static inline struct bench bench_begin(void)

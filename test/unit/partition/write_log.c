@@ -72,7 +72,7 @@ int main(int argc, char **argv)
     config.log.segment_bytes = 100000;
     if (log_dir_open(fs, argv[1], &dir, &err) || partition_open(&how, &p, &err))
         fail_msg("%s", err.text);
-    partition_attach(p, w.shard, w.store);
+    partition_attach(p, w.shard, w.store, NULL);
     for (unsigned i = 0; i < BATCHES; i++) {
         if (i % 500 == 0) {
             config.compression = (int8_t)(i / 500 % 5);

@@ -127,6 +127,7 @@ static void put(struct world *w, struct log *log, struct bytes_view batch)
     a->worst = &worst;
     a->append = (struct log_append){.done = world_appended, .bytes = a->batch, .base_offset = head.base_offset, .last_offset = batch_last_offset(&head),
         .max_timestamp = head.max_timestamp, .max_timestamp_offset = batch_last_offset(&head), .leader_epoch = head.leader_epoch};
+    assert_true(log_reserve(log));
     log_append(log, &a->append);
     world_idle(w, log);
     assert_int_equal(done, 1);

@@ -198,6 +198,7 @@ static void story_append(struct story *story, struct log *log)
     a->story = story;
     a->batch = world_batch((struct batch_spec){.base_offset = log_end_offset(log), .value_size = 300, .epoch = (int32_t)(log_end_offset(log) / 20), .timestamp = WORLD_WALL});
     a->append = (struct log_append){.done = story_done, .bytes = a->batch, .base_offset = log_end_offset(log), .last_offset = log_end_offset(log), .max_timestamp = WORLD_WALL};
+    assert_true(log_reserve(log) || log_reserve(log)); /* one allocation may fail */
     log_append(log, &a->append);
 }
 

@@ -139,6 +139,7 @@ static void put_arrived(struct shard *here, struct mail *mail)
                                       .max_timestamp = WORLD_WALL + offset, .max_timestamp_offset = offset};
     log->life[offset] = life->model->life;
     log->end = offset + 1;
+    assert_true(log_reserve(life->logs[which]));
     log_append(life->logs[which], &put->append);
 }
 

@@ -129,6 +129,7 @@ static inline void world_queue(struct log *log, struct batch_spec spec, unsigned
     assert_true(batch_head_read(a->batch, &head));
     a->append = (struct log_append){.done = world_appended, .bytes = a->batch, .base_offset = head.base_offset, .last_offset = batch_last_offset(&head),
         .max_timestamp = head.max_timestamp, .max_timestamp_offset = batch_last_offset(&head), .leader_epoch = head.leader_epoch};
+    assert_true(log_reserve(log) || log_reserve(log));
     log_append(log, &a->append);
 }
 
