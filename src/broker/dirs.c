@@ -289,12 +289,37 @@ static enum status future_settle(struct broker *broker, const struct image *imag
     return node ? future_resume(broker, d, future, id, err) : STATUS_OK;
 }
 
+/* From here on they are changed. *again: one of them fails, and is left out. */
+static enum status dirs_begin(struct broker *broker, bool *again, struct err *err)
+{
+    *again = false;
+    for (unsigned d = 0; d < broker->dirs_count; d++) {
+        struct broker_dir *dir = &broker->dirs[d];
+
+        if (!dir->log_dir || log_dir_begin(dir->log_dir, err) == STATUS_OK)
+            continue;
+        if (!dir_skipped(broker, dir, err))
+            return err->status;
+        log_dir_close(dir->log_dir);
+        dir->log_dir = NULL;
+        *again = true;
+    }
+    return STATUS_OK;
+}
+
 enum status dirs_index(struct broker *broker, const struct image *image, struct err *err)
 {
     size_t futures = 0, count = 0;
+    bool again;
 
     map_init(&broker->entries, broker->seed);
-    if (dirs_list_entries(broker, image, err))
+    if (dirs_list_entries(broker, image, err) || dirs_begin(broker, &again, err))
+        return err->status;
+    if (again) {
+        map_free(&broker->entries);
+        map_init(&broker->entries, broker->seed);
+    }
+    if (again && dirs_list_entries(broker, image, err))
         return err->status;
     for (unsigned d = 0; d < broker->dirs_count; d++) {
         count = 0;

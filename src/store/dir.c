@@ -284,19 +284,6 @@ static enum status dir_make_room(struct log_dir *dir, struct err *err)
     return file_truncate(dir->lock, 0, err);
 }
 
-static enum status dir_take_marker(struct log_dir *dir, struct err *err)
-{
-    char path[FS_PATH_MAX];
-    enum status status = join(path, dir->path, clean_name, err);
-
-    if (!status)
-        status = fs_remove(dir->fs, path, err);
-    dir->clean = status == STATUS_OK;
-    if (status && status != STATUS_NOT_FOUND)
-        return status;
-    return BUG(KAFKA_10471) ? STATUS_OK : fs_sync_dir(dir->fs, dir->path, err); /* also of what a killed process had not come to sync */
-}
-
 /* A directory that is not yet formatted may be new, with its parents: they become durable before anything is put into it. */
 static enum status dir_make(struct log_dir *dir, struct err *err)
 {
@@ -316,16 +303,30 @@ static enum status dir_make(struct log_dir *dir, struct err *err)
     return dir->path[0] == '/' ? STATUS_OK : fs_sync_dir(dir->fs, ".", err);
 }
 
-/* After a clean stop a journal is of no use, and who came after it, Kafka perhaps, has written more. Gone before the marker goes. */
+/* After a clean stop a journal is of no use, and who came after it, Kafka perhaps, has written more. */
 static enum status dir_journals(struct log_dir *dir, struct err *err)
 {
     char path[FS_PATH_MAX];
 
     if (join(path, dir->path, clean_name, err))
         return err->status;
-    if (fs_exists(dir->fs, path))
-        return journal_remove_all(dir->fs, dir->path, err);
+    dir->clean = fs_exists(dir->fs, path);
+    if (dir->clean)
+        return STATUS_OK;
+    if (!BUG(KAFKA_10471) && fs_sync_dir(dir->fs, dir->path, err)) /* what a killed process had not come to sync */
+        return err->status;
     return journal_recovery_new(dir->fs, dir->path, &dir->recovery, err);
+}
+
+enum status log_dir_begin(struct log_dir *dir, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    if (!dir->clean)
+        return STATUS_OK;
+    if (join(path, dir->path, clean_name, err) || journal_remove_all(dir->fs, dir->path, err) || fs_remove(dir->fs, path, err))
+        return err->status;
+    return BUG(KAFKA_10471) ? STATUS_OK : fs_sync_dir(dir->fs, dir->path, err);
 }
 
 static enum status dir_load(struct log_dir *dir, struct err *err)
@@ -336,9 +337,7 @@ static enum status dir_load(struct log_dir *dir, struct err *err)
         dir_read_checkpoint(dir, "log-start-offset-checkpoint", offsetof(struct log_dir_entry, log_start), err) ||
         dir_read_checkpoint(dir, "cleaner-offset-checkpoint", offsetof(struct log_dir_entry, cleaned), err))
         return err->status;
-    if (dir_journals(dir, err))
-        return err->status;
-    return dir_take_marker(dir, err);
+    return dir_journals(dir, err);
 }
 
 enum status log_dir_open(struct fs *fs, const char *path, struct log_dir **out, struct err *err)

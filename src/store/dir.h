@@ -22,9 +22,11 @@ struct log_dir_entry { /* one "topic-partition" folder, with what the checkpoint
     int64_t cleaned;            /* -1: unknown */
 };
 
-/* Makes the directory when it is not there, takes its lock, reads checkpoints and journals, and removes the clean-stop marker (clean tells
- * whether it was there). Folders whose name ends in "-delete" are removed; one that is not a partition's is left alone with a warning. */
+/* Makes the directory when it is not there, takes its lock, reads checkpoints and journals, and sees whether it was stopped cleanly. Folders whose name ends in
+ * "-delete" are removed; one that is not a partition's is left alone with a warning. */
 enum status log_dir_open(struct fs *fs, const char *path, struct log_dir **dir, struct err *err) MUST_CHECK;
+/* Before anything of its partitions is written: the clean-stop marker goes, and journals that are older than it. */
+enum status log_dir_begin(struct log_dir *dir, struct err *err) MUST_CHECK;
 void log_dir_close(struct log_dir *dir);
 
 const char *log_dir_path(const struct log_dir *dir);

@@ -68,6 +68,8 @@ static enum status bench_open(struct bench *b, struct fs *fs, int32_t epoch, str
 
     *b = (struct bench){.fs = fs};
     status = log_dir_open(fs, "/data", &b->dir, err);
+    if (status == STATUS_OK)
+        status = log_dir_begin(b->dir, err);
     if (status)
         return status;
     entries = log_dir_entries(b->dir, &count);

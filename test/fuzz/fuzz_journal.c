@@ -104,7 +104,7 @@ static bool open_and_kill(struct fs *fs)
     struct err err = {0};
     bool opened;
 
-    if (log_dir_open(fs, "/data", &dir, &err)) {
+    if (log_dir_open(fs, "/data", &dir, &err) || log_dir_begin(dir, &err)) {
         ASSERT(err.text[0]);
         return false;
     }

@@ -113,7 +113,7 @@ static void open_and_close(struct fs *fs, bool clean)
     size_t count;
     struct err err;
 
-    if (log_dir_open(fs, "/data", &dir, &err))
+    if (log_dir_open(fs, "/data", &dir, &err) || log_dir_begin(dir, &err))
         return;
     entries = log_dir_entries(dir, &count);
     open.fs = fs;

@@ -70,7 +70,7 @@ int main(int argc, char **argv)
     if (argc < 2)
         return 2;
     config.log.segment_bytes = 100000;
-    if (log_dir_open(fs, argv[1], &dir, &err) || partition_open(&how, &p, &err))
+    if (log_dir_open(fs, argv[1], &dir, &err) || log_dir_begin(dir, &err) || partition_open(&how, &p, &err))
         fail_msg("%s", err.text);
     partition_attach(p, w.shard, w.store, NULL);
     for (unsigned i = 0; i < BATCHES; i++) {

@@ -23,7 +23,7 @@ static struct log_dir *open_dir(struct fs *fs)
     struct log_dir *dir;
     struct err err;
 
-    if (log_dir_open(fs, "/data", &dir, &err))
+    if (log_dir_open(fs, "/data", &dir, &err) || log_dir_begin(dir, &err))
         fail_msg("%s", err.text);
     return dir;
 }

@@ -213,7 +213,7 @@ static void life_begin(struct life *life, struct model *model, struct fs *disk, 
 
     *life = (struct life){.model = model, .disk = disk, .shards = shards};
     model->life++;
-    if (log_dir_open(disk, "/data", &life->dir, &err))
+    if (log_dir_open(disk, "/data", &life->dir, &err) || log_dir_begin(life->dir, &err))
         fail_msg("life %u: %s", model->life, err.text);
     life->sim = sim_new(draw(model, 1 << 20), &(struct sim_options){.fs = disk, .shards = shards});
     for (unsigned i = 0; i < shards; i++) {
@@ -399,8 +399,8 @@ static enum status plain_open(struct fs *fs, struct log **log, struct err *err)
     struct log_dir *dir;
     enum status status = log_dir_open(fs, "/data", &dir, err);
 
-    if (status)
-        return status;
+    if (status || log_dir_begin(dir, err))
+        return err->status;
     open.fs = fs;
     open.config = &world_config;
     status = log_dir_recover(dir, strrchr(FOLDER, '/') + 1, open.topic_id, &open.recovery_point, err);
