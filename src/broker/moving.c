@@ -25,6 +25,7 @@ struct move {
     struct list link; /* b->moves */
     struct broker_shard *b;
     struct broker_partition *bp;
+    struct partition *partition; /* while a job closes it */
     unsigned to, then;         /* then: where to go after this one ended; DIR_UNKNOWN: nowhere */
     struct log_dir *source, *target;
     char folder[FOLDER_NAME_SIZE], future[LOG_DIR_NAME_SIZE];
@@ -286,7 +287,7 @@ static void last_work(struct io_job *job)
 {
     struct move *m = LIST_ENTRY(job, struct move, job);
 
-    m->closed = !m->bp->partition || partition_close(m->bp->partition, true);
+    m->closed = !m->partition || partition_close(m->partition, true);
     m->copy.reads = true;
     m->err.status = m->closed ? last_round(m, &m->err) : err_set(&m->err, STATUS_KAFKA_STORAGE_ERROR, "it does not close");
 }
@@ -297,10 +298,9 @@ static void last_done(struct shard *here, struct io_job *job)
     struct broker_partition *bp = m->bp;
 
     m->out = false;
-    if (bp->partition) {
-        bp->partition = NULL;
+    if (m->partition)
         bp->clean = m->closed;
-    }
+    m->partition = NULL;
     bp->folder = m->whole || !m->closed;
     if (m->err.status == STATUS_OK) {
         m->mail.run = decision_asked;
@@ -323,6 +323,8 @@ static void move_rested(struct shard *here, struct mail *mail)
         bp->log_start = log_start_offset(log);
         bp->cleaned = log_cleaned_offset(log);
     }
+    m->partition = bp->partition;
+    bp->partition = NULL;
     move_submit(m, last_work, last_done);
 }
 
