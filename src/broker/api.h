@@ -69,6 +69,8 @@ void api_init_producer_id(struct request *r);
 void api_offset_for_leader_epoch(struct request *r);
 void api_describe_configs(struct request *r);
 void api_alter_configs(struct request *r);
+void api_alter_partition_reassignments(struct request *r);
+void api_list_partition_reassignments(struct request *r);
 void api_alter_replica_log_dirs(struct request *r);
 void api_describe_log_dirs(struct request *r);
 void api_create_partitions(struct request *r);

@@ -32,6 +32,8 @@ const struct service services[] = {
     {SERVES(CREATE_PARTITIONS, api_create_partitions)},
     {SERVES(DELETE_GROUPS, api_delete_groups)},
     {SERVES(INCREMENTAL_ALTER_CONFIGS, api_incremental_alter_configs)},
+    {SERVES(ALTER_PARTITION_REASSIGNMENTS, api_alter_partition_reassignments)},
+    {SERVES(LIST_PARTITION_REASSIGNMENTS, api_list_partition_reassignments)},
     {SERVES(OFFSET_DELETE, api_offset_delete)},
     {SERVES(DESCRIBE_QUORUM, api_describe_quorum)},
     {SERVES(DESCRIBE_CLUSTER, api_describe_cluster)},

@@ -23,6 +23,8 @@ struct delete_topics_request;
 struct delete_topics_response;
 struct create_partitions_request;
 struct create_partitions_response;
+struct alter_partition_reassignments_request;
+struct alter_partition_reassignments_response;
 struct alter_configs_request;
 struct alter_configs_response;
 struct incremental_alter_configs_request;
@@ -63,6 +65,9 @@ enum status decide_delete_topics(struct decision *d, const struct delete_topics_
                                  struct delete_topics_response *out) MUST_CHECK;
 enum status decide_create_partitions(struct decision *d, const struct create_partitions_request *in,
                                      struct create_partitions_response *out) MUST_CHECK;
+/* In a cluster of one node a partition's replicas can only be what they are: judged, and nothing is moved. */
+enum status decide_reassign(struct decision *d, const struct alter_partition_reassignments_request *in, int16_t version,
+                            struct alter_partition_reassignments_response *out) MUST_CHECK;
 enum status decide_alter_configs(struct decision *d, const struct alter_configs_request *in,
                                  struct alter_configs_response *out) MUST_CHECK;
 enum status decide_incremental_alter_configs(struct decision *d, const struct incremental_alter_configs_request *in,

@@ -25,6 +25,10 @@ struct verdict decide__refuse(struct decision *d, enum status status, const char
 struct verdict decide__check_configs(struct decision *d, enum config_resource type, struct str_view name,
                                      const struct image_config_entry *entries, size_t count);
 
+/* The verdict on the replicas of a partition that somebody wrote down; factor -1: any number of them. */
+struct verdict decide__check_assignment(struct decision *d, int32_t index, const int32_t *ids, int32_t count,
+                                        int32_t factor);
+
 /* One ConfigRecord; value null: removed. */
 void decide__put_config(struct decision *d, enum config_resource type, struct str_view name, struct str_view key,
                         struct str_view value);

@@ -301,8 +301,8 @@ static void put_placed(struct decision *d, struct uuid topic_id, int32_t from, i
     }
 }
 
-static struct verdict check_assignment(struct decision *d, int32_t index, const int32_t *ids, int32_t count,
-                                       int32_t factor)
+struct verdict decide__check_assignment(struct decision *d, int32_t index, const int32_t *ids, int32_t count,
+                                        int32_t factor)
 {
     bool active = false;
 
@@ -365,7 +365,7 @@ static struct verdict check_manual(struct decision *d, const struct create_topic
         if (inside && slots[a->partition_index])
             return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT,
                                   "Found multiple manual partition assignments for partition %d", a->partition_index);
-        verdict = check_assignment(d, a->partition_index, a->broker_ids, a->broker_ids_count, factor);
+        verdict = decide__check_assignment(d, a->partition_index, a->broker_ids, a->broker_ids_count, factor);
         if (verdict.status != STATUS_OK)
             return verdict;
         factor = a->broker_ids_count;
@@ -621,7 +621,7 @@ static struct verdict grow_manual(struct decision *d, const struct image_topic *
                               "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.",
                               more, in->assignments_count);
     for (int32_t i = 0; i < more; i++) {
-        struct verdict verdict = check_assignment(d, topic->count + i, in->assignments[i].broker_ids,
+        struct verdict verdict = decide__check_assignment(d, topic->count + i, in->assignments[i].broker_ids,
                                                   in->assignments[i].broker_ids_count, factor);
 
         if (verdict.status != STATUS_OK)
