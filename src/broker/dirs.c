@@ -428,11 +428,15 @@ static void dir_hear_offline(struct shard *here, struct mail *mail)
 }
 
 /* On shard 0: all of them are told, each by a mail of its own that is used once. */
-static void dir_tell(struct broker_shard *b, struct broker_dir *dir)
+static void dir_tell(struct broker_shard *b, unsigned place)
 {
+    struct broker_dir *dir = &b->broker->dirs[place];
+
     if (dir->told)
         return;
     dir->told = true;
+    if (!dir_is_offline(b, place))
+        dir_leave(b, place);
     for (unsigned i = 0; i < b->broker->shards; i++) {
         dir->offline[i].run = dir_hear_offline;
         shard_post(b->shard, shard_peer(b->shard, i), &dir->offline[i]);
@@ -448,7 +452,7 @@ static void dir_hear_failed(struct shard *here, struct mail *mail)
     for (unsigned i = 0; i < b->broker->dirs_count; i++)
         for (unsigned from = 0; from < b->broker->shards; from++)
             if (mail == &b->broker->dirs[i].failed[from])
-                dir_tell(b, &b->broker->dirs[i]);
+                dir_tell(b, i);
 }
 
 static void dir_fail(struct broker_shard *b, unsigned dir, const struct err *why)
