@@ -23,7 +23,7 @@ enum bug {
     /* the disk */
     BUG_NATS_7564,      /* store/commit.c: an append is acknowledged before its segment is synced */
     BUG_ETCD_14370,     /* store/journal.c: it is acknowledged before the write-ahead log has it */
-    BUG_KAFKA_3968,     /* store/commit.c: a new segment's name is not synced */
+    BUG_KAFKA_3968,     /* store/commit.c, spill.c: a new segment's name is not synced */
     BUG_KAFKA_1539,     /* rt/fs.c: a small file (checkpoints, snapshots, states) is renamed into place without a sync of its content */
     BUG_KAFKA_673,      /* broker/broker.c: recovery runs after a clean stop, and not after a crash */
     BUG_KAFKA_10778,    /* store/commit.c: after a write that failed the log goes on */

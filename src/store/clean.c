@@ -41,7 +41,7 @@ static size_t cleanable(struct log *log, int64_t from, int64_t stable, int64_t w
 {
     size_t n = 0;
 
-    while (n + 1 < log->count && log->segments[n]->cold && next_base(log, n) <= stable &&
+    while (log__there(log) && n + 1 < log->count && log->segments[n]->cold && next_base(log, n) <= stable &&
            (next_base(log, n) <= from || !is_young(log, log->segments[n], wall_ms)))
         n++;
     return n;

@@ -107,13 +107,20 @@ enum status log__make_segment(struct fs *fs, const char *dir, struct segment *se
     return fs_open(fs, path, FS_CREATE | flags, file, err);
 }
 
-enum status log__save_epochs(struct fs *fs, const char *dir, struct str_view text, struct err *err)
+enum status log__epochs_path(char path[static FS_PATH_MAX], const char *dir, struct err *err)
+{
+    if (snprintf(path, FS_PATH_MAX, "%s/leader-epoch-checkpoint", dir) >= FS_PATH_MAX)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", dir);
+    return STATUS_OK;
+}
+
+static enum status save_epochs(const struct commit *c, struct err *err)
 {
     char path[FS_PATH_MAX];
 
-    if (snprintf(path, sizeof path, "%s/leader-epoch-checkpoint", dir) >= (int)sizeof path)
-        return err_set(err, STATUS_INVALID, "%s: the path is too long", dir);
-    return fs_write_file(fs, path, text.data, text.size, err);
+    if (log__epochs_path(path, c->log->dir, err))
+        return err->status;
+    return fs_write_file(c->log->fs, path, c->epochs.data, c->epochs.size, err);
 }
 
 static enum status open_data(const struct commit *c, int64_t base, struct file **file, struct err *err)
@@ -158,9 +165,11 @@ static enum status commit_files(struct commit *c, struct err *err)
         return err->status;
     if (c->unsynced && (log__sync_folder(c->log, err) || log__sync_home(c->log, err)))
         return err->status;
+    if (c->fresh && (log__make_file(c->log, c->base, &c->file, err) || fs_sync_dir(c->log->fs, c->log->dir, err)))
+        return err->status;
     if (c->make && commit_roll(c, err))
         return err->status;
-    if (c->epochs.data && log__save_epochs(c->log->fs, c->log->dir, c->epochs, err))
+    if (c->epochs.data && save_epochs(c, err))
         return err->status;
     if (!c->pieces_count)
         return STATUS_OK;
@@ -218,15 +227,38 @@ static void commit_gather(struct log *log, struct commit *c, const struct segmen
     }
 }
 
-/* From the segment that is full to the next one, whose files this commit makes. */
-static void commit_turn_page(struct log *log, struct commit *c)
+/* From the segment that is full, which is returned, to the next one. */
+static struct segment *turn_page(struct log *log)
 {
-    c->seal = log->writing;
-    c->seal->tail = NULL;
-    log->writing = c->make;
+    struct segment *seal = log->writing;
+
+    seal->tail = NULL;
+    log->writing = segment_after(log, seal);
     log->writing->tail = &log->work->tail;
     log->written = 0;
     tail_move(&log->work->tail, 0);
+    return seal;
+}
+
+static void snapshot_written(struct segment *seg)
+{
+    mem_free((void *)(uintptr_t)seg->snapshot.data);
+    seg->snapshot = (struct bytes_view){NULL, 0};
+}
+
+static void segment_ends(struct segment *seal)
+{
+    segment_close(seal);
+    segment_chill(seal);
+}
+
+void log__turn_page(struct log *log)
+{
+    segment_ends(turn_page(log));
+    snapshot_written(log->writing);
+    log->work->page = PAGE_OPEN;
+    log->work->blank = list_empty(&log->work->queue);
+    store__wants_commit(log);
 }
 
 void log__commit_submit(struct log *log)
@@ -239,15 +271,27 @@ void log__commit_submit(struct log *log)
         log__commit_done(store__shard(log->store), c);
         return;
     }
+    list_remove(&log->work->tail_link); /* it may be there for its file: this makes it */
     if (c->make && c->make != log->writing)
-        commit_turn_page(log, c);
+        c->seal = turn_page(log);
     c->folder = log->unmade;
+    c->fresh = !c->folder && !c->make && !log->writing->made;
     c->unsynced = log->unsynced;
     c->base = log->writing->base;
     c->position = log->written;
     c->file = log->writing->file ? file_ref(log->writing->file) : NULL;
     c->job = (struct io_job){.work = commit_work, .done = commit_done};
     io_job_submit(shard_io(store__shard(log->store)), &c->job);
+}
+
+struct str_view log__epochs_text(struct log *log)
+{
+    struct str_view text = {NULL, 0};
+
+    if (log->epochs.dirty)
+        text = epochs_format(&log->epochs);
+    log->epochs.dirty = log->epochs.dirty && !text.data;
+    return text;
 }
 
 static void commit_start(struct log *log, struct commit *c)
@@ -260,10 +304,7 @@ static void commit_start(struct log *log, struct commit *c)
     c->journaled = journal_take(log->home->journal, c);
     if (c->journaled)
         return;
-    if (log->epochs.dirty) {
-        c->epochs = epochs_format(&log->epochs);
-        log->epochs.dirty = !c->epochs.data;
-    }
+    c->epochs = log__epochs_text(log);
     log->work->direct = c;
     log->held = true;
     log__spill_go_on(log);
@@ -275,11 +316,23 @@ static bool wants_commit(const struct log *log)
     return !log->work->direct && (!list_empty(&log->work->queue) || log->writing != log->last);
 }
 
+/* Whether what is to be committed next begins the segment `next`, and that one begins without a commit. */
+static bool rolls_by_itself(const struct log *log, const struct segment *next)
+{
+    return next && log->work->taken == next->base && !log->work->direct && (log->work->page != PAGE_OPEN || journal_rolls(log->home->journal));
+}
+
 bool log__commit(struct log *log)
 {
     struct segment *next = segment_after(log, log->writing);
-    struct commit *c = wants_commit(log) ? store__commit_new(log->store) : NULL;
+    struct commit *c;
 
+    if (rolls_by_itself(log, next)) {
+        if (!log->commits && log->work->page == PAGE_OPEN)
+            log__fill_page(log);
+        return true; /* store__wants_commit follows */
+    }
+    c = wants_commit(log) ? store__commit_new(log->store) : NULL;
     if (!c)
         return !wants_commit(log);
     c->log = log;
@@ -313,21 +366,15 @@ static void direct_succeeded(struct log *log, struct commit *c)
 {
     struct segment *seg = log->writing;
 
-    if (c->folder) {
-        seg->made = true;
-        log->unmade = false;
-    }
-    log->unsynced = log->again = false;
+    seg->made = true;
+    log->unmade = log->unsynced = log->again = false;
+    log->work->blank = false;
     if (c->make) {
-        seg->made = true;
-        mem_free((void *)(uintptr_t)seg->snapshot.data);
-        seg->snapshot = (struct bytes_view){NULL, 0};
+        snapshot_written(seg);
         log->synced = seg->base;
     }
-    if (c->seal) {
-        segment_close(c->seal);
-        segment_chill(c->seal);
-    }
+    if (c->seal)
+        segment_ends(c->seal);
     if (c->file && !seg->file)
         seg->file = file_ref(c->file);
     if (seg->file)
@@ -425,8 +472,10 @@ void log__fail_queue(struct log *log)
 
 bool log__idle(const struct log *log)
 {
-    return (!log->work || list_empty(&log->work->queue)) && !log->commits && !log->jobs &&
-           (log->writing == log->last || !log->store || log__offline(log));
+    const struct log_work *work = log->work;
+
+    return (!work || list_empty(&work->queue)) && !log->commits && !log->jobs &&
+           ((log->writing == log->last && !(work && work->blank)) || !log->store || log__offline(log));
 }
 
 /* Nothing of it is on its way to the disk, and there will be no space for what waits. */

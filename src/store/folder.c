@@ -62,7 +62,7 @@ static enum status metadata_sync(const struct log *log, struct file *file, struc
     return file_sync(file, err);
 }
 
-static enum status segment_make(const struct log *log, int64_t base, struct file **file, struct err *err)
+enum status log__make_file(const struct log *log, int64_t base, struct file **file, struct err *err)
 {
     char path[FS_PATH_MAX];
 
@@ -75,7 +75,7 @@ enum status log__make_folder(const struct log *log, int64_t base, struct file **
 {
     if (fs_mkdir(log->fs, log->dir, err) || (!uuid_is_zero(log->topic_id) && metadata_file(log, FS_CREATE, metadata_write, err)))
         return err->status;
-    return segment_make(log, base, file, err);
+    return log__make_file(log, base, file, err);
 }
 
 enum status log__sync_folder(const struct log *log, struct err *err)
@@ -94,7 +94,7 @@ enum status log__make_folder_durable(const struct log *log, int64_t base, struct
 {
     if (fs_mkdir(log->fs, log->dir, err) || log__sync_home(log, err) || (!uuid_is_zero(log->topic_id) && log__save_metadata(log, err)))
         return err->status;
-    if (segment_make(log, base, file, err))
+    if (log__make_file(log, base, file, err))
         return err->status;
     return fs_sync_dir(log->fs, log->dir, err);
 }

@@ -342,6 +342,11 @@ bool journal_busy(struct journal *j)
     return j->open ? next_group(j)->filled >= GROUP_BYTES : !j->kept; /* what is kept must not be written over: there will be no room */
 }
 
+bool journal_rolls(const struct journal *j)
+{
+    return j && j->state == READY && !j->kept;
+}
+
 static struct str_view log_name(const struct log *log)
 {
     return str_from(strrchr(log->dir, '/') + 1);

@@ -15,15 +15,15 @@
  *
  * Invariants
  * 1. A group is durable in the journal before any of it is acknowledged, read, or written to a segment.
- * 2. What the journal owes a log lies in one segment, the log's last one: a roll syncs the segment that it ends before it makes the next.
+ * 2. What the journal owes a log lies in one segment, the log's last one: a roll syncs the segment that it ends, with its indexes, before anything is taken for the next, and
+ *    none before it is removed or compacted until that one has its file.
  * 3. The header of each group tells the oldest group that is still needed; those from it on are there, or a disk has lost them.
  *
  * So recovery is to write each frame where it belongs: it asks nothing of a log but its folder, its topic id and its last segment. It comes
  * before a log is opened, which then finds in its segments what was acknowledged, and perhaps a group that was not. Until every log that is to live was opened the journals of the
  * lives before stay, and the new ones have other numbers: the shard's, or that and a multiple of JOURNAL_NUMBERS.
  *
- * The file is made by a job after the first commits, so that an idle shard has none, and is removed at a clean stop. Commits of one log that are
- * large or that roll do not go through it.
+ * The file is made by a job after the first commits, so that an idle shard has none, and is removed at a clean stop. Large commits of one log do not go through it.
  */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
@@ -45,6 +45,7 @@ void journal_begin(struct journal *journal);
 bool journal_busy(struct journal *journal); /* its groups are under way, or this one is full: what wants a commit waits */
 bool journal_take(struct journal *journal, struct commit *c);
 void journal_submit(struct journal *journal);
+bool journal_rolls(const struct journal *journal); /* a log may go on in a segment that has no file yet, once the one before is synced */
 
 void journal_feed(struct journal *journal);             /* logs were spilled: the next may be */
 struct file *journal_volume(const struct journal *journal); /* the file system that the logs are in (FS_VOLUME) */

@@ -622,7 +622,7 @@ static enum status metadata_make(const struct applying *a, struct uuid topic_id,
     return status;
 }
 
-/* Of a log's folder, its partition.metadata and its first segment any may be missing: they are made long after the first append was acknowledged, and not
+/* Of a log's folder, its partition.metadata and its last segment any may be missing: they are made long after the first append was acknowledged, and not
  * synced at once. What partition.metadata says need not be here, either, as long as the journal is there. */
 static enum status folder_complete(struct applying *a, struct uuid topic_id, const struct place *place, struct err *err)
 {
@@ -631,7 +631,7 @@ static enum status folder_complete(struct applying *a, struct uuid topic_id, con
 
     if ((!a->folder_there && fs_mkdir(fs, a->folder, err)) || (uuid_is_zero(a->topic_id) && metadata_make(a, topic_id, err)))
         return err->status;
-    if (segment_path(path, a->folder, place->base, ".log", err) || fs_open(fs, path, a->base < 0 ? FS_CREATE : FS_WRITE, &a->file, err))
+    if (segment_path(path, a->folder, place->base, ".log", err) || fs_open(fs, path, a->base < place->base ? FS_CREATE : FS_WRITE, &a->file, err))
         return err->status;
     a->base = place->base;
     return fs_sync_dir(fs, a->folder, err) ? err->status : fs_sync_dir(fs, a->recovery->dir, err);
@@ -639,8 +639,16 @@ static enum status folder_complete(struct applying *a, struct uuid topic_id, con
 
 static enum status segment_ready(struct applying *a, struct uuid topic_id, const struct place *place, struct err *err)
 {
-    if (place->base > a->base && (a->base >= 0 || place->position))
+    bool next = place->base > a->base;
+
+    if (next && place->position)
         return err_set(err, STATUS_CORRUPT, "segment %lld is not there", (long long)place->base);
+    if (next && a->file) { /* the one before is whole */
+        if (file_sync(a->file, err))
+            return err->status;
+        file_unref(a->file);
+        a->file = NULL;
+    }
     return a->file ? STATUS_OK : folder_complete(a, topic_id, place, err);
 }
 

@@ -15,7 +15,11 @@
  * own, so that a log at rest is small.
  *
  * A roll happens in memory inside log_append, so that every append knows its place at once and the producer snapshot is of the right
- * moment; the files follow in the commit that first needs them.
+ * moment. The files follow: in the direct commit that first needs them, or, where there is a journal, with those of other logs that roll:
+ *
+ *   PAGE_OPEN ──all of the segment was committed──> FULL ──spill: its tail, its indexes──> SEALED ──sync──> OPEN, the next is `writing`
+ *
+ * Its file comes with the first spill of what the journal takes for it meanwhile, or, when nothing comes, by itself (`blank`).
  */
 #ifndef STORE_LOG_INT_H
 #define STORE_LOG_INT_H
@@ -47,6 +51,7 @@ struct commit {
     struct log *log;
     bool sync;
     bool folder, unsynced;       /* it is to be made, with the segment that is written; or to be synced */
+    bool fresh;                  /* the segment that is written has no file, and `make` is not for it */
     struct segment *make;        /* NULL: the segment is there already */
     struct segment *seal;        /* the one before `make`, whose indexes become files; NULL: none */
     struct str_view epochs;      /* the leader epoch file's new text; data NULL: as it is */
@@ -76,7 +81,10 @@ struct spill {
         struct file *file;       /* NULL: the job opens it */
         const struct tail_chunk *first, *last;
         uint64_t from, to;
-        bool make, unsynced;     /* the folder */
+        bool folder, make;       /* it is to be made; the segment's file is */
+        bool unsynced;           /* they were */
+        const struct segment *seal, *next; /* its indexes become files, with the snapshot that the next one begins with; NULL: no roll */
+        struct str_view epochs;  /* as in struct commit */
         int64_t end;             /* what it is good for: the offset behind */
     } *items, one;
     size_t count;
@@ -108,6 +116,8 @@ struct log_work {
     struct list tail_link;       /* the directory's tails or to_spill */
     struct list sync_link;       /* the directory's to_sync */
     int64_t sync_to;             /* what a sync has to cover */
+    enum { PAGE_OPEN, PAGE_FULL, PAGE_SEALED } page;
+    bool blank;                  /* the file of `writing` is to be made and synced, though there is nothing to write */
     struct list journal_halves[2]; /* the journal's: what it holds of this log is not yet synced in the segment */
 };
 
@@ -131,7 +141,7 @@ struct log {
     struct store_dir *home;
     unsigned commits;            /* under way */
     unsigned jobs;               /* under way beside the commits: graves, spills and the journal's making */
-    bool unmade, unsynced;       /* its folder (folder.c) */
+    bool unmade, unsynced;       /* its folder (folder.c); unsynced: or the file of the segment that is written */
     bool discarded;              /* its topic is gone */
     bool held;                   /* the direct one waits for the journaled ones before it and for the tail */
     bool aborted_lost;           /* at opening: one did not read */
@@ -156,13 +166,15 @@ struct log {
 /* commit.c */
 bool log__commit(struct log *log) __attribute__((warn_unused_result)); /* takes what is queued to the disk; the store calls it at the end of a turn. false: no memory */
 bool log__roll(struct log *log, int64_t base, int64_t now_ms);     /* a new last segment; false: no memory, or the last one is empty */
+void log__turn_page(struct log *log);                              /* what it wrote and its indexes are synced */
 void log__commit_submit(struct log *log);                          /* a held one, once the tail is empty or its directory offline */
 void log__commit_done(struct shard *here, struct commit *c);
 void log__fail_queue(struct log *log);                             /* its directory is offline */
 void log__check_idle(struct log *log);
 bool log__idle(const struct log *log);
 enum status log__make_segment(struct fs *fs, const char *dir, struct segment *seg, unsigned flags, struct file **file, struct err *err) MUST_CHECK; /* blocking; not yet durable. FS_EXCLUSIVE, or 0 */
-enum status log__save_epochs(struct fs *fs, const char *dir, struct str_view text, struct err *err) MUST_CHECK;                     /* blocking */
+enum status log__epochs_path(char path[static FS_PATH_MAX], const char *dir, struct err *err) MUST_CHECK;
+struct str_view log__epochs_text(struct log *log);                 /* for the file; data NULL: it has them, or there is no memory, and the next one serves */
 
 /* folder.c: blocking */
 enum status log__save_metadata(const struct log *log, struct err *err) MUST_CHECK; /* durable on return */
@@ -170,6 +182,7 @@ enum status log__make_folder(const struct log *log, int64_t base, struct file **
 enum status log__sync_folder(const struct log *log, struct err *err) MUST_CHECK; /* what log__make_folder made, but for its name: */
 enum status log__sync_home(const struct log *log, struct err *err) MUST_CHECK;
 enum status log__make_folder_durable(const struct log *log, int64_t base, struct file **file, struct err *err) MUST_CHECK;
+enum status log__make_file(const struct log *log, int64_t base, struct file **file, struct err *err) MUST_CHECK; /* a segment's, in a folder that is there; not yet durable */
 
 /* work.c */
 void log__work_free(struct log *log);
@@ -179,6 +192,7 @@ void log__rest(struct log *log);            /* when nobody writes to it */
 void log__tail_grew(struct log *log);
 bool log__must_wait(const struct log *log); /* there is too much in the tails: until some of it is spilled */
 void log__spill_go_on(struct log *log);     /* a held commit may have the file now, or is nearer to it */
+void log__fill_page(struct log *log);       /* all of the segment that is written is in the tail or the file: it is sealed, and log__turn_page follows */
 void log__sync(struct log *log);            /* all that is durable now is spilled and synced, when it can be; then log__synced and log__check_idle */
 void log__synced(struct log *log);          /* more of it may be */
 void log__spill_forget(struct log *log);    /* it is closed, or lost */
@@ -249,6 +263,12 @@ size_t *store__tails(struct store *store); /* bytes that the tails of its logs h
 struct files *store__files(struct store *store);
 struct warms *store__warms(struct store *store);
 size_t store__tails_max(const struct store *store);
+
+/* Whether a start would find the segment that is written. Until then the ones before it stay as they are: the journal tells by names what comes after which. */
+static inline bool log__there(const struct log *log)
+{
+    return log->writing->made && !log->unsynced;
+}
 
 static inline bool log__offline(const struct log *log)
 {

@@ -236,7 +236,7 @@ static enum status log_load_epochs(struct log *log, struct err *err)
 {
     char path[FS_PATH_MAX], *content;
     size_t size;
-    enum status status = join(path, log->dir, "leader-epoch-checkpoint", err);
+    enum status status = log__epochs_path(path, log->dir, err);
 
     if (!status)
         status = fs_read_file(log->fs, path, EPOCHS_MAX, &content, &size, err);
@@ -452,7 +452,7 @@ static enum status log_put_epochs(struct log *log, struct err *err)
     text = epochs_format(&log->epochs);
     if (!text.data)
         return err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
-    status = join(path, log->dir, "leader-epoch-checkpoint", err);
+    status = log__epochs_path(path, log->dir, err);
     if (!status)
         status = fs_put_file(log->fs, path, text.data, text.size, err);
     mem_free((void *)(uintptr_t)text.data);

@@ -15,6 +15,7 @@
 #include "store/log_int.h"
 
 #include "base/assert.h"
+#include "base/bug.h"
 #include "base/mem.h"
 
 enum {
@@ -25,6 +26,7 @@ enum {
     KEEP_BYTES = 64 << 10,         /* who spills as much will do so again: its file stays open */
     BATCH_SYNCED = 4096,           /* logs of one sync; after the first the file system has little left to do */
     SYNC_EACH_MAX = 32,            /* files that are synced one by one */
+    SEAL_FILES = 6,                /* of a roll */
 };
 
 /* --- the jobs: files only --------------------------------------------------------------------------------------------------- */
@@ -35,8 +37,10 @@ static enum status item_open(struct spill_item *item, struct err *err)
 
     if (item->file)
         return STATUS_OK;
-    if (item->make)
+    if (item->folder)
         return log__make_folder(item->log, item->base, &item->file, err);
+    if (item->make)
+        return log__make_file(item->log, item->base, &item->file, err);
     if (segment_path(path, item->log->dir, item->base, ".log", err))
         return err->status;
     return fs_open(item->log->fs, path, FS_WRITE, &item->file, err);
@@ -49,9 +53,25 @@ static void item_close(struct spill_item *item)
     item->file = NULL;
 }
 
+/* What ends a segment, beside it. Until the sync any of it may be missing or torn, and is made again from the batches. */
+static enum status item_seal(const struct spill_item *item, struct err *err)
+{
+    const struct log *log = item->log;
+    const struct bytes_view *snapshot = &item->next->snapshot;
+    char path[FS_PATH_MAX];
+
+    if (segment_put(item->seal, log->fs, log->dir, err))
+        return err->status;
+    if (snapshot->data && (segment_path(path, log->dir, item->next->base, ".snapshot", err) || fs_put_file(log->fs, path, snapshot->data, snapshot->size, err)))
+        return err->status;
+    if (item->epochs.data && (log__epochs_path(path, log->dir, err) || fs_put_file(log->fs, path, item->epochs.data, item->epochs.size, err)))
+        return err->status;
+    return STATUS_OK;
+}
+
 static enum status item_write(struct spill_item *item, struct err *err)
 {
-    if (item_open(item, err) || tail_write(item->first, item->last, item->file, item->from, item->to, err))
+    if (item_open(item, err) || tail_write(item->first, item->last, item->file, item->from, item->to, err) || (item->seal && item_seal(item, err)))
         return err->status;
     if (item->to - item->from < KEEP_BYTES)
         return STATUS_OK;
@@ -71,20 +91,52 @@ static void spill_work(struct io_job *job)
     }
 }
 
+static enum status sync_path(struct fs *fs, const char *path, struct err *err)
+{
+    struct file *file;
+    enum status status = fs_open(fs, path, FS_WRITE, &file, err);
+
+    if (status)
+        return status;
+    status = file_sync(file, err);
+    file_unref(file);
+    return status;
+}
+
+/* Those that item_seal wrote. */
+static enum status item_sync_seal(const struct spill_item *item, struct err *err)
+{
+    static const char *const suffixes[] = {".index", ".timeindex"};
+    struct log *log = item->log;
+    char path[FS_PATH_MAX];
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (segment_path(path, log->dir, item->base, suffixes[i], err) || sync_path(log->fs, path, err))
+            return err->status;
+    if (item->next->snapshot.data && (segment_path(path, log->dir, item->next->base, ".snapshot", err) || sync_path(log->fs, path, err)))
+        return err->status;
+    if (log__epochs_path(path, log->dir, err) || (fs_exists(log->fs, path) && sync_path(log->fs, path, err)))
+        return err->status;
+    return fs_sync_dir(log->fs, log->dir, err);
+}
+
 static enum status item_sync(struct spill_item *item, struct err *err)
 {
-    if (item_open(item, err) || file_sync(item->file, err))
+    if (item_open(item, err) || file_sync(item->file, err) || (item->seal && item_sync_seal(item, err)))
         return err->status;
-    return item->unsynced ? log__sync_folder(item->log, err) : STATUS_OK;
+    return item->unsynced && !BUG(KAFKA_3968) ? log__sync_folder(item->log, err) : STATUS_OK;
 }
 
 static void sync_work(struct io_job *job)
 {
     struct spill *s = LIST_ENTRY(job, struct spill, job);
     bool folders = false;
+    size_t files = 0;
 
     s->status = STATUS_OK;
-    if (s->count > SYNC_EACH_MAX) {
+    for (size_t i = 0; i < s->count; i++)
+        files += s->items[i].seal ? SEAL_FILES : 1;
+    if (files > SYNC_EACH_MAX) {
         s->status = file_sync(s->volume, &s->err);
         return;
     }
@@ -115,9 +167,17 @@ static struct spill_item *spill_add(struct spill *s, struct log *log)
     struct spill_item *item = &s->items[s->count++];
 
     *item = (struct spill_item){.log = log, .base = log->writing->base, .file = log->writing->file ? file_ref(log->writing->file) : NULL,
-                                .make = log->unmade, .unsynced = log->unsynced};
+                                .folder = log->unmade, .make = !log->writing->made, .unsynced = log->unsynced};
     log->jobs++;
     return item;
+}
+
+static void item_begin_seal(struct spill_item *item)
+{
+    struct log *log = item->log;
+
+    item->seal = log->writing;
+    item->next = log->segments[log__segment_at(log, log->writing->base) + 1];
 }
 
 static void spill_submit(struct spill *s, struct store_dir *dir, void (*work)(struct io_job *), void (*done)(struct shard *, struct io_job *))
@@ -130,8 +190,10 @@ static void spill_submit(struct spill *s, struct store_dir *dir, void (*work)(st
 
 static void spill_end(struct spill *s)
 {
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
         item_close(&s->items[i]);
+        mem_free((void *)(uintptr_t)s->items[i].epochs.data);
+    }
     if (s->items != &s->one)
         mem_free(s->items);
     s->busy = false;
@@ -153,6 +215,13 @@ static void tail_list(struct log *log, struct list *to)
 
 static void sync_begin(struct store_dir *dir);
 
+static bool wants_sync(const struct log *log)
+{
+    const struct log_work *work = log->work;
+
+    return work->page == PAGE_SEALED || (work->blank && log->unsynced) || (log->synced < work->sync_to && log->spilled >= work->sync_to);
+}
+
 /* After the file, the tail or the wish changed: where the log waits now. */
 static void log_sort(struct log *log)
 {
@@ -164,13 +233,15 @@ static void log_sort(struct log *log)
     }
     if (log->spilling)
         return;
-    if (tail_is_empty(log))
+    if (log->work->page == PAGE_FULL || (log->work->blank && !log->writing->made))
+        tail_list(log, &dir->to_spill);
+    else if (tail_is_empty(log))
         list_remove(&log->work->tail_link);
     else if (log->held || log->sync_spills)
         tail_list(log, &dir->to_spill);
     else if (list_empty(&log->work->tail_link))
         tail_list(log, &dir->tails);
-    if (log->synced < log->work->sync_to && log->spilled >= log->work->sync_to && list_empty(&log->work->sync_link) && !log->syncing)
+    if (list_empty(&log->work->sync_link) && !log->syncing && wants_sync(log))
         list_push_back(&dir->to_sync, &log->work->sync_link);
 }
 
@@ -190,6 +261,8 @@ static void spilled(const struct spill *s, struct spill_item *item)
             log->unmade = false;
             log->unsynced = log->writing->made = true;
         }
+        if (item->seal)
+            log->work->page = PAGE_SEALED;
         if (item->file && !log->writing->file)
             log->writing->file = file_ref(item->file);
         if (log->writing->file)
@@ -197,6 +270,7 @@ static void spilled(const struct spill *s, struct spill_item *item)
         log_sort(log);
     } else if (s->status == STATUS_NO_SPACE) {
         log->again = true;
+        log->epochs.dirty |= item->epochs.data != NULL;
         tail_list(log, &log->home->to_spill);
     }
     log__spill_go_on(log);
@@ -237,6 +311,10 @@ static void spill_begin(struct store_dir *dir)
         item->from = log->work->tail.from;
         item->to = log->work->tail.end;
         item->end = log->durable;
+        if (log->work->page == PAGE_FULL) {
+            item_begin_seal(item);
+            item->epochs = log__epochs_text(log);
+        }
         log->spilling = true;
         bytes += (size_t)(item->to - item->from);
     }
@@ -314,6 +392,9 @@ static void synced(const struct spill *s, const struct spill_item *item)
             log->synced = item->end;
         if (item->unsynced)
             log->unsynced = false;
+        if (item->seal)
+            log__turn_page(log);
+        log->work->blank = log->work->blank && !log__there(log);
         log__synced(log);
     }
     log__check_idle(log);
@@ -330,6 +411,7 @@ static void sync_done(struct shard *here, struct io_job *job)
         synced(s, &s->items[i]);
     spill_end(s);
     journal_feed(dir->journal);
+    spill_begin(dir); /* files of new segments */
     sync_begin(dir);
 }
 
@@ -343,9 +425,13 @@ static void sync_begin(struct store_dir *dir)
     room = spill_room(s, dir->to_sync.next == dir->to_sync.prev ? 1 : BATCH_SYNCED);
     while (s->count < room && !list_empty(&dir->to_sync)) {
         struct log *log = LIST_ENTRY(list_pop_front(&dir->to_sync), struct log_work, sync_link)->log;
+        struct spill_item *item;
         if (log->work->direct && (!log->held || log->again))
             continue; /* it syncs for itself */
-        spill_add(s, log)->end = log->spilled;
+        item = spill_add(s, log);
+        item->end = log->spilled;
+        if (log->work->page == PAGE_SEALED)
+            item_begin_seal(item);
         log->syncing = true;
     }
     if (!s->count) {
@@ -360,6 +446,13 @@ void log__synced(struct log *log)
 {
     log_sort(log);
     journal_synced(log);
+}
+
+void log__fill_page(struct log *log)
+{
+    log->work->page = PAGE_FULL;
+    log_sort(log);
+    spill_begin(log->home);
 }
 
 void log__sync(struct log *log)

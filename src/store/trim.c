@@ -212,7 +212,7 @@ static void expire(struct log *log, int64_t wall_ms)
         store__wants_commit(log);
     while (cold < expired && log->segments[cold]->cold)
         cold++;
-    if (cold)
+    if (cold && log__there(log))
         segments_remove(log, cold, wall_ms);
 }
 

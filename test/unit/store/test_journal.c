@@ -713,6 +713,88 @@ static void test_write_fails(void **state)
     fs_free(fs);
 }
 
+/* --- many that roll -------------------------------------------------------------------------------------------------------- */
+
+enum { MANY = 64 };
+
+static int count_syncs(void *context, enum fs_call call, const char *path)
+{
+    *(unsigned *)context += call == FS_CALL_SYNC_DIR || (call == FS_CALL_SYNC && !strstr(path, JOURNAL_PREFIX));
+    return 0;
+}
+
+static void put_to_all(struct world *w, struct log *const *logs, int64_t timestamp)
+{
+    enum status worst = STATUS_OK;
+    unsigned done = 0;
+
+    for (unsigned i = 0; i < MANY; i++)
+        world_queue(logs[i], (struct batch_spec){.base_offset = log_end_offset(logs[i]), .timestamp = timestamp}, &done, &worst);
+    while (done < MANY)
+        sim_run(w->sim, 100);
+    assert_int_equal(worst, STATUS_OK);
+}
+
+static void open_many(struct world *w, struct log **logs, const struct log_config *config, bool clean)
+{
+    char dir[MANY][32];
+
+    for (unsigned i = 0; i < MANY; i++) {
+        struct log_open how = plain;
+        (void)snprintf(dir[i], sizeof dir[i], "/data/t-%u", i);
+        how.fs = w->fs;
+        how.dir = dir[i];
+        how.config = config;
+        how.clean = clean;
+        logs[i] = world_open_log(w, &how);
+    }
+}
+
+/* Logs that roll at one moment share their syncs; the new segments' files come when something is written to them, or when nothing comes. */
+static void test_rolls_together(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = plain_world(fs);
+    struct log_config config = world_config;
+    struct log *logs[MANY];
+    unsigned syncs = 0;
+
+    open_many(&w, logs, &config, false);
+    for (unsigned i = 0; i < 3; i++)
+        put_to_all(&w, logs, WORLD_WALL);
+    assert_true(fs_exists(fs, JOURNAL_FILE));
+    fs_mem_set_fault(fs, count_syncs, &syncs);
+    config.segment_ms = config.retention_ms = 0;
+    put_to_all(&w, logs, WORLD_WALL + 1);
+    assert_true(syncs < MANY / 4);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(logs[i]->count, 2);
+        assert_true(logs[i]->segments[0]->cold);
+        assert_false(logs[i]->last->made);
+        log_housekeep(logs[i], WORLD_WALL + 1000); /* the old one stays, until the new one is there; and that is too old, too */
+        assert_int_equal(log_start_offset(logs[i]), 0);
+    }
+    sim_run(w.sim, 10000000);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(logs[i]->count, 3);
+        assert_true(log__there(logs[i]));
+        assert_int_equal(logs[i]->last->size, 0);
+        log_housekeep(logs[i], WORLD_WALL + 1000);
+        assert_int_equal(log_start_offset(logs[i]), 4);
+    }
+    for (unsigned i = 0; i < MANY; i++)
+        world_close_log(&w, logs[i], true);
+    world_end(&w);
+    w = plain_world(fs);
+    open_many(&w, logs, &config, true);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(log_end_offset(logs[i]), 4);
+        world_close_log(&w, logs[i], true);
+    }
+    world_end(&w);
+    fs_free(fs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -721,6 +803,7 @@ int main(void)
         cmocka_unit_test(test_whose_records),
         cmocka_unit_test(test_no_space_for_it),
         cmocka_unit_test(test_write_fails),
+        cmocka_unit_test(test_rolls_together),
         cmocka_unit_test(test_lives),
     };
 
