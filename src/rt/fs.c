@@ -19,7 +19,7 @@ enum status fs__failed(struct err *err, int sys, const char *action, const char 
         status = STATUS_NOT_FOUND;
     else if (sys == EEXIST)
         status = STATUS_EXISTS;
-    else if (sys == ENOSPC || sys == EDQUOT)
+    else if (sys == ENOSPC || sys == EDQUOT || sys == EMFILE || sys == ENFILE)
         status = STATUS_NO_SPACE;
     else if (sys == ENOMEM)
         status = STATUS_NO_MEMORY;

@@ -5,7 +5,7 @@
  * Rules: every call reports its failure, nothing is retried. A short write goes on, until all is written or the reason is told. A failed
  * file_sync is final for the file, and never for lack of space: every later write or sync of it fails too. What was created, renamed or removed is durable only after
  * fs_sync_dir of the directory. Paths are UTF-8, at most FS_PATH_MAX bytes, and never come from a peer unchecked.
- * Status: STATUS_NOT_FOUND, STATUS_EXISTS, STATUS_NO_SPACE, STATUS_NO_MEMORY, else STATUS_IO; err tells the path and the action.
+ * Status: STATUS_NOT_FOUND, STATUS_EXISTS, STATUS_NO_SPACE (on the volume, or for one more open file), STATUS_NO_MEMORY, else STATUS_IO; err tells the path and the action.
  */
 #ifndef RT_FS_H
 #define RT_FS_H

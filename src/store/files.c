@@ -33,3 +33,9 @@ void files_use(struct files *files, struct segment *seg)
     while ((files->count > files->count_max || files->bytes > files->bytes_max) && files->used.prev != &seg->used)
         segment_close(LIST_ENTRY(files->used.prev, struct segment, used));
 }
+
+void files_shed(struct files *files)
+{
+    for (unsigned left = files->count / 2; files->count > left;)
+        segment_close(LIST_ENTRY(files->used.prev, struct segment, used));
+}

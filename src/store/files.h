@@ -17,5 +17,6 @@ struct files {
 void files_init(struct files *files, unsigned count_max, size_t bytes_max);
 void files_use(struct files *files, struct segment *seg); /* it is open, and in use */
 void files_forget(struct segment *seg);                   /* it was closed */
+void files_shed(struct files *files);                     /* others need some: half of them are closed */
 
 #endif

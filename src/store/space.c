@@ -12,6 +12,7 @@
  * is answered as failed, and what only the journal has stays in it for the next start.
  */
 #include "rt/log.h"
+#include "store/files.h"
 #include "store/log_int.h"
 
 void store__space_unknown(struct store_dir *dir)
@@ -46,11 +47,12 @@ bool store__take_room(struct store_dir *dir, size_t size)
 void store__no_space(struct store_dir *dir, const struct err *why)
 {
     if (dir->space == SPACE_THERE)
-        log_line(LOG_ERROR, "log directory is full: what was to be written waits", "dir=%s reason=%s", dir->path, why ? why->text : "no space");
+        log_line(LOG_ERROR, "log directory has no room: what was to be written waits", "dir=%s reason=%s", dir->path, why ? why->text : "no space");
     if (dir->space == SPACE_THERE)
         dir->space = SPACE_SHORT;
     else if (dir->space == SPACE_TRYING)
         dir->space = SPACE_NONE;
+    files_shed(store__files(dir->store)); /* the process may have too many open; and what was removed frees its blocks when nobody has it open */
     store__ask_space(dir);
 }
 

@@ -396,6 +396,8 @@ static void synced(const struct spill *s, const struct spill_item *item)
             log__turn_page(log);
         log->work->blank = log->work->blank && !log__there(log);
         log__synced(log);
+    } else if (s->status == STATUS_NO_SPACE) {
+        log_sort(log);
     }
     log__check_idle(log);
 }
@@ -405,7 +407,9 @@ static void sync_done(struct shard *here, struct io_job *job)
     struct spill *s = LIST_ENTRY(job, struct spill, job);
     struct store_dir *dir = s->dir;
 
-    if (s->status)
+    if (s->status == STATUS_NO_SPACE) /* for an open file: nothing was refused by the disk */
+        store__no_space(dir, &s->err);
+    else if (s->status)
         store__failed(s->items[0].log, s->status, &s->err);
     for (size_t i = 0; i < s->count; i++)
         synced(s, &s->items[i]);
@@ -420,7 +424,7 @@ static void sync_begin(struct store_dir *dir)
     struct spill *s = &dir->sync;
     size_t room;
 
-    if (s->busy || dir->offline || dir->sync_spills || list_empty(&dir->to_sync))
+    if (s->busy || dir->offline || dir->sync_spills || list_empty(&dir->to_sync) || store__waits_for_space(dir))
         return;
     room = spill_room(s, dir->to_sync.next == dir->to_sync.prev ? 1 : BATCH_SYNCED);
     while (s->count < room && !list_empty(&dir->to_sync)) {

@@ -74,9 +74,11 @@ static void buried(struct shard *here, struct io_job *job)
     struct log *log = grave->log;
 
     log->jobs--;
-    if (grave->status)
+    if (grave->status && grave->status != STATUS_NO_SPACE)
         store__failed(log, grave->status, &grave->err);
-    if (grave->renamed) {
+    if (grave->status == STATUS_NO_SPACE) { /* the next time, then */
+        list_push_back(&log->graves, &grave->link);
+    } else if (grave->renamed) {
         mem_free(grave);
     } else {
         grave->renamed = true;

@@ -341,7 +341,7 @@ static void test_faults_become_statuses(void **state)
     static const struct {
         int sys;
         enum status status;
-    } rows[] = {{ENOSPC, STATUS_NO_SPACE}, {EDQUOT, STATUS_NO_SPACE}, {ENOMEM, STATUS_NO_MEMORY}, {EIO, STATUS_IO}, {EMFILE, STATUS_IO}};
+    } rows[] = {{ENOSPC, STATUS_NO_SPACE}, {EDQUOT, STATUS_NO_SPACE}, {ENOMEM, STATUS_NO_MEMORY}, {EIO, STATUS_IO}, {EMFILE, STATUS_NO_SPACE}, {ENFILE, STATUS_NO_SPACE}};
     struct place *p = *state;
     struct fault fault = {.call = FS_CALL_WRITE};
     struct file *file = make(p, "a", "x");
