@@ -44,20 +44,15 @@ static enum status judge(const struct broker_shard *b, unsigned to, const struct
         return STATUS_LOG_DIR_NOT_FOUND;
     if (dir_is_offline(b, to))
         return STATUS_KAFKA_STORAGE_ERROR;
-    return topic && image_partition(topic, index) ? STATUS_OK : STATUS_UNKNOWN_TOPIC_OR_PARTITION;
-}
-
-static struct str_view without_slashes(struct str_view path)
-{
-    while (path.size > 1 && path.data[path.size - 1] == '/')
-        path.size--;
-    return path;
+    if (!topic || !image_partition(topic, index))
+        return STATUS_UNKNOWN_TOPIC_OR_PARTITION;
+    return dir_is_cordoned(b, to) ? STATUS_INVALID_REPLICA_ASSIGNMENT : STATUS_OK;
 }
 
 static unsigned dir_asked(const struct broker *broker, struct str_view path)
 {
     for (unsigned i = 0; i < broker->dirs_count; i++)
-        if (str_is(without_slashes(path), broker->dirs[i].path))
+        if (str_is(config_plain_dir(path), broker->dirs[i].path))
             return i;
     return DIR_UNKNOWN;
 }

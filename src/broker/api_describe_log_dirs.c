@@ -135,6 +135,7 @@ static bool put_dirs(struct request *r, struct measurement *m)
             out->error_code = status_wire(STATUS_KAFKA_STORAGE_ERROR);
             continue;
         }
+        out->is_cordoned = dir_is_cordoned(b, i);
         put_space(broker, out);
         if (!put_topics(r, m, i, out))
             return false;

@@ -31,6 +31,8 @@ static void config_changed(struct broker_shard *b, const struct image_change *ch
 {
     if (change->config_type != RESOURCE_TOPIC && change->config_type != RESOURCE_BROKER)
         return;
+    if (change->config_type == RESOURCE_BROKER && b->metadata)
+        metadata_dirs_changed(b->metadata); /* cordoned.log.dirs, perhaps */
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
         if (change->config_type == RESOURCE_BROKER || str_equal(bp->topic, change->config_name))
             partition_reconfigure(b, bp);

@@ -188,19 +188,24 @@ static enum status finish_node_id(struct config *config, struct err *err)
     return status;
 }
 
-/* Without slashes at its end; its bytes are ours. */
-static struct str_view dir_plain(struct str_view dir)
+struct str_view config_plain_dir(struct str_view dir)
 {
-    while (dir.data && dir.size > 1 && dir.data[dir.size - 1] == '/')
-        ((char *)(uintptr_t)dir.data)[--dir.size] = 0;
+    while (dir.size > 1 && dir.data[dir.size - 1] == '/')
+        dir.size--;
     return dir;
+}
+
+/* With a zero byte behind it; null: no memory. */
+static struct str_view dir_copy(struct config *config, struct str_view dir)
+{
+    return arena_str(&config->arena, config_plain_dir(dir));
 }
 
 static enum status finish_metadata_dir(struct config *config, struct err *err)
 {
     struct str_view dir = config_str(config, CONFIG_METADATA_LOG_DIR);
 
-    config->metadata_dir = dir.size ? dir_plain(arena_str(&config->arena, dir)) : config->dirs[0];
+    config->metadata_dir = dir.size ? dir_copy(config, dir) : config->dirs[0];
     return config->metadata_dir.data ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the configuration");
 }
 
@@ -215,13 +220,13 @@ static enum status finish_dirs(struct config *config, struct err *err)
         count += list.data[i] == ',';
     config->dirs = arena_alloc(&config->arena, count, sizeof *config->dirs);
     for (config->dirs_count = 0; config->dirs && config->dirs_count < count; config->dirs_count++) {
-        struct str_view dir = arena_str(&config->arena, config_list_next(&list));
+        struct str_view dir = dir_copy(config, config_list_next(&list));
 
         if (!dir.data)
             break;
         if (!dir.size)
             return err_set(err, STATUS_INVALID_CONFIG, "log.dirs has an empty element");
-        config->dirs[config->dirs_count] = dir_plain(dir);
+        config->dirs[config->dirs_count] = dir;
         for (size_t i = 0; i < config->dirs_count; i++)
             if (strcmp(config->dirs[i].data, config->dirs[config->dirs_count].data) == 0)
                 return err_set(err, STATUS_INVALID_CONFIG, "log.dirs has %s twice", config->dirs[i].data);
@@ -258,9 +263,13 @@ static enum status check_voters(const struct config *config, struct err *err)
     return STATUS_OK;
 }
 
-static enum status check_served(const struct config *config, struct err *err)
+static enum status check_served(struct config *config, struct err *err)
 {
     struct str_view roles = config_str(config, CONFIG_PROCESS_ROLES);
+    struct str_view missing = config_missing_dirs(config, config_str(config, CONFIG_CORDONED_LOG_DIRS), &config->arena);
+
+    if (missing.data)
+        return err_set(err, STATUS_INVALID_CONFIG, "cordoned.log.dirs names " STR_FMT ", which is not in log.dirs", STR_ARG(missing));
 
     if (roles.data && !(list_contains(roles, "broker") && list_contains(roles, "controller")))
         return err_set(err, STATUS_INVALID_CONFIG,
@@ -283,6 +292,29 @@ enum status config_finish(struct config *config, struct err *err)
     if (status == STATUS_OK)
         status = check_voters(config, err);
     return status == STATUS_OK ? config__listeners(config, err) : status;
+}
+
+static bool dir_configured(const struct config *config, struct str_view dir)
+{
+    for (size_t i = 0; i < config->dirs_count; i++)
+        if (str_equal(config->dirs[i], config_plain_dir(dir)))
+            return true;
+    return false;
+}
+
+struct str_view config_missing_dirs(const struct config *config, struct str_view list, struct arena *arena)
+{
+    struct str_view missing = STR_NULL;
+
+    if (str_is(config_trimmed(list), "*"))
+        return missing;
+    while (list.size) {
+        struct str_view dir = config_list_next(&list);
+
+        if (!dir_configured(config, dir))
+            missing = missing.data ? arena_format(arena, STR_FMT ", " STR_FMT, STR_ARG(missing), STR_ARG(dir)) : dir;
+    }
+    return missing;
 }
 
 /* ---- values ---- */

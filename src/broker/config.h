@@ -88,6 +88,10 @@ const struct config_listener *config_listeners(const struct config *config, size
 int32_t config_node_id(const struct config *config);
 enum { LOG_DIRS_MAX = 63 };
 const char *config_log_dir(const struct config *config, size_t index); /* log.dirs, else log.dir, without slashes at the end; NULL after the last */
+/* What a value of cordoned.log.dirs names that log.dirs does not have; *: all of them. Null: nothing. In the arena. */
+struct str_view config_missing_dirs(const struct config *config, struct str_view list, struct arena *arena);
+/* A path as it was typed, without slashes at the end. */
+struct str_view config_plain_dir(struct str_view dir);
 const char *config_metadata_dir(const struct config *config); /* metadata.log.dir, else the first log directory */
 bool config_async(const struct config *config);               /* barnabas.durability=async */
 /* controller.quorum.voters is set: the quorum is static (kraft.version 0). */

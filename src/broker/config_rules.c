@@ -87,6 +87,18 @@ static bool per_listener_only(const struct config_row *row)
            strcmp(row->name, "ssl.key.password") == 0;
 }
 
+static enum status judge_cordoned(struct judgement *j, struct str_view text)
+{
+    struct str_view missing = config_missing_dirs(j->config, text, j->arena);
+
+    if (!missing.data)
+        return STATUS_OK;
+    j->message = arena_format(
+        j->arena, "requirement failed: All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : " STR_FMT,
+        STR_ARG(missing));
+    return STATUS_INVALID_REQUEST;
+}
+
 static enum status judge_broker_key(struct judgement *j, bool cluster_wide, const struct config_row *row,
                                     struct str_view text)
 {
@@ -104,7 +116,7 @@ static enum status judge_broker_key(struct judgement *j, bool cluster_wide, cons
             j->arena, "Cannot update these configs at default cluster level, broker id must be specified: [%s]",
             row->name);
     else if (config_value_parse(row, text, &value, j->arena, &j->message) == STATUS_OK)
-        return STATUS_OK;
+        return row == &config_broker_rows[CONFIG_CORDONED_LOG_DIRS] ? judge_cordoned(j, text) : STATUS_OK;
     return STATUS_INVALID_REQUEST;
 }
 

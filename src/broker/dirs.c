@@ -383,15 +383,34 @@ unsigned dirs_locate(const struct broker *broker, const struct image_topic *topi
     return node ? MAP_ENTRY(node, struct broker_entry, node)->dir : dirs_locate_new(broker, topic, index);
 }
 
-struct uuid *dirs_online(const struct broker_shard *b, struct arena *arena, size_t *count)
+bool dir_is_cordoned(const struct broker_shard *b, unsigned dir)
 {
-    struct uuid *ids = arena_alloc(arena, b->broker->dirs_count, sizeof *ids);
+    struct str_view list = config_broker_str(b->broker->config, b->image, CONFIG_CORDONED_LOG_DIRS);
 
-    *count = 0;
-    for (unsigned i = 0; ids && i < b->broker->dirs_count; i++)
-        if (b->broker->dirs[i].partitions && !dir_is_offline(b, i))
-            ids[(*count)++] = b->broker->dirs[i].id;
-    return ids;
+    while (list.size) {
+        struct str_view path = config_list_next(&list);
+
+        if (str_is(path, "*") || str_is(config_plain_dir(path), b->broker->dirs[dir].path))
+            return true;
+    }
+    return false;
+}
+
+bool dirs_online(const struct broker_shard *b, struct arena *arena, struct decide_dirs *dirs)
+{
+    struct uuid *ids = arena_alloc(arena, b->broker->dirs_count, sizeof *ids), *cordoned = arena_alloc(arena, b->broker->dirs_count, sizeof *cordoned);
+
+    dirs->ids = ids;
+    dirs->cordoned = cordoned;
+    dirs->count = dirs->cordoned_count = 0;
+    for (unsigned i = 0; ids && cordoned && i < b->broker->dirs_count; i++) {
+        if (!b->broker->dirs[i].partitions || dir_is_offline(b, i))
+            continue;
+        ids[dirs->count++] = b->broker->dirs[i].id;
+        if (dir_is_cordoned(b, i))
+            cordoned[dirs->cordoned_count++] = b->broker->dirs[i].id;
+    }
+    return ids && cordoned;
 }
 
 /* ---- failing ---- */

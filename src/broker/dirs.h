@@ -39,8 +39,11 @@ unsigned dirs_locate(const struct broker *broker, const struct image_topic *topi
 /* One that has no folder yet. */
 unsigned dirs_locate_new(const struct broker *broker, const struct image_topic *topic, int32_t index);
 
-/* The ids of those that work and are for partitions, in the arena; NULL: no memory. */
-struct uuid *dirs_online(const struct broker_shard *b, struct arena *arena, size_t *count);
+/* Those that work and are for partitions, as the controller is to know them; in the arena. false: no memory. */
+bool dirs_online(const struct broker_shard *b, struct arena *arena, struct decide_dirs *dirs) __attribute__((warn_unused_result));
+
+/* cordoned.log.dirs: nothing new is to be put there (KIP-1066). */
+bool dir_is_cordoned(const struct broker_shard *b, unsigned dir);
 
 static inline bool dir_is_offline(const struct broker_shard *b, unsigned dir)
 {

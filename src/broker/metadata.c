@@ -461,8 +461,7 @@ static enum status metadata_decide_start(struct metadata *m, const struct meta_r
     struct decide_node node = {.id = m->broker->node_id, .incarnation = shard_random_uuid(m->b->shard), .dirs = {.locate = metadata_locate, .context = m->broker}};
     enum status s;
 
-    node.dirs.ids = dirs_online(m->b, &m->arena, &node.dirs.count);
-    if (!node.dirs.ids)
+    if (!dirs_online(m->b, &m->arena, &node.dirs))
         return STATUS_NO_MEMORY;
     node.broker_endpoints = metadata_endpoints(m, false, &node.broker_endpoints_count);
     node.controller_endpoints = metadata_endpoints(m, true, &node.controller_endpoints_count);
@@ -510,10 +509,14 @@ void metadata_dirs_changed(struct metadata *m)
         return;
     arena_init(&m->arena, REGISTRATION_MAX);
     d = metadata_decision(m, &m->arena);
-    dirs.ids = dirs_online(m->b, &m->arena, &dirs.count);
-    s = dirs.ids ? decide_directories(&d, m->broker->node_id, &dirs) : STATUS_NO_MEMORY;
+    s = dirs_online(m->b, &m->arena, &dirs) ? decide_directories(&d, m->broker->node_id, &dirs) : STATUS_NO_MEMORY;
     m->registration = (struct metadata_commit){.records = d.records.values, .count = d.records.count, .done = metadata_registered};
     m->registering = true;
+    if (s == STATUS_OK && !d.records.failed && d.records.count == 0) {
+        m->registering = false;
+        arena_free(&m->arena);
+        return;
+    }
     if (s == STATUS_OK && !d.records.failed && metadata_commit(m, &m->registration) == STATUS_OK)
         return;
     (void)err_set(&err, STATUS_NO_MEMORY, "no memory to register the node without a log directory");

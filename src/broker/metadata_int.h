@@ -42,7 +42,7 @@ enum status metadata_open(struct broker *broker, struct fs *fs, struct image **i
 /* On shard 0: leads, registers the node; `started` runs when every shard has applied that. `bootstrap` is for an empty log. */
 enum status metadata_start(struct metadata *m, struct broker_shard *b, const struct meta_records *bootstrap, void (*started)(struct shard *here),
                            struct err *err) MUST_CHECK;
-void metadata_dirs_changed(struct metadata *m); /* a log directory failed: the registration is to say so */
+void metadata_dirs_changed(struct metadata *m); /* a log directory failed, or was cordoned: the registration is to say so */
 void metadata_stop(struct metadata *m, struct mail *done); /* when nothing is under way any more */
 enum status metadata_close(struct metadata *m, bool clean, struct err *err) MUST_CHECK; /* blocking */
 struct log *metadata_log(struct metadata *m);

@@ -85,8 +85,8 @@ struct image_endpoint {
 };
 
 struct decide_dirs { /* of a node, those that work */
-    const struct uuid *ids;
-    size_t count;
+    const struct uuid *ids, *cordoned; /* cordoned: nothing new is put there (KIP-1066); a part of ids */
+    size_t count, cordoned_count;
     /* Which one has the node's replica; DIRECTORY_LOST: none. NULL: what the metadata says. */
     struct uuid (*locate)(const void *context, const struct image_topic *topic, int32_t index);
     const void *context;

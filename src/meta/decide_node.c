@@ -152,7 +152,11 @@ static enum status put_registration(struct decision *d, const struct decide_node
         record.log_dirs = (struct uuid *)(uintptr_t)node->dirs.ids; /* the encoder only reads */
         record.log_dirs_count = (int32_t)node->dirs.count;
     }
-    put(d, &register_broker_record_message, record.log_dirs_count ? 3 : 1, &record);
+    if (node->dirs.cordoned_count && (level == 0 || level >= METADATA_VERSION_CORDONED)) {
+        record.cordoned_log_dirs = (struct uuid *)(uintptr_t)node->dirs.cordoned;
+        record.cordoned_log_dirs_count = (int32_t)node->dirs.cordoned_count;
+    }
+    put(d, &register_broker_record_message, record.cordoned_log_dirs_count > 0 ? 4 : record.log_dirs_count ? 3 : 1, &record);
     return decide__done(d);
 }
 
@@ -271,18 +275,39 @@ enum status decide_register_broker(struct decision *d, const struct decide_node 
     return status == STATUS_OK ? settle_all(d, node->id, &node->dirs) : status;
 }
 
+/* `known` -1: none. */
+static bool same_ids(const struct uuid *ids, size_t count, const struct uuid *known, int32_t known_count)
+{
+    if (count != (size_t)(known_count > 0 ? known_count : 0))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!uuid_equal(ids[i], known[i]))
+            return false;
+    }
+    return true;
+}
+
 enum status decide_directories(struct decision *d, int32_t id, const struct decide_dirs *dirs)
 {
     const struct image_broker *broker = image_broker(d->image, id);
     struct broker_registration_change_record record;
+    bool cordons = image_feature_level(d->image, "metadata.version") >= METADATA_VERSION_CORDONED;
 
+    if (!broker || image_partition_version(d->image) < 1)
+        return settle_all(d, id, dirs);
     broker_registration_change_record_init(&record);
     record.broker_id = id;
-    record.broker_epoch = broker ? broker->record.broker_epoch : -1;
-    record.log_dirs = (struct uuid *)(uintptr_t)dirs->ids; /* the encoder only reads */
-    record.log_dirs_count = (int32_t)dirs->count;
-    if (broker && image_partition_version(d->image) >= 1)
-        put(d, &broker_registration_change_record_message, 2, &record);
+    record.broker_epoch = broker->record.broker_epoch;
+    if (!same_ids(dirs->ids, dirs->count, broker->record.log_dirs, broker->record.log_dirs_count)) {
+        record.log_dirs = (struct uuid *)(uintptr_t)dirs->ids; /* the encoder only reads */
+        record.log_dirs_count = (int32_t)dirs->count;
+    }
+    if (cordons && !same_ids(dirs->cordoned, dirs->cordoned_count, broker->record.cordoned_log_dirs, broker->record.cordoned_log_dirs_count)) {
+        record.cordoned_log_dirs = (struct uuid *)(uintptr_t)dirs->cordoned;
+        record.cordoned_log_dirs_count = (int32_t)dirs->cordoned_count;
+    }
+    if (record.log_dirs_count > 0 || record.cordoned_log_dirs_count >= 0)
+        put(d, &broker_registration_change_record_message, cordons ? 3 : 2, &record);
     return settle_all(d, id, dirs);
 }
 

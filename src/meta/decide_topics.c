@@ -147,6 +147,26 @@ static bool broker_active(const struct image_broker *broker)
     return !broker->record.fenced && !broker->record.in_controlled_shutdown;
 }
 
+static bool is_cordoned(const struct register_broker_record *broker, struct uuid directory)
+{
+    for (int32_t i = 0; i < broker->cordoned_log_dirs_count; i++) {
+        if (uuid_equal(broker->cordoned_log_dirs[i], directory))
+            return true;
+    }
+    return false;
+}
+
+/* Whether new replicas may be put on it. */
+static bool broker_takes(const struct image_broker *broker)
+{
+    const struct register_broker_record *record = &broker->record;
+    int32_t cordoned = 0;
+
+    for (int32_t i = 0; i < record->log_dirs_count; i++)
+        cordoned += is_cordoned(record, record->log_dirs[i]);
+    return broker_active(broker) && (cordoned == 0 || cordoned < record->log_dirs_count);
+}
+
 /* How many partitions each directory of a broker has. */
 struct decide_place {
     struct decide_place *next;
@@ -184,15 +204,6 @@ static struct decide_place *place_of(struct decision *d, const struct image_brok
     d->places = place;
     place_count(d->image, place);
     return place;
-}
-
-static bool is_cordoned(const struct register_broker_record *broker, struct uuid directory)
-{
-    for (int32_t i = 0; i < broker->cordoned_log_dirs_count; i++) {
-        if (uuid_equal(broker->cordoned_log_dirs[i], directory))
-            return true;
-    }
-    return false;
 }
 
 /* Where a broker puts a new replica: in the directory that has the fewest. Zero: it is registered without one. */
@@ -253,7 +264,9 @@ static void put_partition(struct decision *d, struct uuid topic_id, int32_t inde
         d->records.failed = true;
 }
 
-/* The active brokers, in the arena. */
+#define NO_BROKERS "All brokers are currently fenced, or have all their log directories cordoned."
+
+/* The brokers for new replicas, in the arena. */
 static struct image_nodes active_brokers(struct decision *d)
 {
     int32_t count = 0;
@@ -264,7 +277,7 @@ static struct image_nodes active_brokers(struct decision *d)
     ids = arena_alloc(d->arena, (size_t)count, sizeof *ids);
     count = 0;
     for (const struct image_broker *broker = ids ? d->image->brokers : NULL; broker; broker = broker->next) {
-        if (broker_active(broker))
+        if (broker_takes(broker))
             ids[count++] = broker->record.broker_id;
     }
     return (struct image_nodes){ids, count};
@@ -274,9 +287,7 @@ static struct verdict check_replication(struct decision *d, int32_t factor, stru
 {
     if (active.count == 0)
         return decide__refuse(d, STATUS_INVALID_REPLICATION_FACTOR,
-                              "Unable to replicate the partition %d time(s): All brokers are currently fenced or have "
-                              "all their log directories cordoned.",
-                              factor);
+                              "Unable to replicate the partition %d time(s): " NO_BROKERS, factor);
     if (factor > active.count)
         return decide__refuse(d, STATUS_INVALID_REPLICATION_FACTOR,
                               "Unable to replicate the partition %d time(s): The target replication factor of %d "
@@ -657,7 +668,7 @@ static struct verdict grow_topic(struct decision *d, const struct create_partiti
     active = active_brokers(d);
     if (!active.ids)
         return (struct verdict){STATUS_NO_MEMORY, STR_NULL};
-    verdict = check_replication(d, factor, active);
+    verdict = active.count ? check_replication(d, factor, active) : decide__refuse(d, STATUS_INVALID_REPLICATION_FACTOR, NO_BROKERS);
     if (verdict.status == STATUS_OK)
         put_placed(d, topic->id, topic->count, in->count, factor, active);
     return verdict;

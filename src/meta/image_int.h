@@ -14,6 +14,7 @@ enum {
 enum {
     METADATA_VERSION_CONTROLLERS = 15, /* 3.7-IV0: controllers register */
     METADATA_VERSION_DIRECTORIES = 17, /* 3.7-IV2: directory ids in registrations and partitions (KIP-858) */
+    METADATA_VERSION_CORDONED = 30,    /* 4.3-IV0: cordoned directories in registrations (KIP-1066) */
 };
 
 struct image_pending { /* records of an open transaction, copied */
