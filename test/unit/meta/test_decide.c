@@ -565,9 +565,41 @@ static void test_directories(void **state)
 
     begin(&w); /* they were found elsewhere, but for one of "t" and one of "u" */
     assert_int_equal(decide_directories(&w.d, 1, &moved), STATUS_OK);
-    assert_int_equal(commit(&w), 1 + 9 - 2);
+    assert_int_equal(commit(&w), 9 - 2); /* and the registration is as it was */
     assert_int_equal(image_directory_of(partition(&w, 1), 1).b[0], 4);
     assert_int_equal(partition(&w, 1)->leader_epoch, 0);
+    world_free(&w);
+}
+
+static void test_cordoned(void **state)
+{
+    static const struct uuid ids[] = {{{2}}, {{3}}};
+    struct decide_dirs one = {.ids = ids, .count = 2, .cordoned = ids, .cordoned_count = 1}, none = {.ids = ids, .count = 2},
+                       both = {.ids = ids, .count = 2, .cordoned = ids, .cordoned_count = 2};
+    struct create_topics_request_topic refused = ask("u", 1, 1);
+    struct create_topics_request in = {.topics = &refused, .topics_count = 1};
+    struct create_topics_response out;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    begin(&w);
+    assert_int_equal(decide_directories(&w.d, 1, &one), STATUS_OK);
+    assert_int_equal(commit(&w), 1);
+    (void)create(&w, ask("t", 3, 1), NULL);
+    for (int32_t i = 0; i < 3; i++)
+        assert_int_equal(image_directory_of(partition(&w, i), 1).b[0], 3);
+    begin(&w);
+    assert_int_equal(decide_directories(&w.d, 1, &both), STATUS_OK);
+    assert_int_equal(commit(&w), 1);
+    begin(&w);
+    assert_int_equal(decide_create_topics(&w.d, &in, &out), STATUS_OK);
+    assert_int_equal(out.topics[0].error_code, STATUS_INVALID_REPLICATION_FACTOR);
+    begin(&w);
+    assert_int_equal(decide_directories(&w.d, 1, &none), STATUS_OK);
+    assert_int_equal(commit(&w), 1);
+    (void)create(&w, ask("v", 1, 1), NULL);
+    assert_int_equal(image_directory_of(image_partition(image_topic(&w.image, STR_LIT("v")), 0), 1).b[0], 2);
     world_free(&w);
 }
 
@@ -680,6 +712,7 @@ int main(void)
         cmocka_unit_test(test_leads_again),
         cmocka_unit_test(test_long_texts),
         cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_cordoned),
         cmocka_unit_test(test_producer_ids),
         cmocka_unit_test(test_without_memory),
     };
