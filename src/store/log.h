@@ -49,7 +49,7 @@ struct log_epoch { /* leader epoch and its first offset */
 /* Opens the directory (making it when it is not there: with partition.metadata and an empty first segment at offset 0, durable on
  * return) and recovers it: after a clean stop without reading data, else every batch from the recovery point is checked and a torn tail, which was not
  * acknowledged, is cut; STATUS_CORRUPT when anything else does not read. `clean`: the log directory was stopped cleanly. A topic id that is not the directory's:
- * STATUS_INCONSISTENT_TOPIC_ID (all zero: any). */
+ * STATUS_INCONSISTENT_TOPIC_ID (all zero: any). Without a segment it begins behind what the checkpoints know. */
 struct log_open {
     struct fs *fs;
     const char *dir;

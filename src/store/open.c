@@ -357,10 +357,18 @@ static enum status epochs_spare(struct log *log, struct err *err)
     return epochs_reserve(&log->epochs, 1) ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
 }
 
+/* Where a log without a segment begins: behind every offset that the checkpoints know of, none of which is given away again. */
+static int64_t empty_base(const struct log_open *how)
+{
+    int64_t known = how->log_start > how->recovery_point ? how->log_start : how->recovery_point;
+
+    return known > 0 ? known : 0;
+}
+
 /* In memory only. */
 static enum status log_begin(struct log *log, const struct log_open *how, struct err *err)
 {
-    int64_t base = how->log_start > 0 ? how->log_start : 0;
+    int64_t base = empty_base(how);
 
     if (log_add_segment(log, base, how->now_ms, err))
         return err->status;
@@ -377,9 +385,9 @@ static enum status log_load(struct log *log, const struct log_open *how, struct 
     if (there && log_see_files(log, how->now_ms, err))
         return err->status;
     if (there && !log->count)
-        log_line(LOG_WARN, "log has no segment: it begins anew", "dir=%s", log->dir);
+        log_line(LOG_WARN, "log has no segment: it goes on where it was synced, without records", "dir=%s offset=%lld", log->dir, (long long)empty_base(how));
     if (!log->count) {
-        if (log_make(log, how->log_start > 0 ? how->log_start : 0, how->now_ms, err))
+        if (log_make(log, empty_base(how), how->now_ms, err))
             return err->status;
     } else if (log_load_epochs(log, err) || log__load_aborted(log, how->clean, how->recovery_point, err) || log_open_segments(log, how, err)) {
         return err->status;

@@ -595,6 +595,32 @@ static void test_topic_id(void **state)
     fs_free(fs);
 }
 
+/* A log whose segments were lost does not give offsets away that it gave before. */
+static void test_lost_segments(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = {.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = &world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+    struct log *log = world_open_log(&w, &open);
+    struct err err;
+
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2, .timestamp = WORLD_WALL}), STATUS_OK);
+    world_close_log(&w, log, true);
+    assert_int_equal(fs_remove(fs, "/data/t-0/00000000000000000000.log", &err), STATUS_OK);
+    open.clean = true;
+    open.recovery_point = 20;
+    open.log_start = 0;
+    log = world_open_log(&w, &open);
+    assert_int_equal(log_start_offset(log), 20);
+    assert_int_equal(log_end_offset(log), 20);
+    assert_int_equal(world_put(&w, log, (struct batch_spec){.timestamp = WORLD_WALL}), STATUS_OK);
+    assert_int_equal(log_end_offset(log), 21);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
 /* What Kafka wrote before 0.11 is no torn tail: it stays, and the log is refused. */
 static void test_old_formats(void **state)
 {
@@ -634,7 +660,7 @@ int main(void)
         cmocka_unit_test(test_epochs),
         cmocka_unit_test(test_delete_records_and_retention),
         cmocka_unit_test(test_topic_id),
-        cmocka_unit_test(test_old_formats),
+        cmocka_unit_test(test_lost_segments), cmocka_unit_test(test_old_formats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
