@@ -176,6 +176,11 @@ static void refuse_open(struct strike *s)
     s->fault.ill_us = 1 + below(s, 60000000);
 }
 
+static void fail_dir(struct strike *s)
+{
+    s->fault.dir_fails = true;
+}
+
 /* --- beyond what is promised --- */
 
 /* What rots. Kafka's format for the start of a log has no checksum, and nothing else tells it: a digit that became another one is not to be
@@ -223,6 +228,7 @@ static const struct {
     {"the node is stopped while syncs fail", 1, stop_and_fail},
     {"the disk will be full", 1, fill_disk},
     {"a file will not open: too many are", 1, refuse_open},
+    {"a log directory fails", 3, fail_dir},
     {"the disk rots", 12, rot}, /* the last one: beyond what is promised */
 };
 

@@ -30,6 +30,7 @@ struct fault {
     uint64_t down_us;          /* how long the node is to be gone when it is at an end */
     struct disk_faults disk;   /* of the disk from now on */
     uint64_t ill_us;           /* for so long; 0: the disk stays as it is */
+    bool dir_fails;            /* a log directory is away from now on (dirs.h) */
     enum disk_rot how;
     const char *rotten;        /* the file that is not what was written any more, until the disk's next call; NULL: none */
 };

@@ -8,6 +8,8 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "broker/dirs.h"
+#include "broker/partitions.h"
 #include "node.h"
 #include "rt/world.h"
 #include "sim/invariants_int.h"
@@ -395,6 +397,25 @@ bool invariants_rests(const struct invariants *v)
 void invariants_rest(struct invariants *v)
 {
     look_at_node(v, NULL, AT_REST);
+}
+
+const char *invariants_dir(const struct invariants *v, struct uuid topic_id, int32_t index)
+{
+    const struct broker *broker = broker_at(sim_shard(v->options.sim, 0))->broker;
+    struct broker_shard *b = broker->by_shard[broker_partition_shard(broker, topic_id, index)];
+    const struct broker_partition *bp = broker_partition_any(b, topic_id, index);
+
+    return bp && !dir_is_offline(b, bp->dir) ? broker->dirs[bp->dir].path : NULL;
+}
+
+bool invariants_dirs_offline(const struct invariants *v)
+{
+    const struct broker *broker = broker_at(sim_shard(v->options.sim, 0))->broker;
+
+    for (unsigned i = 0; i < broker->shards; i++)
+        if (broker->by_shard[i]->offline)
+            return true;
+    return false;
 }
 
 struct invariants *invariants_new(const struct invariants_options *options)

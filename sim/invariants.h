@@ -47,6 +47,10 @@ struct invariants_counts {
 };
 struct invariants_counts invariants_counts(const struct invariants *v);
 
+/* Of the node that is ready: the log directory of a partition, NULL when that is offline, or the partition is not there; whether one is offline. */
+const char *invariants_dir(const struct invariants *v, struct uuid topic_id, int32_t index);
+bool invariants_dirs_offline(const struct invariants *v);
+
 struct invariants *invariants_new(const struct invariants_options *options);
 void invariants_free(struct invariants *v);
 

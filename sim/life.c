@@ -280,6 +280,8 @@ static enum status open_node(struct life *life, const struct life_options *how, 
     s = config_set_builtin(life->config, err);
     if (s == STATUS_OK)
         s = config_set(life->config, STR_LIT("log.dirs=" LIFE_DIR), err);
+    for (const char *const *set = how->dirs; s == STATUS_OK && set && *set; set++)
+        s = config_set(life->config, str_from(*set), err);
     for (const char *const *set = how->settings; s == STATUS_OK && *set; set++)
         s = config_set(life->config, str_from(*set), err);
     if (s == STATUS_OK)
@@ -348,6 +350,11 @@ const char *life_error(const struct life *life)
 void life_fall_ill(struct life *life)
 {
     life->may_fail = true;
+}
+
+bool life_is_ill(const struct life *life)
+{
+    return life->may_fail || life_starved(life);
 }
 
 bool life_failed_well(const struct life *life)

@@ -24,6 +24,7 @@ struct life_options {
     struct sim *sim;             /* without a node: sim_kill */
     struct fs *disk;             /* borrowed */
     const char *const *settings; /* key=value, up to a NULL */
+    const char *const *dirs;     /* the same; NULL: one log directory, LIFE_DIR */
     uint64_t seed;
     unsigned shards;
     uint64_t die_at;             /* the call that kills it; 0: none */
@@ -37,6 +38,7 @@ void life_die_at(struct life *life, uint64_t calls); /* that many calls from now
 uint64_t life_calls(const struct life *life);        /* that changed the disk, until now */
 const char *life_error(const struct life *life);     /* of FAILED */
 void life_fall_ill(struct life *life);               /* from now on it may fail */
+bool life_is_ill(const struct life *life);           /* it may fail, or memory was short */
 bool life_failed_well(const struct life *life);      /* FAILED, as it may: the reason that it gives is the disk, or memory */
 
 /* The n-th allocation from now on fails, and the `count` - 1 after it. count 0: none does. */

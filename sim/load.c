@@ -437,6 +437,7 @@ int64_t fetch_learn(struct client *c, size_t op, const struct fetch_response_par
         return next;
     }
     if (p->error_code) {
+        load_refused(c, it->partition, p->error_code);
         history_end(&load->history, op, OP_REFUSED);
         return next;
     }
@@ -520,6 +521,14 @@ void fetch_judge(struct client *c, const struct call *call, const struct fetch_r
         load_broken(c, "starved", "%s-%d has records from %lld to %lld, and none came", topic_of(c->load, ready->partition)->name, index_of(ready->partition),
                     (long long)ready->offset, (long long)ready->high_watermark);
     c->early = full && !ready && !failed && waited_us + 1000 < call->note * 1000;
+}
+
+void load_refused(const struct client *c, uint32_t partition, int16_t error)
+{
+    const struct load_options *o = &c->load->options;
+
+    if (error == STATUS_KAFKA_STORAGE_ERROR && o->refused)
+        o->refused(o->context, topic_of(c->load, partition)->id, index_of(partition));
 }
 
 /* --- what the broker says --- */

@@ -15,6 +15,7 @@
 #ifndef SIM_LOAD_H
 #define SIM_LOAD_H
 
+#include "base/view.h"
 #include "sim/checkers.h"
 #include "sim/sim.h"
 
@@ -27,10 +28,12 @@ struct load_options {
     bool near_wrap;                                      /* sequences begin just below 2^31, producers' epochs just below 2^15 */
     bool far;                                            /* one partition of each lasting topic begins just below 2^63: load_begin_far */
     bool wide;                                           /* two more topics have hundreds of partitions each, and who writes to many of them at once */
+    bool dirs_fail;                                      /* log directories do, one by one: partitions get other epochs, groups lose their coordinators */
     int32_t fetch_bytes;                                 /* of a partition, at most */
     bool beyond;                                         /* what a checksum tells to be wrong may be served: it is the reader who learns of it */
     void (*tell)(void *context, const char *line);       /* the story; NULL: untold */
     void (*broken)(void *context, const char *rule, const char *what); /* what a client sees at once to be wrong */
+    void (*refused)(void *context, struct uuid topic_id, int32_t index); /* KAFKA_STORAGE_ERROR: whether there is a reason */
     void *context;
 };
 

@@ -29,6 +29,7 @@ static void learn_answer(struct client *c, size_t at, const struct produce_respo
 
     if (answer->error_code) {
         load_tell(c, "hears that %llx failed: status %d", (unsigned long long)op->value, answer->error_code);
+        load_refused(c, op->partition, answer->error_code);
         if (answer->error_code == STATUS_UNKNOWN_TOPIC_ID || answer->error_code == STATUS_UNKNOWN_TOPIC_OR_PARTITION)
             load_broken(c, "topic-lost", "%s-%d is there, and was answered with status %d", topic_of(load, op->partition)->name, index_of(op->partition), answer->error_code);
         return;

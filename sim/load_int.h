@@ -197,6 +197,8 @@ int64_t fetch_learn(struct client *c, size_t op, const struct fetch_response_par
 void fetch_judge(struct client *c, const struct call *call, const struct fetch_response *out, bool full);
 /* The poll of a call that is about this partition. */
 size_t fetch_op(const struct load *load, const struct call *call, uint32_t partition);
+/* What was answered for a partition. */
+void load_refused(const struct client *c, uint32_t partition, int16_t error);
 void load_acked(struct load *load, uint32_t partition, int64_t end);
 int64_t load_acked_long_ago(struct load *load, uint32_t partition); /* the end of what was acknowledged more than a few seconds ago */
 void ops_refused(struct load *load, const struct call *call); /* those that are open */

@@ -28,6 +28,7 @@ struct producer {
     int16_t epoch;
     uint32_t partition; /* that it sends to */
     bool targeted, used; /* used: under this id something was sent */
+    bool known, refused; /* under this id and epoch something was acknowledged; or refused before that, though in order */
     int32_t sequence;   /* the next one there */
     struct batch window[WINDOW];
     unsigned count;
@@ -187,6 +188,7 @@ static void on_trouble(struct producer *p, struct batch *batch, enum status s)
     struct topic *topic = topic_of(load, batch->partition);
 
     load_tell(&p->c, "hears that %llx failed: status %d", (unsigned long long)batch->value, s);
+    load_refused(&p->c, batch->partition, (int16_t)s);
     if (s == STATUS_UNKNOWN_TOPIC_ID || s == STATUS_UNKNOWN_TOPIC_OR_PARTITION) {
         if (!topic->gone)
             load_broken(&p->c, "topic-lost", "%s is there, and was answered with status %d", topic->name, s);
@@ -206,6 +208,12 @@ static void on_trouble(struct producer *p, struct batch *batch, enum status s)
         p->count = 0;
         return;
     }
+    if (s == STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER && p->refused && !p->known) { /* what came after it may have been the first that was accepted */
+        abandon_target(p);
+        client_disconnect(&p->c);
+        return;
+    }
+    p->refused |= s != STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER;
     if (s == STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER && batch == &p->window[0])
         load_broken(&p->c, "sequence", "%llx, sequence %d, is the next one, and was refused as out of order", (unsigned long long)batch->value, batch->sequence);
     client_disconnect(&p->c); /* and all again, in order */
@@ -248,6 +256,7 @@ static void on_produced(struct client *c, const struct call *call, const void *r
         if (!answer->error_code && (early || op->offset > INT64_MAX - op->count))
             load_broken(c, "offset-end", "%llx is told to be at offset %lld", (unsigned long long)op->value, (long long)op->offset);
         history_end(&c->load->history, call->op, OP_OK);
+        p->known = true;
         count_ends(p, &p->window[at]);
         load_acked(c->load, op->partition, op->offset < 0 ? 0 : op->offset + op->count);
         load_tell(c, "hears that %llx is at offset %lld", (unsigned long long)op->value, (long long)op->offset);
@@ -283,6 +292,7 @@ static void on_id(struct client *c, const struct call *call, const void *respons
         return;
     if (!out->error_code) {
         p->id = out->producer_id;
+        p->known = p->refused = false;
         p->epoch = c->load->options.near_wrap ? (int16_t)(INT16_MAX - load_random(c->load, 4)) : out->producer_epoch;
         p->used = false;
         p->sequence = c->load->options.near_wrap ? INT32_MAX - (int32_t)load_random(c->load, 30) : 0;
@@ -306,6 +316,7 @@ static bool next_epoch(struct producer *p)
     if (p->epoch == INT16_MAX || load_chance(p->c.load, 30))
         return false;
     p->epoch++;
+    p->known = p->refused = false;
     p->sequence = 0;
     p->used = false;
     load_tell(&p->c, "is now in epoch %d", p->epoch);

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "rt/log.h"
+#include "sim/dirs.h"
 #include "sim/disk.h"
 #include "sim/faults.h"
 #include "sim/invariants.h"
@@ -33,6 +34,8 @@ struct run {
     struct load *load;
     struct invariants *invariants;
     struct profile profile;
+    struct dirs dirs;
+    const char *dir_settings[3];
     struct disk_faults faults; /* of the disk, until ill_until_us; 0: it is well */
     uint64_t ill_until_us;
     uint64_t up_us, life_us;    /* life_us: since when its state is what it is */
@@ -109,6 +112,20 @@ static void hear(void *context, const char *line)
     load_report(r->load, line);
 }
 
+/* A log directory that fails takes down its own partitions, and no others. */
+static void refused(void *context, struct uuid topic_id, int32_t index)
+{
+    struct run *r = context;
+    const char *dir;
+
+    if (!r->life || life_state(r->life) != LIFE_READY || life_is_ill(r->life) || r->rotten)
+        return;
+    r->result.refusals++;
+    dir = invariants_dir(r->invariants, topic_id, index);
+    if (dir && dirs_has(&r->dirs, dir))
+        broken(r, "log-dir", dir);
+}
+
 /* After each event. */
 static bool needs_attention(void *context)
 {
@@ -137,13 +154,17 @@ static void note_rot(struct run *r, const struct fault *fault)
 
 static void boot(struct run *r)
 {
-    struct life_options how = {.sim = r->sim, .disk = r->disk, .settings = r->profile.settings, .seed = sim_random(r->sim), .shards = r->profile.shards,
+    struct life_options how = {.sim = r->sim, .disk = r->disk, .settings = r->profile.settings, .dirs = r->dir_settings, .seed = sim_random(r->sim), .shards = r->profile.shards,
                                .may_fail = r->ill_until_us};
 
     if (r->options->beyond && !r->calm && sim__random_below(r->sim, 8) == 0) {
         struct fault fault = fault_rot(r->sim, r->disk);
         note_rot(r, &fault);
     }
+    const char *missing = dirs_boot(&r->dirs, r->sim, r->calm);
+    if (missing)
+        tell_format(r, "THE DISK misses %s", missing);
+    how.may_fail |= dirs_are_needed(&r->dirs);
     how.may_fail |= r->rotten; /* what a broken partition leaves in a journal keeps it from a clean stop */
     if (sim__random_below(r->sim, 8) == 0)
         how.die_at = 1 + sim__random_below(r->sim, 30); /* during recovery */
@@ -206,6 +227,7 @@ static void lose_unsynced(struct run *r)
     fs_free(r->disk);
     r->disk = after;
     disk_set_faults(r->disk, &r->faults);
+    disk_on_call(r->disk, dirs_judge_call, &r->dirs);
     mem_free(outcomes);
     tell_format(r, "THE DISK had %zu open choices", count);
 }
@@ -308,6 +330,10 @@ static void strike(struct run *r)
     note_rot(r, &fault);
     if (fault.ill_us)
         disk_falls_ill(r, &fault);
+    if (fault.dir_fails)
+        tell_format(r, "THE DISK has lost %s", dirs_fail(&r->dirs, r->sim));
+    if (dirs_are_needed(&r->dirs))
+        life_fall_ill(r->life);
     if (fault.end)
         bury(r, fault.down_us);
     if (fault.end == END_POWER)
@@ -332,6 +358,11 @@ static void in_calm(struct run *r)
     r->calm = true;
     faults_heal(r->sim);
     disk_gets_well(r);
+    dirs_return(&r->dirs);
+    if (is_ready(r) && invariants_dirs_offline(r->invariants)) {
+        tell(r, "THE NODE is killed, so that it has all its log directories");
+        bury(r, 1000);
+    }
     for (int i = 0; i < 8 && !r->over && !live(r, is_ready, r, sim_now_us(r->sim) + BOOT_US_MAX * 2); i++)
         ; /* deaths that were set before may still come */
     if (r->over)
@@ -390,6 +421,10 @@ struct run_result run_seed(const struct run_options *options)
     profile_choose(&r.profile, sim);
     arena_set_block(r.profile.arena_block);
     disk_set_memory(r.disk, r.profile.forgets);
+    dirs_choose(&r.dirs, sim, r.dir_settings);
+    disk_on_call(r.disk, dirs_judge_call, &r.dirs);
+    load.refused = refused;
+    load.dirs_fail = r.dirs.count > 1;
     r.profile.shards = 1 + (unsigned)(options->seed % 3);
     load.sim = sim;
     load.near_wrap = r.profile.near_wrap;

@@ -23,6 +23,7 @@ struct run_options {
 struct run_result {
     uint64_t hash, simulated_us, operations, faults, lives, broken;
     uint64_t waits; /* reads that were told that they would have to wait for the disk */
+    uint64_t refusals; /* that were right: of partitions whose log directory was away */
     struct load_counts counts;
     struct invariants_counts rare;
 };

@@ -165,7 +165,8 @@ enum status dirs_open(struct broker *broker, const struct broker_options *o, str
     for (unsigned i = 0; i < broker->dirs_count; i++)
         if (known[i].formatted)
             memcpy(broker->cluster_id, known[i].meta.cluster_id, sizeof broker->cluster_id);
-    for (unsigned i = 0; i < broker->dirs_count; i++) {
+    for (unsigned n = 0; n < broker->dirs_count; n++) {
+        unsigned i = (broker->metadata_dir + n) % broker->dirs_count; /* the metadata log's first: beside it the others may be new */
         struct broker_dir *dir = &broker->dirs[i];
 
         if (!known[i].skipped && dir_open(broker, dir, &known[i], o, err) && !dir_skipped(broker, dir, err))
