@@ -479,9 +479,9 @@ static void dir_fail(struct broker_shard *b, unsigned dir, const struct err *why
 {
     struct mail *mail = &b->broker->dirs[dir].failed[shard_id(b->shard)];
 
-    dir_leave(b, dir);
     mail->run = dir_hear_failed;
-    shard_post(b->shard, shard_peer(b->shard, 0), mail);
+    shard_post(b->shard, shard_peer(b->shard, 0), mail); /* before the news that this shard has nothing to recover any more: its journals stay */
+    dir_leave(b, dir);
     if (!dirs_suffice(b))
         b->broker->failed(b->shard, why);
 }

@@ -252,7 +252,7 @@ static void broker_hear_recovered(struct shard *here, struct mail *mail)
     if (--broker->unrecovered || b->stopped)
         return;
     for (unsigned i = 0; i < broker->dirs_count; i++)
-        if (!dir_is_offline(b, i) && !log_dir_clean(broker->dirs[i].log_dir))
+        if (!dir_is_offline(b, i) && !broker->dirs[i].told && !log_dir_clean(broker->dirs[i].log_dir))
             broker->recover |= (uint64_t)1 << i;
     if (!broker->recover)
         return;
