@@ -204,10 +204,10 @@ static void warm_take(struct warming *w)
 
 static void warms_go_on(struct store *store);
 
-/* Who waited reads again: a batch that is bad is found there. */
+/* Who waited reads again: a batch that is bad is found there, and a segment that went away meanwhile, its names with it, is not asked for any more. */
 static void warm_end(struct shard *here, struct warming *w)
 {
-    enum status status = w->status == STATUS_CORRUPT ? STATUS_OK : w->status;
+    enum status status = w->status == STATUS_CORRUPT || !w->seg ? STATUS_OK : w->status;
     struct log *log = w->log;
     bool housekeeps = w->housekeeps && w->parts & LOG_TIMES && !status && w->seg && w->seg->times_known;
     struct list readers;
