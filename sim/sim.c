@@ -343,11 +343,6 @@ static void sim_job_submit(struct io *io, struct io_job *job)
         job_schedule(shard_of(io), job);
 }
 
-static bool sim_job_withdraw(struct io *io, struct io_job *job)
-{
-    return lanes_leave(&shard_of(io)->lanes, job);
-}
-
 /* --- time --- */
 
 /* The next thing that happens, when it happens until then. */
@@ -531,7 +526,6 @@ static const struct io_backend sim_backend = {
     .send = sim__send,
     .close = sim__close,
     .job_submit = sim_job_submit,
-    .job_withdraw = sim_job_withdraw,
     .wake = sim_wake,
     .entropy = sim_entropy,
 };

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "rt/fs.h"
 #include "rt/io_backend.h"
 #include "rt/world.h"
 
@@ -180,14 +181,31 @@ void io_close(struct io *io, struct io_socket *socket, struct io_op *op)
     }
 }
 
-bool io_job_withdraw(struct io *io, struct io_job *job)
-{
-    return io->backend->job_withdraw(io, job);
-}
-
 void io_job_submit(struct io *io, struct io_job *job)
 {
     io->backend->job_submit(io, job);
+}
+
+static void write_work(struct io_job *job)
+{
+    struct io_write *write = LIST_ENTRY(job, struct io_write, job);
+
+    write->status = file_write(write->file, write->offset, &write->bytes, 1, &write->err);
+}
+
+static void write_done(struct shard *here, struct io_job *job)
+{
+    struct io_write *write = LIST_ENTRY(job, struct io_write, job);
+
+    write->done(here, write);
+}
+
+void io_write(struct io *io, struct io_write *write)
+{
+    write->job = (struct io_job){.work = write_work, .done = write_done, .urgent = true};
+    write->progress = 0;
+    if (!io->backend->write || !io->backend->write(io, write))
+        io_job_submit(io, &write->job);
 }
 
 size_t io__pieces_size(const struct io_piece *pieces, unsigned count)

@@ -93,14 +93,25 @@ struct io_job {
     bool urgent;               /* somebody waits for it: before those that are not */
     struct list link;          /* this and below: the backend's while the job is outstanding */
     struct list lane_waiting;  /* the jobs of the same lane that come after this one */
-    bool lane_waits;           /* it is among those of another */
     struct map_node lane_node; /* this job holds its lane */
     struct mail finished;
 };
 
 void io_job_submit(struct io *io, struct io_job *job);
 
-/* Takes back a job that still waits for another one of its lane, so that more can be put into it. false: too late, it will be done. */
-bool io_job_withdraw(struct io *io, struct io_job *job) __attribute__((warn_unused_result));
+/* A write to a file that is open FS_DURABLE: on the disk when `done` runs. A job, or less where the backend can do it without a thread. Several may be under way,
+ * and end in any order. */
+struct io_write {
+    void (*done)(struct shard *here, struct io_write *write);
+    struct file *file; /* borrowed, as the bytes are */
+    uint64_t offset;
+    struct bytes_view bytes;
+    enum status status;
+    struct err err;      /* when it failed */
+    struct io_job job;   /* this and below: the backend's */
+    size_t progress;
+};
+
+void io_write(struct io *io, struct io_write *write);
 
 #endif

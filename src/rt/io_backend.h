@@ -19,7 +19,7 @@ struct io_backend {
     void (*send)(struct io_socket *socket, struct io_op *op); /* op->pieces */
     void (*close)(struct io_socket *socket); /* completes what is outstanding with -ECANCELED, frees the socket */
     void (*job_submit)(struct io *io, struct io_job *job);
-    bool (*job_withdraw)(struct io *io, struct io_job *job);
+    bool (*write)(struct io *io, struct io_write *write); /* false: not in a way of its own. It ends in jobs_done. May be NULL */
     void (*wake)(struct io *io); /* from any thread: the shard's wait ends soon */
     void (*entropy)(struct io *io, void *bytes, size_t size);
 };

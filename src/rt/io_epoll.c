@@ -37,6 +37,7 @@
 #include "rt/fs_backend.h"
 #include "rt/io_backend.h"
 #include "rt/jobs.h"
+#include "rt/uring.h"
 
 enum {
     EVENTS_MAX = 256,        /* of one wait */
@@ -52,6 +53,8 @@ struct epoll_io {
     int epoll, wake;
     struct epoll_source wake_source;
     struct jobs *jobs;
+    struct uring *uring; /* NULL: the kernel gives none */
+    struct epoll_source uring_source;
     struct list sockets, warmings;
 };
 
@@ -583,9 +586,16 @@ static void epoll_job_submit(struct io *io, struct io_job *job)
     jobs_submit(epoll_of(io)->jobs, job);
 }
 
-static bool epoll_job_withdraw(struct io *io, struct io_job *job)
+static bool epoll_write(struct io *io, struct io_write *write)
 {
-    return jobs_withdraw(epoll_of(io)->jobs, job);
+    struct uring *uring = epoll_of(io)->uring;
+
+    return uring && uring_write(uring, write);
+}
+
+static void uring_ready(struct epoll_source *source, uint32_t events)
+{
+    uring_reap(LIST_ENTRY(source, struct epoll_io, uring_source)->uring);
 }
 
 /* The counter is never read: it is registered edge-triggered, so each write is an event, and 2^64 of them do not come. */
@@ -629,6 +639,10 @@ enum status io_epoll_new(size_t buffers_budget, unsigned job_threads, struct io 
         status = io_epoll_watch(&io->io, io->wake, &io->wake_source, err);
     if (status == STATUS_OK)
         status = jobs_new(job_threads, &io->io, io__job_finished, &io->jobs, err);
+    if (status == STATUS_OK && (io->uring = uring_new(&io->io))) {
+        io->uring_source.ready = uring_ready;
+        status = io_epoll_watch(&io->io, uring_descriptor(io->uring), &io->uring_source, err);
+    }
     if (status == STATUS_OK)
         *out = &io->io;
     else
@@ -638,6 +652,8 @@ enum status io_epoll_new(size_t buffers_budget, unsigned job_threads, struct io 
 
 void io_epoll_stop_jobs(struct io *io)
 {
+    uring_free(epoll_of(io)->uring);
+    epoll_of(io)->uring = NULL;
     jobs_free(epoll_of(io)->jobs);
     epoll_of(io)->jobs = NULL;
 }
@@ -692,7 +708,7 @@ static const struct io_backend epoll_backend = {
     .send = epoll_send,
     .close = epoll_close,
     .job_submit = epoll_job_submit,
-    .job_withdraw = epoll_job_withdraw,
+    .write = epoll_write,
     .wake = epoll_wake,
     .entropy = epoll_entropy,
 };

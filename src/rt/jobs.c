@@ -48,16 +48,6 @@ void jobs_submit(struct jobs *jobs, struct io_job *job)
         pthread_cond_signal(&jobs->more);
 }
 
-bool jobs_withdraw(struct jobs *jobs, struct io_job *job)
-{
-    bool left;
-
-    pthread_mutex_lock(&jobs->lock);
-    left = lanes_leave(&jobs->lanes, job);
-    pthread_mutex_unlock(&jobs->lock);
-    return left;
-}
-
 /* Called and left with the lock held. A job with a lane is told to be finished under it, so that the next of the lane, even one that
  * is submitted this moment, cannot be told before. Once it was told the job is gone. */
 static void jobs_run(struct jobs *jobs, struct io_job *job)

@@ -12,7 +12,6 @@ struct jobs;
 /* `finished` is called on the worker's thread after each job's work. */
 enum status jobs_new(unsigned threads, struct io *io, void (*finished)(struct io *io, struct io_job *job), struct jobs **jobs, struct err *err) MUST_CHECK;
 void jobs_submit(struct jobs *jobs, struct io_job *job);
-bool jobs_withdraw(struct jobs *jobs, struct io_job *job) __attribute__((warn_unused_result));
 void jobs_free(struct jobs *jobs); /* after the work of every job that was submitted; NULL is allowed */
 
 #endif

@@ -34,7 +34,6 @@ bool lanes_enter(struct lanes *lanes, struct io_job *job)
     struct map_node *holder;
 
     list_init(&job->lane_waiting);
-    job->lane_waits = false;
     if (!job->lane)
         return true;
     holder = map_get(&lanes->held, &job->lane, sizeof job->lane);
@@ -43,16 +42,7 @@ bool lanes_enter(struct lanes *lanes, struct io_job *job)
         return true;
     }
     list_push_back(&MAP_ENTRY(holder, struct io_job, lane_node)->lane_waiting, &job->link);
-    job->lane_waits = true;
     return false;
-}
-
-bool lanes_leave(struct lanes *lanes, struct io_job *job)
-{
-    if (!job->lane_waits)
-        return false;
-    list_remove(&job->link);
-    return true;
 }
 
 struct io_job *lanes_pass(struct lanes *lanes, struct io_job *job)
@@ -65,7 +55,6 @@ struct io_job *lanes_pass(struct lanes *lanes, struct io_job *job)
     if (list_empty(&job->lane_waiting))
         return NULL;
     next = LIST_ENTRY(list_pop_front(&job->lane_waiting), struct io_job, link);
-    next->lane_waits = false;
     list_move_all(&next->lane_waiting, &job->lane_waiting);
     lanes_hold(lanes, next);
     return next;

@@ -20,9 +20,6 @@ void lanes_free(struct lanes *lanes);
 /* true: the job may run now (and holds its lane, when it has one). false: it waits. */
 bool lanes_enter(struct lanes *lanes, struct io_job *job) __attribute__((warn_unused_result));
 
-/* true: the job waited, and does no longer. false: it holds its lane. */
-bool lanes_leave(struct lanes *lanes, struct io_job *job) __attribute__((warn_unused_result));
-
 /* The job's work is done: the next of its lane, which may run now and holds it; NULL when nobody waits. */
 struct io_job *lanes_pass(struct lanes *lanes, struct io_job *job) __attribute__((warn_unused_result));
 

@@ -17,7 +17,7 @@
 enum {
     COMMITS_FIRST = 64,            /* that go the slow way before a journal is made: a broker that only starts and stops makes none */
     GROUP_BYTES = 1 << 20,         /* a group that has as many takes no more */
-    GROUPS = 2,                    /* one is written; the next gathers, and begins when it is done, without the shard: so the disk does not wait */
+    GROUPS = 2,                    /* one is written while the next gathers */
     SHARE_BYTES_MAX = 1 << 20,     /* of one log: more is not written twice */
     FEED = 512,                    /* logs that are told at a time that the journal wants its half back */
     HEAD_ROOM = FS_BLOCK,
@@ -30,13 +30,12 @@ struct half {
 };
 
 struct group {
-    struct io_job job;
+    struct io_write write;
     struct journal *journal;
     struct list commits;
     uint8_t *buffer;
     size_t filled;
-    uint64_t at, sequence, oldest; /* at: in the file */
-    enum status status;
+    uint32_t frames;
 };
 
 struct journal {
@@ -48,7 +47,7 @@ struct journal {
     bool kept;                /* a log was not closed well: the file stays for the next start */
     char path[FS_PATH_MAX];
     struct file *file, *volume;
-    uint64_t id, sequence;    /* sequence: of the last group */
+    uint64_t id, sequence;    /* sequence: of the last group that was written, or is */
     struct half halves[2];
     unsigned current;
     uint64_t used;            /* bytes of the current half */
@@ -56,11 +55,11 @@ struct journal {
 
     struct io_job job;        /* the making */
     struct log *maker;        /* whose commit was the one too many: not idle until the file is made */
-    bool open;                /* takes commits, this turn */
-    struct group groups[GROUPS];
-    unsigned begun, ended;    /* groups, that use these in turn */
-    enum status status;       /* of the making, and then the jobs' of the groups: once one failed, none is written */
+    enum status status;       /* of it */
     struct err err;
+    struct group groups[GROUPS]; /* by sequence, in turn */
+    bool open;                /* the next one takes commits */
+    bool writing;             /* the last one */
 
     size_t waits;             /* logs of the half that is not filled that were asked to sync, and have not yet (log.journal_waits) */
 };
@@ -68,6 +67,11 @@ struct journal {
 static size_t whole_blocks(size_t size)
 {
     return (size + FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK;
+}
+
+static struct group *next_group(struct journal *j)
+{
+    return &j->groups[(j->sequence + 1) % GROUPS];
 }
 
 struct journal *journal_new(struct store *store, const char *dir, size_t size)
@@ -106,7 +110,7 @@ void journal_free(struct journal *j)
 
     if (!j)
         return;
-    ASSERT(j->begun == j->ended && j->state != MAKING);
+    ASSERT(!j->writing && list_empty(&next_group(j)->commits) && j->state != MAKING);
     fs = shard_fs(store__shard(j->store));
     if (j->file) {
         file_unref(j->file);
@@ -294,7 +298,7 @@ static bool half_is_full(const struct journal *j)
     return j->half_size - j->used < j->capacity;
 }
 
-/* Not while groups are under way: what they bring belongs to the half that they are written to. */
+/* Not while a group is under way: what it brings belongs to the half that it is written to. */
 static void half_change(struct journal *j)
 {
     j->current = !j->current;
@@ -303,36 +307,15 @@ static void half_change(struct journal *j)
     journal_feed(j);
 }
 
-static struct group *next_group(struct journal *j)
-{
-    return &j->groups[j->begun % GROUPS];
-}
-
-/* The group that waits for the one that is written takes more, until it is its turn. */
-static bool reopen(struct journal *j)
-{
-    struct group *last = &j->groups[(j->begun - 1) % GROUPS];
-
-    if (!io_job_withdraw(shard_io(store__shard(j->store)), &last->job))
-        return false;
-    j->begun--;
-    j->sequence--;
-    j->used -= whole_blocks(last->filled);
-    return true;
-}
-
 void journal_begin(struct journal *j)
 {
-    if (!j || j->state != READY)
+    if (!j || j->state != READY || j->open)
         return;
-    if (j->begun - j->ended == GROUPS) {
-        j->open = reopen(j);
-        return;
-    }
-    if (half_is_full(j) && j->begun == j->ended && other_half_free(j))
+    if (half_is_full(j) && !j->writing && other_half_free(j))
         half_change(j);
     j->open = !half_is_full(j);
     next_group(j)->filled = JOURNAL_GROUP_HEAD;
+    next_group(j)->frames = 0;
 }
 
 bool journal_busy(struct journal *j)
@@ -352,11 +335,35 @@ static struct str_view log_name(const struct log *log)
     return str_from(strrchr(log->dir, '/') + 1);
 }
 
+/* The batches go to the tail and from there to the group. */
+static void frame_write(struct group *group, const struct commit *c, uint8_t *room, size_t size)
+{
+    struct str_view name = log_name(c->log);
+    uint8_t *to = room;
+    struct writer w;
+
+    for (unsigned i = 0; i < c->pieces_count; to += c->pieces[i++].size)
+        memcpy(to, c->pieces[i].data, c->pieces[i].size);
+    writer_init(&w, group->buffer + group->filled, size);
+    writer_uuid(&w, c->log->topic_id);
+    writer_i64(&w, c->base);
+    writer_i64(&w, (int64_t)c->position);
+    writer_u32(&w, (uint32_t)c->size);
+    writer_u16(&w, (uint16_t)name.size);
+    writer_u16(&w, 0);
+    writer_raw(&w, name.data, name.size);
+    writer_raw(&w, room, c->size);
+    ASSERT(writer_size(&w) == size);
+    group->filled += size;
+    group->frames++;
+}
+
 bool journal_take(struct journal *j, struct commit *c)
 {
     struct log *log = c->log;
-    size_t size = JOURNAL_FRAME_HEAD + c->size;
+    size_t size = JOURNAL_FRAME_HEAD + log_name(log).size + c->size;
     struct group *group;
+    uint8_t *room;
 
     if (!j || !c->sync)
         return false;
@@ -365,107 +372,87 @@ bool journal_take(struct journal *j, struct commit *c)
     if (!j->open || c->make || !c->pieces_count || c->size > SHARE_BYTES_MAX)
         return false;
     group = next_group(j);
-    size += log_name(log).size;
     if (size > j->capacity - group->filled || log_name(log).size > JOURNAL_NAME_MAX)
         return false;
-    c->room = tail_room(&log->work->tail, c->size);
-    if (!c->room)
+    room = tail_room(&log->work->tail, c->size);
+    if (!room)
         return false;
-    group->filled += size;
+    frame_write(group, c, room, size);
     list_push_back(&group->commits, &c->link);
     if (list_empty(&log->work->journal_halves[j->current]))
         list_push_back(&j->halves[j->current].logs, &log->work->journal_halves[j->current]);
     return true;
 }
 
-/* The batches go to the tail and from there to the group. */
-static void frame_write(struct writer *w, const struct commit *c)
-{
-    struct str_view name = log_name(c->log);
-    uint8_t *to = c->room;
-
-    for (unsigned i = 0; i < c->pieces_count; to += c->pieces[i++].size)
-        memcpy(to, c->pieces[i].data, c->pieces[i].size);
-    writer_uuid(w, c->log->topic_id);
-    writer_i64(w, c->base);
-    writer_i64(w, (int64_t)c->position);
-    writer_u32(w, (uint32_t)c->size);
-    writer_u16(w, (uint16_t)name.size);
-    writer_u16(w, 0);
-    writer_raw(w, name.data, name.size);
-    writer_raw(w, c->room, c->size);
-}
-
-/* Fills the buffer: the group and zeros to the end of its last block. */
-static size_t group_build(const struct group *group)
+/* Its head, and zeros to the end of its last block. */
+static size_t group_finish(const struct journal *j, const struct group *group, uint64_t oldest)
 {
     size_t whole = whole_blocks(group->filled);
     uint8_t *buffer = group->buffer;
-    uint32_t frames = 0;
     struct writer w;
 
-    writer_init(&w, buffer + JOURNAL_GROUP_HEAD, group->filled - JOURNAL_GROUP_HEAD);
-    LIST_EACH(node, &group->commits) {
-        frame_write(&w, LIST_ENTRY(node, struct commit, link));
-        frames++;
-    }
-    ASSERT(writer_size(&w) == group->filled - JOURNAL_GROUP_HEAD);
     memset(buffer + group->filled, 0, whole - group->filled);
     writer_init(&w, buffer + 8, JOURNAL_GROUP_HEAD - 8);
-    writer_i64(&w, (int64_t)group->journal->id);
-    writer_i64(&w, (int64_t)group->sequence);
-    writer_i64(&w, (int64_t)group->oldest);
+    writer_i64(&w, (int64_t)j->id);
+    writer_i64(&w, (int64_t)j->sequence);
+    writer_i64(&w, (int64_t)oldest);
     writer_u32(&w, (uint32_t)group->filled);
-    writer_u32(&w, frames);
+    writer_u32(&w, group->frames);
     writer_init(&w, buffer, 8);
     writer_u32(&w, JOURNAL_MAGIC);
     writer_u32(&w, crc32c(buffer + 8, group->filled - 8));
     return whole;
 }
 
-static void group_work(struct io_job *job)
-{
-    struct group *group = LIST_ENTRY(job, struct group, job);
-    struct journal *j = group->journal;
-    struct bytes_view whole = {group->buffer, group_build(group)};
+static void group_written(struct shard *here, struct io_write *write);
 
-    if (!j->status && !BUG(ETCD_14370))
-        j->status = file_write(j->file, group->at, &whole, 1, &j->err);
-    group->status = j->status;
+static void group_write(struct journal *j)
+{
+    struct group *group = next_group(j);
+    uint64_t oldest;
+    size_t whole;
+
+    j->open = false;
+    if (!j->sequence)
+        j->halves[0].first = 1;
+    j->sequence++;
+    oldest = j->halves[other_half_free(j) ? j->current : !j->current].first;
+    whole = group_finish(j, group, oldest);
+    group->write = (struct io_write){.done = group_written, .file = j->file, .offset = HEAD_ROOM + (uint64_t)j->current * j->half_size + j->used,
+                                     .bytes = {group->buffer, BUG(ETCD_14370) ? 0 : whole}};
+    j->used += whole;
+    j->writing = true;
+    io_write(shard_io(store__shard(j->store)), &group->write);
 }
 
-static void group_done(struct shard *here, struct io_job *job)
+static void group_end(struct shard *here, struct group *group, enum status status, const struct err *err)
 {
-    struct group *group = LIST_ENTRY(job, struct group, job);
-    struct journal *j = group->journal;
-
-    j->ended++;
     for (struct list *node = list_pop_front(&group->commits); node; node = list_pop_front(&group->commits)) {
         struct commit *c = LIST_ENTRY(node, struct commit, link);
-        c->status = group->status;
-        if (c->status)
-            store__failed(c->log, c->status, &j->err);
+        c->status = status;
+        if (status)
+            store__failed(c->log, status, err);
         log__commit_done(here, c);
     }
+}
+
+/* The next one begins before anybody is told of this one: the disk does not wait for what they do. */
+static void group_written(struct shard *here, struct io_write *write)
+{
+    struct group *group = LIST_ENTRY(write, struct group, write);
+    struct journal *j = group->journal;
+
+    j->writing = false;
+    if (!write->status)
+        journal_submit(j);
+    group_end(here, group, write->status, &write->err);
+    if (write->status)
+        group_end(here, next_group(j), write->status, &write->err);
     store__commit_waiting(j->store);
 }
 
 void journal_submit(struct journal *j)
 {
-    struct group *group = j ? next_group(j) : NULL;
-
-    if (!j || !j->open)
-        return;
-    j->open = false;
-    if (list_empty(&group->commits))
-        return;
-    if (!j->sequence)
-        j->halves[0].first = 1;
-    group->oldest = j->halves[other_half_free(j) ? j->current : !j->current].first;
-    group->sequence = ++j->sequence;
-    group->at = HEAD_ROOM + (uint64_t)j->current * j->half_size + j->used;
-    group->job = (struct io_job){.work = group_work, .done = group_done, .lane = j, .urgent = true};
-    j->used += whole_blocks(group->filled);
-    j->begun++;
-    io_job_submit(shard_io(store__shard(j->store)), &group->job);
+    if (j && j->open && !j->writing && !list_empty(&next_group(j)->commits))
+        group_write(j);
 }

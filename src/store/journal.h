@@ -7,8 +7,8 @@
  *
  *   barnabas-journal.<n>    [head][ half: group group group .. ][ half: group group .. ]      format: docs/formats/journal.md
  *
- * While one group is written the next gathers, and it begins when that one is done, on the same thread: the disk does not wait for the shard.
- * Groups end in order, and when one failed none is written after it.
+ * While one group is written the next gathers, and it begins when that one is done, before anybody is told: the disk does not wait for who is answered.
+ * When one failed none is written after it.
  *
  * While one half is filled, the logs that have bytes in the other are spilled and synced (spill.c), all of them by a few jobs; then that half is free to
  * be filled again. Never is a half overwritten before; when it is not free in time, commits wait.

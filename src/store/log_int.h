@@ -66,7 +66,6 @@ struct commit {
     struct err *err;             /* of a direct one that failed; NULL: no memory to tell */
     bool journaled;
     struct list link;            /* the journal's group */
-    uint8_t *room;               /* in the tail */
 };
 
 /* What is in the tails of some logs on its way to their files, or these on the way to the disk. What it points at is lent to the job. */

@@ -50,12 +50,14 @@ static const struct fs_backend chunk_backend = {.file_close = chunk_close, .file
 
 static struct tail_chunk *chunk_new(uint64_t position, size_t room)
 {
-    struct tail_chunk *chunk = mem_alloc(1, sizeof *chunk + room);
+    struct tail_chunk *chunk = mem_resize(NULL, 1, sizeof *chunk + room); /* not zeroed */
 
     if (!chunk || !file__init(&chunk->file, &chunk_backend, -1, NULL))
         return NULL;
+    chunk->next = NULL;
     chunk->position = position;
     chunk->room = room;
+    chunk->used = 0;
     return chunk;
 }
 

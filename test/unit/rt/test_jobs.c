@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Jobs: every one runs once, off the loop, and is told on its shard; lanes keep their order and exclude themselves, also when
- * jobs that wait are taken back and submitted again.
+ * Jobs: every one runs once, off the loop, and is told on its shard; lanes keep their order and exclude themselves.
  */
 #include <stdatomic.h>
 
@@ -16,7 +15,7 @@ struct work {
 static struct work works[JOBS];
 static atomic_uint ran, inside[LANES];
 static unsigned next_in_lane[LANES]; /* of the jobs that worked: guarded by the lane itself */
-static unsigned next_done[LANES], done, submitted, withdrawn;
+static unsigned next_done[LANES], done, submitted;
 
 static void work(struct io_job *job)
 {
@@ -56,10 +55,6 @@ static void submit(struct shard *here)
     w->number = numbers[w->lane]++;
     w->job = (struct io_job){.work = work, .done = work_done, .lane = w->lane < LANES ? &inside[w->lane] : NULL};
     io_job_submit(shard_io(here), &w->job);
-    if (shard_random(here) % 3 == 0 && io_job_withdraw(shard_io(here), &w->job)) {
-        withdrawn++;
-        io_job_submit(shard_io(here), &w->job); /* it is the last of its lane, as before */
-    }
 }
 
 static void start(struct shard *shard, void *context)
@@ -73,11 +68,10 @@ static void test_jobs_and_lanes(void **state)
     atomic_store(&ran, 0);
     memset(next_in_lane, 0, sizeof next_in_lane);
     memset(next_done, 0, sizeof next_done);
-    done = submitted = withdrawn = 0;
+    done = submitted = 0;
     run_scenario(state, &(struct scenario){.shards = 1, .start = start});
     assert_int_equal(done, JOBS);
     assert_int_equal(atomic_load(&ran), JOBS);
-    assert_true(withdrawn > 0);
 }
 
 int main(void)
