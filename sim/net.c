@@ -423,7 +423,7 @@ static void try_recv(struct end *end)
     }
     if (!op->to) {
         struct memory *outer = memory_enter(end->connection->sim->memory);
-        op->buffer = io_buffer_new(end->base.socket.io, IO_BUFFER_SIZE);
+        op->buffer = io_buffer_new(end->base.socket.io, op->size);
         memory_enter(outer);
         if (!op->buffer) {
             end_complete(end, &end->recv, -ENOMEM);

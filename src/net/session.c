@@ -25,6 +25,7 @@ enum {
     SESSION_PIECES_MAX = 64,                /* pieces of one send */
     SESSION_PIECES_FEW = 3,                 /* that need no memory: of one answer with a file range in it */
     SESSION_FRAME_STEP = 1024 * 1024,       /* a large frame's buffer starts here and doubles */
+    SESSION_ROOM_MAX = 8 * IO_BUFFER_SIZE,  /* of a receive */
     SESSION_RETRY_MS = 5,                   /* no memory, by the budget or at all: look again */
     SESSION_SLOW_MS = 2000,                 /* a send that takes longer may be ended when the memory is needed */
     FRAME_PREFIX = 4,
@@ -48,6 +49,7 @@ struct session {
     bool receiving, sending, closing;
     struct io_buffer *buffer; /* unparsed bytes [at, end) */
     size_t at, end;
+    size_t room;              /* of the next buffer: more for who fills it */
 
     struct list requests;     /* struct session_request, in order */
     unsigned running;         /* of them: not ended */
@@ -408,6 +410,15 @@ static void session_parse(struct session *s)
     session_read(s);
 }
 
+/* Who sends a lot is received in large pieces: fewer turns, and fewer frames whose rest has to be moved. */
+static void session_adapt(struct session *s)
+{
+    if (s->end == s->buffer->size && s->room < SESSION_ROOM_MAX)
+        s->room *= 2;
+    else if (s->end < s->room / 4 && s->room > IO_BUFFER_SIZE)
+        s->room /= 2;
+}
+
 static void session_received(struct shard *here, struct io_op *op)
 {
     struct session *s = LIST_ENTRY(op, struct session, receive);
@@ -423,6 +434,7 @@ static void session_received(struct shard *here, struct io_op *op)
         return;
     }
     if (op->result == -ENOMEM) {
+        s->room = IO_BUFFER_SIZE;
         session_read_later(s);
         return;
     }
@@ -435,6 +447,7 @@ static void session_received(struct shard *here, struct io_op *op)
         return;
     }
     s->end += (size_t)op->result;
+    session_adapt(s);
     s->active_ms = shard_now_ms(here);
     session_parse(s);
 }
@@ -457,11 +470,11 @@ static void session_read_later(struct session *s)
 static bool session_make_room(struct session *s)
 {
     size_t have = s->end - s->at;
-    size_t need = have < FRAME_PREFIX ? IO_BUFFER_SIZE : FRAME_PREFIX + frame_size_at(s->buffer->data + s->at);
+    size_t need = have < FRAME_PREFIX ? s->room : FRAME_PREFIX + frame_size_at(s->buffer->data + s->at);
     struct io_buffer *buffer;
 
-    if (need <= IO_BUFFER_SIZE)
-        need = IO_BUFFER_SIZE;
+    if (need <= s->room)
+        need = s->room;
     else if (need > SESSION_FRAME_STEP && need > 2 * have)
         need = 2 * have > SESSION_FRAME_STEP ? 2 * have : SESSION_FRAME_STEP;
     if (s->at == 0 && s->end < s->buffer->size)
@@ -489,10 +502,11 @@ static void session_read(struct session *s)
     s->receive.done = session_received;
     if (!s->buffer) {
         s->receiving = true;
-        io_recv(shard_io(s->here), s->socket, &s->receive);
+        io_recv(shard_io(s->here), s->socket, &s->receive, s->room);
         return;
     }
     if (!session_make_room(s)) {
+        s->room = IO_BUFFER_SIZE;
         session_read_later(s);
         return;
     }
@@ -557,6 +571,7 @@ struct session *session_new(struct shard *here, struct io_socket *socket, const 
     s->gone = gone;
     s->context = context;
     s->pieces = s->few;
+    s->room = IO_BUFFER_SIZE;
     s->flush.run = session_flush;
     s->active_ms = shard_now_ms(here);
     list_init(&s->requests);

@@ -144,11 +144,11 @@ void io_connect(struct io *io, const char *host, uint16_t port, struct io_op *op
     io->backend->connect(io, host, port, op);
 }
 
-void io_recv(struct io *io, struct io_socket *socket, struct io_op *op)
+void io_recv(struct io *io, struct io_socket *socket, struct io_op *op, size_t size)
 {
     op_begin(op, socket);
     op->to = NULL;
-    op->size = IO_BUFFER_SIZE;
+    op->size = size;
     io->backend->recv(socket, op);
 }
 

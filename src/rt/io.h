@@ -72,9 +72,9 @@ void io_peer_address(const struct io_socket *socket, char text[static IO_ADDRESS
 void io_connect(struct io *io, const char *host, uint16_t port, struct io_op *op);
 
 /* Receives what is there, at least one byte. result 0: the peer ended its side.
- * io_recv brings a pooled buffer (op->buffer; taken only when bytes are there, so that an idle connection holds none; -ENOMEM when the budget is spent).
+ * io_recv brings a buffer with room for `size` (op->buffer; taken only when bytes are there, so that an idle connection holds none; -ENOMEM when the budget is spent).
  * io_recv_into fills the caller's memory, up to `size`. */
-void io_recv(struct io *io, struct io_socket *socket, struct io_op *op);
+void io_recv(struct io *io, struct io_socket *socket, struct io_op *op, size_t size);
 void io_recv_into(struct io *io, struct io_socket *socket, struct io_op *op, void *to, size_t size);
 
 /* Sends all pieces in order; completes when everything was taken by the kernel, or failed. The array and what it names are borrowed until then. */

@@ -15,7 +15,7 @@ struct io_backend {
     enum status (*listen)(struct io *io, const char *host, uint16_t port, struct io_socket **listener, uint16_t *bound, struct err *err);
     void (*connect)(struct io *io, const char *host, uint16_t port, struct io_op *op);
     void (*accept)(struct io_socket *listener, struct io_op *op);
-    void (*recv)(struct io_socket *socket, struct io_op *op); /* into op->to, up to op->size; op->to NULL: bring a pooled buffer */
+    void (*recv)(struct io_socket *socket, struct io_op *op); /* into op->to, up to op->size; op->to NULL: bring a buffer */
     void (*send)(struct io_socket *socket, struct io_op *op); /* op->pieces */
     void (*close)(struct io_socket *socket); /* completes what is outstanding with -ECANCELED, frees the socket */
     void (*job_submit)(struct io *io, struct io_job *job);

@@ -384,7 +384,7 @@ static void try_recv(struct epoll_socket *s)
     ssize_t n;
 
     if (!to) {
-        buffer = io_buffer_new(s->socket.io, IO_BUFFER_SIZE);
+        buffer = io_buffer_new(s->socket.io, op->size);
         if (!buffer) {
             recv_completed(s, -ENOMEM);
             return;

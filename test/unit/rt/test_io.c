@@ -70,7 +70,7 @@ static void echo_send(struct shard *here, struct io_op *op)
 
     ASSERT(op->result == (int64_t)e->piece.size);
     io_buffer_unref(e->recv.buffer);
-    io_recv(shard_io(here), e->socket, &e->recv);
+    io_recv(shard_io(here), e->socket, &e->recv, IO_BUFFER_SIZE);
 }
 
 static void echo_recv(struct shard *here, struct io_op *op)
@@ -95,7 +95,7 @@ static void echo_accepted(struct shard *here, struct io_socket *socket)
     e->socket = socket;
     e->recv.done = echo_recv;
     e->send.done = echo_send;
-    io_recv(shard_io(here), socket, &e->recv);
+    io_recv(shard_io(here), socket, &e->recv, IO_BUFFER_SIZE);
 }
 
 struct client { /* sends rounds of random bytes and expects them back */
@@ -375,7 +375,7 @@ static void cold_received(struct shard *shard, struct io_op *op)
     cold_got += (size_t)op->result;
     io_buffer_unref(op->buffer);
     if (cold_got < COLD)
-        io_recv(shard_io(shard), pair.there, &op_there);
+        io_recv(shard_io(shard), pair.there, &op_there, IO_BUFFER_SIZE);
     else
         end_pair(shard);
 }
@@ -398,7 +398,7 @@ static void cold_ready(struct shard *shard)
         io_close(shard_io(shard), pair.here, NULL);
         pair.here = NULL;
     } else {
-        io_recv(shard_io(shard), pair.there, &op_there);
+        io_recv(shard_io(shard), pair.there, &op_there, IO_BUFFER_SIZE);
     }
 }
 
@@ -454,7 +454,7 @@ static void large_received(struct shard *shard, struct io_op *op)
     large_got += (size_t)op->result;
     io_buffer_unref(op->buffer);
     if (large_got < LARGE)
-        io_recv(shard_io(shard), pair.there, &op_there);
+        io_recv(shard_io(shard), pair.there, &op_there, IO_BUFFER_SIZE);
     else if (large_sent)
         end_pair(shard);
 }
@@ -471,7 +471,7 @@ static void begin_to_read(struct shard *shard, struct timer *timer)
 {
     ASSERT(!large_sent); /* it has waited */
     op_there.done = large_received;
-    io_recv(shard_io(shard), pair.there, &op_there);
+    io_recv(shard_io(shard), pair.there, &op_there, IO_BUFFER_SIZE);
 }
 
 static void large_ready(struct shard *shard)
@@ -540,7 +540,7 @@ static void closing_ready(struct shard *shard)
     pieces[0] = (struct io_piece){.data = large, .size = LARGE};
     op_here.done = closing_recv;
     op_there.done = closing_send;
-    io_recv(shard_io(shard), pair.here, &op_here);
+    io_recv(shard_io(shard), pair.here, &op_here, IO_BUFFER_SIZE);
     io_send(shard_io(shard), pair.here, &op_there, pieces, 1);
     timer_set(shard, &later, shard_now_ms(shard) + 10, close_it);
 }
@@ -617,7 +617,7 @@ static void budget_received(struct shard *shard, struct io_op *op)
         ASSERT(op->result == -ENOMEM && !op->buffer);
         io_buffer_unref(hog);
         hog = NULL;
-        io_recv(shard_io(shard), pair.there, &op_there); /* nothing was lost */
+        io_recv(shard_io(shard), pair.there, &op_there, IO_BUFFER_SIZE); /* nothing was lost */
         return;
     }
     ASSERT(op->result == 3 && memcmp(op->buffer->data, "abc", 3) == 0);
@@ -641,7 +641,7 @@ static void budget_ready(struct shard *shard)
     op_here.done = budget_sent;
     op_there.done = budget_received;
     io_send(io, pair.here, &op_here, pieces, 1);
-    io_recv(io, pair.there, &op_there);
+    io_recv(io, pair.there, &op_there, IO_BUFFER_SIZE);
 }
 
 static void start_budget(struct shard *shard, void *context)

@@ -29,7 +29,7 @@ static void connection_sent(struct shard *here, struct io_op *op)
     struct connection *c = LIST_ENTRY(op, struct connection, send);
 
     io_buffer_unref(c->recv.buffer);
-    io_recv(shard_io(here), c->socket, &c->recv);
+    io_recv(shard_io(here), c->socket, &c->recv, IO_BUFFER_SIZE);
 }
 
 static void connection_answers(struct shard *here, struct mail *mail)
@@ -88,7 +88,7 @@ static void accepted(struct shard *here, struct io_op *op)
     c->socket = op->socket;
     c->recv.done = connection_received;
     c->send.done = connection_sent;
-    io_recv(shard_io(here), c->socket, &c->recv);
+    io_recv(shard_io(here), c->socket, &c->recv, IO_BUFFER_SIZE);
     io_accept(shard_io(here), listener, &accept_op);
 }
 
