@@ -244,15 +244,21 @@ static void break_sequence(struct world *w, int by)
     struct log *log = log_of(w);
     struct bytes_view pair[2];
     struct batch_head head;
-    size_t last = 0;
 
-    file_of(w, log, log->last, ".log", pair);
-    for (size_t at = 0; at < log->last->size; at += batch_size(&head)) {
-        assert_true(batch_head_read((struct bytes_view){pair[0].data + at, pair[0].size - at}, &head));
-        if (head.producer_id >= 0)
-            last = at;
+    for (size_t i = log->count; i--;) {
+        size_t last = SIZE_MAX;
+        file_of(w, log, log->segments[i], ".log", pair);
+        for (size_t at = 0; at < log->segments[i]->size; at += batch_size(&head)) {
+            assert_true(batch_head_read((struct bytes_view){pair[0].data + at, pair[0].size - at}, &head));
+            if (head.producer_id >= 0)
+                last = at;
+        }
+        if (last != SIZE_MAX) {
+            flip(pair[0], last + 53 + 1);
+            return;
+        }
     }
-    flip(pair[0], last + 53 + 1);
+    fail_msg("no batch has a sequence");
 }
 
 static void break_producer(struct world *w, int by)
