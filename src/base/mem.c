@@ -3,6 +3,8 @@
  */
 #include "base/mem.h"
 
+#include <malloc.h>
+
 static _Thread_local uint64_t countdown;
 static const struct mem_source *source; /* NULL: libc */
 
@@ -50,6 +52,12 @@ void *mem_copy(const void *bytes, size_t size)
     if (copy && size)
         memcpy(copy, bytes, size);
     return copy;
+}
+
+void mem_trim(void)
+{
+    if (!source)
+        (void)malloc_trim(0);
 }
 
 void mem_free(void *block)

@@ -19,6 +19,9 @@ void *mem_copy(const void *bytes, size_t size) __attribute__((warn_unused_result
 
 void mem_free(void *block); /* NULL is allowed */
 
+/* What was freed goes back to the system, page by page: it stays with the process otherwise. Some milliseconds for a hundred megabytes. */
+void mem_trim(void);
+
 /* Makes the `n`-th allocation from now fail (1: the next), and every later one succeed; 0 switches it off. For tests. */
 void mem_fail_at(uint64_t n);
 

@@ -123,6 +123,8 @@ static void broker_arm_housekeeping(struct broker_shard *b)
     timer_set(b->shard, &b->housekeeping, shard_now_ms(b->shard) + (uint64_t)config_i64(b->broker->config, CONFIG_LOG_RETENTION_CHECK_INTERVAL_MS), broker_housekeep);
 }
 
+enum { RESTED_MANY = 1000 }; /* logs: a megabyte or so */
+
 static void broker_housekeep(struct shard *here, struct timer *timer)
 {
     struct broker_shard *b = LIST_ENTRY(timer, struct broker_shard, housekeeping);
@@ -132,6 +134,8 @@ static void broker_housekeep(struct shard *here, struct timer *timer)
             partition_housekeep(bp->partition, shard_wall_ms(here));
     if (b->metadata)
         metadata_housekeep(b->metadata);
+    if (store_rested(b->store) >= RESTED_MANY)
+        mem_trim();
     broker_arm_housekeeping(b);
 }
 

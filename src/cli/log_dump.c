@@ -112,7 +112,7 @@ static enum status dump_batches(struct dump *d, const char *path, struct err *er
 
 /* --- indexes --------------------------------------------------------------------------------------------------------------- */
 
-static enum status dump_entries(struct dump *d, const char *path, unsigned key_size, struct err *err)
+static enum status dump_entries(struct dump *d, const char *path, uint8_t key_size, struct err *err)
 {
     const char *name = log__name(path);
     struct index_entry entry;

@@ -43,7 +43,7 @@ static void walk(struct scan *scan, struct walked *out)
 }
 
 /* ok, missing or broken; *entries: how many. */
-static const char *index_state(struct fs *fs, const char *dir, int64_t base, unsigned key_size, uint32_t *entries)
+static const char *index_state(struct fs *fs, const char *dir, int64_t base, uint8_t key_size, uint32_t *entries)
 {
     char path[FS_PATH_MAX];
     struct index index;
@@ -59,7 +59,7 @@ static const char *index_state(struct fs *fs, const char *dir, int64_t base, uns
     return !status ? "ok" : status == STATUS_NOT_FOUND ? "missing" : "broken";
 }
 
-static void show_index(const struct segments *s, const char *dir, int64_t base, unsigned key_size)
+static void show_index(const struct segments *s, const char *dir, int64_t base, uint8_t key_size)
 {
     uint32_t entries;
     const char *state = index_state(s->fs, dir, base, key_size, &entries);

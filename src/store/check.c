@@ -136,7 +136,7 @@ static bool regions_reach(struct segment *seg, size_t count)
         return false;
     memset(regions + seg->regions_count, REGION_UNKNOWN, count - seg->regions_count);
     seg->regions = regions;
-    seg->regions_count = count;
+    seg->regions_count = (uint32_t)count;
     return true;
 }
 

@@ -18,7 +18,7 @@ bool epochs_reserve(struct epochs *e, size_t more)
     if (!list)
         return false;
     e->list = list;
-    e->capacity = capacity;
+    e->capacity = (uint32_t)capacity;
     return true;
 }
 
@@ -58,7 +58,7 @@ void epochs_cut_start(struct epochs *e, int64_t start)
         gone++;
     if (gone)
         memmove(e->list, e->list + gone, (e->count - gone) * sizeof *e->list);
-    e->count -= gone;
+    e->count -= (uint32_t)gone;
     e->dirty |= gone > 0;
     if (e->count && e->list[0].start_offset < start) {
         e->list[0].start_offset = start;
@@ -118,7 +118,7 @@ struct str_view epochs_format(const struct epochs *e)
 
     if (!text)
         return STR_NULL;
-    used = (size_t)snprintf(text, capacity, "0\n%zu\n", e->count);
+    used = (size_t)snprintf(text, capacity, "0\n%u\n", e->count);
     for (size_t i = 0; i < e->count; i++)
         used += (size_t)snprintf(text + used, capacity - used, "%d %lld\n", e->list[i].epoch, (long long)e->list[i].start_offset);
     return (struct str_view){text, used};

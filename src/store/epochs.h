@@ -11,7 +11,7 @@
 
 struct epochs {
     struct log_epoch *list;
-    size_t count, capacity;
+    uint32_t count, capacity;
     bool dirty; /* the file says something else */
 };
 

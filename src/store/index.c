@@ -14,7 +14,7 @@ static size_t entry_size(const struct index *ix)
     return ix->key_size + INDEX_VALUE;
 }
 
-void index_init(struct index *ix, unsigned key_size)
+void index_init(struct index *ix, uint8_t key_size)
 {
     *ix = (struct index){.key_size = key_size, .resident = true};
 }

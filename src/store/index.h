@@ -24,14 +24,14 @@ struct index_entry {
 };
 
 struct index {
-    unsigned key_size;        /* OFFSET_KEY or TIME_KEY */
-    uint32_t count, capacity; /* entries */
     uint8_t *bytes;           /* resident entries */
     struct file *file;        /* NULL: not open */
+    uint32_t count, capacity; /* entries */
+    uint8_t key_size;         /* OFFSET_KEY or TIME_KEY */
     bool resident;
 };
 
-void index_init(struct index *ix, unsigned key_size); /* resident and empty */
+void index_init(struct index *ix, uint8_t key_size); /* resident and empty */
 void index_free(struct index *ix);
 
 /* Resident only; keys grow (asserted). false: no memory, it is left out. */

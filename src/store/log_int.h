@@ -258,6 +258,7 @@ struct commit *store__commit_new(struct store *store) __attribute__((warn_unused
 void store__commit_free(struct store *store, struct commit *c);
 struct shard *store__shard(const struct store *store);
 enum durability store__durability(const struct store *store);
+void store__rests(struct store *store); /* one of its logs */
 size_t *store__tails(struct store *store); /* bytes that the tails of its logs hold */
 struct files *store__files(struct store *store);
 struct warms *store__warms(struct store *store);

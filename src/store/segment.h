@@ -34,14 +34,14 @@ struct segment {
     struct txnindex aborted;                      /* of a cold segment with many: only while they are asked for */
     uint64_t ours;                                /* regions from here on are good when nothing else is known: this process wrote them */
     uint8_t *regions;                             /* enum region of the first regions_count ones */
-    size_t regions_count;
+    uint32_t regions_count;
     uint64_t read_to;                             /* where the last reader of old data stopped */
     struct list warmings;                         /* jobs that read it (warm.c) */
     struct files *files;                          /* where it is counted; NULL: nothing of it is open */
     struct list used;                             /* in files */
-    bool unnamed;                                 /* its files have not got their names yet: it stays open */
     size_t counted;                               /* of segment_bytes, in files */
     struct bytes_view snapshot;                   /* producer state at `base`, until the file is written */
+    bool unnamed;                                 /* its files have not got their names yet: it stays open */
     bool made;                                    /* the .log is there */
     bool cold;                                    /* the indexes are files */
     bool aborts, aborts_known;                    /* there is a .txnindex; what it should say is in `aborted` */

@@ -17,6 +17,7 @@ struct store {
     size_t tails, tails_max; /* bytes of all logs' */
     struct commit reserve; /* for who has no memory for one */
     bool reserve_used;
+    size_t rested;         /* logs, since it was asked */
     struct files files;
     struct warms warms;
     void (*offline)(struct shard *here, const char *log_dir, const struct err *why);
@@ -72,6 +73,19 @@ size_t store__tails_max(const struct store *store)
 size_t *store__tails(struct store *store)
 {
     return &store->tails;
+}
+
+void store__rests(struct store *store)
+{
+    store->rested++;
+}
+
+size_t store_rested(struct store *store)
+{
+    size_t rested = store->rested;
+
+    store->rested = 0;
+    return rested;
 }
 
 struct files *store__files(struct store *store)

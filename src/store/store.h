@@ -47,6 +47,9 @@ void store_on_offline(struct store *store, void (*offline)(struct shard *here, c
 void store_fail_dir(struct store *store, const char *log_dir);
 bool store_dir_offline(const struct store *store, const char *log_dir);
 
+/* How many logs came to rest since it was last asked: log_housekeep gave back what they need only while they are written to. */
+size_t store_rested(struct store *store);
+
 /* The space of the volumes is looked at elsewhere (broker/disk_space.h); store_space tells a shard what was found. `look` asks for that, not again before it came: a log
  * directory is new, half of the room is used up, or a write found no space. Without it there is no limit. */
 struct store_space {

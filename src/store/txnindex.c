@@ -28,7 +28,7 @@ bool txnindex_reserve(struct txnindex *ix, size_t more)
     if (!list)
         return false;
     ix->list = list;
-    ix->capacity = capacity;
+    ix->capacity = (uint32_t)capacity;
     return true;
 }
 
@@ -96,7 +96,7 @@ enum status txnindex_save(const struct txnindex *ix, struct fs *fs, const char *
     struct writer w;
 
     if (!bytes)
-        return err_set(err, STATUS_NO_MEMORY, "%s: no memory for %zu entries", path, ix->count);
+        return err_set(err, STATUS_NO_MEMORY, "%s: no memory for %u entries", path, ix->count);
     writer_init(&w, bytes, ix->count * TXNINDEX_ENTRY);
     for (size_t i = 0; i < ix->count; i++) {
         writer_i16(&w, VERSION);

@@ -26,7 +26,7 @@ struct aborted {
 
 struct txnindex { /* all zero: empty */
     struct aborted *list;
-    size_t count, capacity;
+    uint32_t count, capacity;
 };
 
 void txnindex_free(struct txnindex *ix); /* empty afterwards */

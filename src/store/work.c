@@ -45,4 +45,5 @@ void log__rest(struct log *log)
         return;
     journal_forget(log);
     log__work_free(log);
+    store__rests(log->store);
 }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What a partition costs that was written to and that nobody uses: less than 1 KiB, with all that malloc adds.
+ */
+#include "../partition/bench.h"
+#include "broker/broker.h"
+#include <malloc.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { PARTITIONS = 200, KIB = 1024, BLOCK_HEAD = 8, BLOCK_MIN = 32 };
+
+/* --- a count of what is allocated ------------------------------------------------------------------------------------------ */
+
+static size_t held;
+
+static size_t block_size(void *block)
+{
+    return block ? malloc_usable_size(block) + BLOCK_HEAD : 0;
+}
+
+static void *counted_alloc(size_t size)
+{
+    void *block = calloc(1, size ? size : 1);
+
+    held += block_size(block);
+    return block;
+}
+
+static void *counted_resize(void *block, size_t size)
+{
+    size_t before = block_size(block);
+    void *after = realloc(block, size ? size : 1);
+
+    if (after)
+        held += block_size(after) - before;
+    return after;
+}
+
+static void counted_free(void *block)
+{
+    held -= block_size(block);
+    free(block);
+}
+
+/* --- partitions ------------------------------------------------------------------------------------------------------------ */
+
+static void appended(struct shard *here, struct partition_append *append)
+{
+    assert_int_equal(append->status, STATUS_OK);
+}
+
+static struct partition *open_one(struct bench *b, int32_t index)
+{
+    struct partition_append append = {.done = appended, .from_client = true};
+    struct bytes_view batch = world_batch((struct batch_spec){.value_size = 100, .timestamp = WORLD_WALL});
+    struct world_flag idle = {.mail.run = world_set_flag};
+
+    b->how.index = index;
+    bench_open(b);
+    append.records = (uint8_t *)(uintptr_t)batch.data;
+    append.size = batch.size;
+    partition_append(b->p, &append);
+    log_when_idle(partition_log(b->p), &idle.mail);
+    assert_true(sim_run_until(b->w.sim, world_is_set, &idle.set, WORLD_SOON));
+    mem_free(append.records);
+    return b->p;
+}
+
+/* What the broker has of it beside, with a topic of its own. */
+static size_t entry_cost(void)
+{
+    return sizeof(struct broker_partition) + BLOCK_HEAD + 2 * sizeof(void *) + BLOCK_MIN;
+}
+
+static void test_idle(void **state)
+{
+    char dir[] = "/tmp/barnabas-memory-XXXXXX", command[64];
+    struct partition *partitions[PARTITIONS];
+    struct bench b = {.w = world_begin(fs_posix_new(), DURABILITY_SYNC), .config = {.log = world_config, .message_bytes_max = KIB, .compression = -1,
+                      .timestamp_before_max_ms = INT64_MAX, .timestamp_after_max_ms = INT64_MAX}};
+    size_t before, each;
+
+    assert_non_null(mkdtemp(dir));
+    b.how = (struct partition_open){.fs = b.w.fs, .log_dir = dir, .topic = STR_LIT("orders-of-the-day"), .topic_id = {{1}}, .recovery_point = -1, .log_start = -1,
+                                    .wall_ms = WORLD_WALL, .fresh = true};
+    (void)open_one(&b, 0); /* what is there once */
+    bench_close(&b, true);
+    before = held;
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        partitions[i] = open_one(&b, i + 1);
+    for (unsigned round = 0; round < 2; round++)
+        for (int32_t i = 0; i < PARTITIONS; i++)
+            partition_housekeep(partitions[i], WORLD_WALL);
+    each = (held - before) / PARTITIONS + entry_cost();
+    print_message("a partition at rest: %zu bytes\n", each);
+    assert_true(each < KIB);
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        b.p = partitions[i];
+        bench_close(&b, true);
+    }
+    world_end(&b.w);
+    fs_free(b.w.fs);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+int main(void)
+{
+    static const struct mem_source counted = {counted_alloc, counted_resize, counted_free};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_idle)};
+
+    mem_set_source(&counted);
+    log_set_level(LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
