@@ -27,7 +27,7 @@ struct checkpoints {
     unsigned out;
     bool busy, again;
     bool failed; /* no memory for the last round */
-    struct err errs[DIRS_MAX];
+    struct err *errs; /* one a log directory */
     uint64_t dirs; /* those that work */
     struct mail *stopped;
 };
@@ -246,7 +246,8 @@ struct checkpoints *checkpoints_new(struct broker_shard *b)
     c->b = b;
     c->legs = mem_alloc(b->broker->shards, sizeof *c->legs);
     c->rows = mem_alloc(b->broker->shards, sizeof *c->rows);
-    if (!c->legs || !c->rows) {
+    c->errs = mem_alloc(b->broker->dirs_count, sizeof *c->errs);
+    if (!c->legs || !c->rows || !c->errs) {
         checkpoints_free(c);
         return NULL;
     }
@@ -264,6 +265,7 @@ void checkpoints_stop(struct checkpoints *c, struct mail *done)
 
 void checkpoints_free(struct checkpoints *c)
 {
+    mem_free(c->errs);
     mem_free(c->legs);
     mem_free(c->rows);
     mem_free(c);

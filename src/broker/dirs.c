@@ -96,8 +96,11 @@ static enum status read_bootstrap(struct broker *broker, struct err *err)
 static enum status dirs_list(struct broker *broker, struct err *err)
 {
     const char *metadata = config_metadata_dir(broker->config), *path;
+    size_t count = 0;
 
-    broker->dirs = arena_alloc(&broker->arena, DIRS_MAX, sizeof *broker->dirs);
+    while (config_log_dir(broker->config, count))
+        count++;
+    broker->dirs = arena_alloc(&broker->arena, count + 1, sizeof *broker->dirs);
     if (!broker->dirs)
         return err_set(err, STATUS_NO_MEMORY, "no memory for log directories");
     broker->metadata_dir = DIR_UNKNOWN;
