@@ -27,6 +27,7 @@ SUITES = [
     ("oracle", "test/oracle/run.py"),
     ("differential", "test/differential/run.py"),
     ("kafkafiles", "test/kafkafiles/run.py"),
+    ("logdirs", "test/logdirs/run.py"),
     ("dump", "test/dump/run.py"),
     ("compaction", "test/compaction/run.py"),
     ("cli", "test/cli/run.py"),

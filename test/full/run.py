@@ -5,7 +5,6 @@
 The clients and the judge are those of test/kill9: librdkafka, Java and kafka-python, idempotent, with acks=all, which never give a record up. Somebody
 else's file takes what space is left. Where nothing can be mounted the suite says so and has nothing to test.
 """
-import importlib.util
 import os
 import pathlib
 import subprocess
@@ -21,13 +20,6 @@ RESERVE = SIZE // 10        # of a small volume it is a tenth
 BALLAST = 150 << 20
 RECORD = 500_000
 KINDS = ["librdkafka", "java", "kafka-python"]
-
-
-def kill9():
-    spec = importlib.util.spec_from_file_location("kill9_run", HERE.parent / "kill9" / "run.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def mount(image, at):
@@ -200,7 +192,7 @@ def main():
         if probe.returncode == 0:
             os.execvp("unshare", ["unshare", "-m", sys.executable, *sys.argv])
     scratch = broker.scratch("full")
-    clients_of = kill9()
+    clients_of = suite.program("kill9")
     classes = scratch / "classes"
     subprocess.run(["javac", "-cp", f"{broker.DEPS}/kafka/libs/*", "-d", classes, HERE.parent / "kill9" / "JavaProducer.java"], check=True)
     for case in [nearly_full, retention_makes_room, full, killed_when_full, stopped_when_full]:

@@ -31,10 +31,11 @@ SETTINGS = {"node.id": 1, "log.cleaner.backoff.ms": 300, "metadata.log.max.recor
 class Journey:
     """One directory, which both kinds of broker open in turn, and what was told of it last."""
 
-    def __init__(self, classes):
+    def __init__(self, classes, scratch, settings, metadata):
         self.classes = classes
-        self.scratch = broker.scratch("kafkafiles")
-        self.data = self.scratch / "data"
+        self.data = scratch / "data"
+        self.settings = {**SETTINGS, **settings}
+        self.metadata = self.data / metadata / "__cluster_metadata-0"
         self.told = None
         self.snapshot = ""
 
@@ -47,7 +48,7 @@ class Journey:
         return [part.splitlines() for part in ran.stdout.split("--\n")[:-1]]
 
     def open(self, kind):
-        return broker.KINDS[kind](self.data, SETTINGS)
+        return broker.KINDS[kind](self.data, self.settings)
 
     def go_on(self, server, whose, *commands):
         """The broker tells what the one before it told; then what is run besides."""
@@ -75,7 +76,7 @@ def log_dirs(server):
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=100, check=True)
     answer = json.loads(next(line for line in ran.stdout.splitlines() if line.startswith("{")))
     errors = [directory["error"] for node in answer["brokers"] for directory in node["logDirs"]]
-    suite.check(errors, [None], "errors of log directories")
+    suite.check(set(errors), {None}, "errors of log directories")
 
 
 def open_are(journey, *ids):
@@ -84,7 +85,7 @@ def open_are(journey, *ids):
 
 def snapshot_is_there(journey):
     """Of the metadata, newer than those that were there before: whoever wrote it last."""
-    newest = max(path.name for path in (journey.data / "__cluster_metadata-0").glob("*.checkpoint"))
+    newest = max(path.name for path in journey.metadata.glob("*.checkpoint"))
     suite.check(newest > journey.snapshot, True, f"{newest} after {journey.snapshot}")
     journey.snapshot = newest
 
@@ -210,15 +211,16 @@ def main():
     arguments = suite.arguments(__doc__.splitlines()[0])
     refusals(arguments)
     if arguments.chosen("journey"):
-        journey()
+        journey(broker.scratch("kafkafiles"))
     suite.finish()
 
 
-def journey():
+def journey(scratch, settings={}, metadata="."):
+    """The directory of the metadata's log is below that of the data."""
     with tempfile.TemporaryDirectory() as classes:
         subprocess.run(["javac", "-nowarn", "-d", classes, "-cp", f"{broker.DEPS}/kafka/libs/*", HERE.parent / "dump/State.java", HERE / "Life.java"], check=True,
                        stderr=subprocess.DEVNULL)
-        way = Journey(classes)
+        way = Journey(classes, scratch, settings, metadata)
         for name, step in (("kafka-fills", kafka_fills), ("we-open", we_open), ("kafka-goes-on", kafka_goes_on), ("we-after-kill", we_after_kill),
                            ("kafka-at-last", kafka_at_last)):
             if not suite.run_case(name, step, way):

@@ -80,6 +80,10 @@ class Broker:
         self.log = self.data.with_name(self.data.name + ".log")
 
     @property
+    def directories(self):
+        return str(self.settings.get("log.dirs", self.data)).split(",")
+
+    @property
     def address(self):
         return f"127.0.0.1:{self.port}"
 
@@ -200,7 +204,7 @@ class Kafka(Broker):
                 }.items()
             )
         )
-        if not (self.data / "meta.properties").exists():
+        if not any((pathlib.Path(directory) / "meta.properties").exists() for directory in self.directories):
             subprocess.run(
                 java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", properties),
                 check=True,

@@ -4,6 +4,8 @@ any failed. test/run.py counts those lines; everything else that a suite prints 
 
 import argparse
 import fnmatch
+import importlib.util
+import pathlib
 import sys
 import threading
 import traceback
@@ -60,6 +62,16 @@ def arguments(description, against=False):
     parsed = parser.parse_args()
     parsed.chosen = lambda name: not parsed.cases or any(fnmatch.fnmatch(name, pattern) for pattern in parsed.cases)
     return parsed
+
+
+def program(name):
+    """The program of another suite, for what it has that this one needs."""
+    path = pathlib.Path(__file__).resolve().parents[1] / name / "run.py"
+    sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(f"{name}_run", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def finish():
