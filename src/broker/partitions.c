@@ -215,6 +215,8 @@ static enum status partition_load(struct log_dir *dir, struct partition_open *ho
     if (status != STATUS_INCONSISTENT_TOPIC_ID)
         return status;
     status = log_dir_remove_partition(dir, folder, err);
+    how->recovery_point = how->log_start = how->cleaned = -1; /* were that one's, too */
+    how->fresh = true;
     return status ? status : partition_try(dir, how, folder, partition, err);
 }
 
