@@ -76,6 +76,11 @@ const char *node_cluster_id(const struct node *node)
     return node->broker->cluster_id;
 }
 
+const struct broker *node_broker(const struct node *node)
+{
+    return node->broker;
+}
+
 struct net_load node_load(const struct node *node, unsigned shard)
 {
     return net_load(node->legs[shard].net);

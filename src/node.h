@@ -32,6 +32,7 @@ enum status node_close(struct node *node, struct err *err) MUST_CHECK;
 
 const struct listener *node_listeners(const struct node *node, size_t *count);
 const char *node_cluster_id(const struct node *node);
+const struct broker *node_broker(const struct node *node);
 /* What the connections of a shard hold; on it, while the node is ready. */
 struct net_load node_load(const struct node *node, unsigned shard);
 

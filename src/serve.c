@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "broker/memory.h"
+#include "exporter.h"
 #include "node.h"
 #include "rt/fs.h"
 #include "rt/log.h"
@@ -36,6 +37,7 @@ struct serving {
     char host[HOST_NAME_MAX_SIZE];
     struct node *node;
     struct shard *shard0;
+    struct exporter *exporter;
     int64_t start_ms;
     bool failed;
 };
@@ -158,9 +160,15 @@ static void failed(struct node *node, const struct err *err, void *context)
 static void on_start(struct shard *shard, void *context)
 {
     struct serving *s = context;
+    struct err err;
 
-    if (shard_id(shard) == 0)
+    if (shard_id(shard) == 0) {
         s->shard0 = shard;
+        if (exporter_open(s->config, node_broker(s->node), &s->exporter, &err)) { /* its thread is to leave signals alone, as ours do */
+            failed(s->node, &err, s);
+            return;
+        }
+    }
     node_start_shard(s->node, shard);
 }
 
@@ -192,6 +200,7 @@ static enum status run(struct serving *s, struct fs *fs, struct err *err)
     status = node_open(&broker, &hooks, &s->node, err);
     if (status == STATUS_OK)
         status = rt_run(&rt, err);
+    exporter_close(s->exporter);
     if (status == STATUS_OK && s->failed)
         return STATUS_INVALID; /* told already; what is half open ends with the process */
     if (status == STATUS_OK)

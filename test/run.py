@@ -35,6 +35,7 @@ SUITES = [
     ("kill9", "test/kill9/run.py"),
     ("full", "test/full/run.py"),
     ("traps", "test/traps/run.py"),
+    ("metrics", "test/metrics/run.py"),
     ("unit", "test/unit/run.py"),
     ("sim", "test/sim/run.py"),
     ("rooms", "tools/check_rooms.py"),

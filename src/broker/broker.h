@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "broker/config.h"
 #include "broker/metadata.h"
+#include "broker/metrics.h"
 #include "broker/request.h"
 #include "meta/image.h"
 #include "meta/properties.h"
@@ -91,6 +92,8 @@ struct broker {
     struct err recovered_err;
 };
 
+enum partition_life { PARTITION_ASLEEP, PARTITION_WAKING, PARTITION_AWAKE, PARTITION_BROKEN, PARTITION_ENDING, PARTITION_LIVES }; /* partitions.h */
+
 struct broker_shard {
     struct broker *broker;
     struct shard *shard;               /* NULL before it runs */
@@ -110,6 +113,8 @@ struct broker_shard {
     struct mail look;                  /* to shard 0 and back: the space is to be looked at */
     bool look_asked, look_again;
     struct timer housekeeping;
+    struct metrics metrics;
+    size_t lives[PARTITION_LIVES];     /* how many of the partitions are in each */
     uint64_t offline;                  /* the log directories that do not work */
     struct metadata_receipt *receipt;  /* of the batch that is being applied */
     struct checkpoint_rows {           /* of the stop: where each partition ended (checkpoints.h) */
@@ -143,8 +148,6 @@ static inline struct broker_shard *broker_at(struct shard *here)
 
 /* Which shard owns a partition (any shard may ask). */
 unsigned broker_partition_shard(const struct broker *broker, struct uuid topic_id, int32_t index);
-
-enum partition_life { PARTITION_ASLEEP, PARTITION_WAKING, PARTITION_AWAKE, PARTITION_BROKEN, PARTITION_ENDING }; /* partitions.h */
 
 /* A partition of this shard. */
 struct broker_partition {

@@ -17,6 +17,7 @@ struct cleaner {
     struct timer timer;
     struct mail mail;
     struct log_clean run;
+    size_t holds;        /* bytes for the keys of the run */
     bool stopped;
     bool worked;         /* the last run did something: there may be more to do */
     struct list link;    /* shard 0's: waits for a slot */
@@ -115,11 +116,27 @@ static void slot_return(struct cleaner *c)
 
 /* --- runs ------------------------------------------------------------------------------------------------------------------ */
 
+static void count_run(struct broker_shard *b, const struct log_clean_stats *stats)
+{
+    struct gauge *to = b->metrics.values;
+
+    gauge_add(&to[METRIC_CLEAN_RUNS], 1);
+    gauge_add(&to[METRIC_CLEAN_MS], stats->elapsed_ms);
+    gauge_add(&to[METRIC_CLEAN_READ], stats->bytes_read);
+    gauge_add(&to[METRIC_CLEAN_BYTES_BEFORE], stats->bytes_before);
+    gauge_add(&to[METRIC_CLEAN_BYTES_AFTER], stats->bytes_after);
+    gauge_add(&to[METRIC_CLEAN_RECORDS_BEFORE], stats->records_before);
+    gauge_add(&to[METRIC_CLEAN_RECORDS_AFTER], stats->records_after);
+}
+
 static void run_done(struct shard *here, struct log_clean *run)
 {
     struct cleaner *c = LIST_ENTRY(run, struct cleaner, run);
 
     c->worked = !run->status && run->complete;
+    c->holds = 0;
+    if (!run->status)
+        count_run(c->b, &run->stats);
     slot_return(c);
 }
 
@@ -139,6 +156,8 @@ static void slot_granted(struct shard *here, struct mail *mail)
     };
     if (!p || !partition_clean(p, &c->run))
         slot_return(c);
+    else
+        c->holds = c->run.key_memory;
 }
 
 static void round_begin(struct shard *here, struct timer *timer)
@@ -171,6 +190,11 @@ void cleaner_start(struct cleaner *c)
 {
     if (config_bool(c->b->broker->config, CONFIG_LOG_CLEANER_ENABLE))
         arm(c);
+}
+
+size_t cleaner_holds(const struct cleaner *c)
+{
+    return c->holds;
 }
 
 void cleaner_stop(struct cleaner *c)

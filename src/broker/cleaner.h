@@ -11,6 +11,7 @@
 struct cleaner *cleaner_new(struct broker_shard *b);
 void cleaner_start(struct cleaner *c);
 void cleaner_stop(struct cleaner *c); /* no other run begins; one that is under way ends with its partition */
+size_t cleaner_holds(const struct cleaner *c); /* bytes for the keys of the run that is under way */
 void cleaner_free(struct cleaner *c); /* after all shards have ended; NULL is allowed */
 
 #endif

@@ -178,6 +178,16 @@ static void judge(struct disk_space *s)
     s->low = low;
 }
 
+static void show(const struct disk_space *s)
+{
+    struct metrics_dir *to = &s->b->metrics.dirs[s - s->all->of];
+
+    gauge_set(&to->free, s->free);
+    gauge_set(&to->total, s->total);
+    gauge_set(&to->reserve, s->reserve);
+    gauge_set(&to->low, s->low);
+}
+
 static void look_done(struct shard *here, struct io_job *job)
 {
     struct disk_space *s = LIST_ENTRY(job, struct disk_space, job);
@@ -190,6 +200,7 @@ static void look_done(struct shard *here, struct io_job *job)
         return;
     }
     judge(s);
+    show(s);
     tell(s);
 }
 

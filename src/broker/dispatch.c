@@ -5,6 +5,7 @@
 #include "broker/dispatch.h"
 
 #include "broker/api.h"
+#include "broker/broker.h"
 
 enum {
     ARENA_BASE = 64 * 1024 * 1024,   /* an answer that lists every partition of a large cluster */
@@ -23,6 +24,7 @@ void dispatch(struct request *r, struct bytes_view body)
     const struct message *message = service->api->request;
     struct reader reader;
 
+    gauge_add(&broker_at(r->here)->metrics.requests[service - services], 1);
     if (r->version < service->api->version_min || r->version > service_version_max(service)) {
         if (service->key != API_API_VERSIONS)
             request_close(r, "unsupported version");

@@ -175,11 +175,13 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     dirs_start_shard(b);
     store_on_space(b->store, disk_space_ask);
     store_limit_tails(b->store, memory_share(broker->config, MEMORY_TAILS, broker->shards));
+    store_limit_indexes(b->store, memory_share(broker->config, MEMORY_INDEXES, broker->shards));
     store_use_journal(b->store, broker->journal);
     if (broker->files)
         store_limit_files(b->store, broker->files / broker->shards + 1);
     broker_listen(b);
     broker_arm_housekeeping(b);
+    metrics_start(b);
     if (broker_add_partitions(b, err))
         return err->status;
     broker_wake_all(b);
@@ -288,6 +290,7 @@ static void broker_part_stopped(struct shard *here, struct mail *mail)
 void broker_stop_shard(struct broker_shard *b, struct mail *done)
 {
     b->stop_done = done;
+    metrics_stop(b);
     b->stop_parts = 3 + (b->scrubbing != NULL) + (shard_id(b->shard) == 0 && b->broker->recovered.done);
     b->groups_idle.run = b->partitions_stopped.run = b->moves_ended.run = b->scrub_stopped.run = broker_part_stopped;
     if (b->scrubbing)

@@ -8,15 +8,18 @@
 
 enum { SHARD_BYTES = 512 << 20, BYTES_MIN = 64 << 20 };
 
-/* Hundredths. By default each shard may hold two requests of the largest size (socket.request.max.bytes), and all cleaners have half of what Kafka gives them. */
+/* Hundredths. By default each shard may hold two requests of the largest size (socket.request.max.bytes), cleaners have half of what Kafka gives them, and each
+ * shard may have 60,000 partitions. */
 static const struct {
     const char *name;
     unsigned percent;
 } users[MEMORY_USERS] = {
-    [MEMORY_REQUESTS] = {"requests", 42},
-    [MEMORY_ANSWERS] = {"answers", 20},
+    [MEMORY_REQUESTS] = {"requests", 40},
+    [MEMORY_ANSWERS] = {"answers", 19},
     [MEMORY_TAILS] = {"tails", 12},
-    [MEMORY_CLEANING] = {"cleaning", 13},
+    [MEMORY_CLEANING] = {"cleaning", 12},
+    [MEMORY_INDEXES] = {"indexes", 5},
+    [MEMORY_PARTITIONS] = {"partitions", 12},
 };
 
 static size_t memory_max(const struct config *config, unsigned shards)
@@ -26,6 +29,11 @@ static size_t memory_max(const struct config *config, unsigned shards)
     if (!bytes)
         return (size_t)SHARD_BYTES * shards;
     return bytes < BYTES_MIN ? BYTES_MIN : bytes;
+}
+
+const char *memory_user_name(enum memory_user user)
+{
+    return users[user].name;
 }
 
 size_t memory_share(const struct config *config, enum memory_user user, unsigned shards)

@@ -103,6 +103,13 @@ static void partition_known(struct broker_shard *b, struct broker_partition *bp)
         broker_recovered(b);
 }
 
+static void partition_lives(struct broker_shard *b, struct broker_partition *bp, enum partition_life life)
+{
+    b->lives[bp->life]--;
+    b->lives[life]++;
+    bp->life = life;
+}
+
 static struct broker_partition *partition_new(struct broker_shard *b, const struct image_topic *topic, int32_t index)
 {
     struct broker_partition *bp = mem_alloc(1, sizeof *bp);
@@ -114,8 +121,10 @@ static struct broker_partition *partition_new(struct broker_shard *b, const stru
         bp->key.index = index;
         bp->recovery_point = bp->log_start = bp->cleaned = -1;
         list_init(&bp->asleep);
-        if (map_put(&b->partitions, &bp->node, &bp->key, sizeof bp->key))
+        if (map_put(&b->partitions, &bp->node, &bp->key, sizeof bp->key)) {
+            b->lives[PARTITION_ASLEEP]++;
             return bp;
+        }
     }
     mem_free(bp);
     mem_free(name);
@@ -128,6 +137,7 @@ static void partition_free(struct broker_shard *b, struct broker_partition *bp)
     list_remove(&bp->asleep);
     config_unshare(&b->configs, bp->config);
     map_remove(&b->partitions, &bp->node);
+    b->lives[bp->life]--;
     mem_free((char *)(uintptr_t)bp->topic.data);
     mem_free(bp);
 }
@@ -234,7 +244,7 @@ static bool partition_serve(struct broker_shard *b, struct broker_partition *bp,
     const struct image_topic *topic = image_topic_by_id(b->image, bp->key.topic_id);
 
     bp->partition = partition;
-    bp->life = PARTITION_AWAKE;
+    partition_lives(b, bp, PARTITION_AWAKE);
     bp->folder = true;
     partition_known(b, bp);
     partition_attach(partition, b->shard, b->store, &b->refused);
@@ -251,13 +261,13 @@ static void wake_all_later(struct broker_shard *b, uint64_t not_before_ms);
 /* A partition whose files are broken does not serve; the others do. A disk that does not work fails as a whole. */
 static void partition_refused(struct broker_shard *b, struct broker_partition *bp, const struct err *err)
 {
-    bp->life = PARTITION_BROKEN;
+    partition_lives(b, bp, PARTITION_BROKEN);
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err->text);
     if (err->status == STATUS_IO)
         broker_dir_failed(b, bp->dir, err);
     if ((err->status != STATUS_NO_MEMORY && err->status != STATUS_NO_SPACE) || partition_offline(b, bp))
         return;
-    bp->life = PARTITION_ASLEEP; /* it is not known to be broken */
+    partition_lives(b, bp, PARTITION_ASLEEP); /* it is not known to be broken */
     bp->again_ms = shard_now_ms(b->shard) + (err->status == STATUS_NO_SPACE ? WAKE_FULL_MS : WAKE_AGAIN_MS);
     if (!bp->folder && !partition_coordinates(bp))
         return;
@@ -321,7 +331,7 @@ static struct opening *opening_new(struct broker_shard *b, struct broker_partiti
     o->bp = bp;
     o->last = &o->first;
     bp->opening = o;
-    bp->life = PARTITION_WAKING;
+    partition_lives(b, bp, PARTITION_WAKING);
     list_remove(&bp->asleep);
     return o;
 }
@@ -499,7 +509,7 @@ static void closing_begin(struct closing *c)
     struct broker_shard *b = c->b;
     struct broker_partition *bp = c->bp;
 
-    bp->life = PARTITION_ENDING;
+    partition_lives(b, bp, PARTITION_ENDING);
     list_remove(&bp->asleep);
     if (bp->partition && partition_coordinates(bp))
         groups_partition_closing(b->groups, bp->key.index);
@@ -514,7 +524,7 @@ static void closing_begin(struct closing *c)
 /* A move lets go of it first. */
 static void closing_start(struct closing *c)
 {
-    c->bp->life = PARTITION_ENDING;
+    partition_lives(c->b, c->bp, PARTITION_ENDING);
     if (c->bp->move)
         move_gives_way(c->bp->move, c);
     else
@@ -577,7 +587,7 @@ static void partition_halted(struct shard *here, struct mail *mail)
 
 static void partition_halt(struct broker_shard *b, struct broker_partition *bp)
 {
-    bp->life = PARTITION_ENDING;
+    partition_lives(b, bp, PARTITION_ENDING);
     bp->halted.run = partition_halted;
     b->stopping++;
     partition_stop(bp->partition, &bp->halted);

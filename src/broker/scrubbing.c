@@ -111,6 +111,21 @@ void scrubbing_stop(struct scrubbing *s, struct mail *done)
         shard_post(s->b->shard, s->b->shard, done);
 }
 
+struct scrub_counts scrubbing_counts(const struct scrubbing *s)
+{
+    struct scrub_counts all = {0};
+
+    for (unsigned i = 0; s && i < DIRS_MAX; i++) {
+        struct scrub_counts counts = s->scrubs[i] ? scrub_counts(s->scrubs[i]) : (struct scrub_counts){0};
+
+        all.rounds += counts.rounds;
+        all.segments += counts.segments;
+        all.bytes += counts.bytes;
+        all.findings += counts.findings;
+    }
+    return all;
+}
+
 void scrubbing_free(struct scrubbing *s)
 {
     for (unsigned i = 0; s && i < DIRS_MAX; i++)

@@ -6,6 +6,7 @@
 #define BROKER_SCRUBBING_H
 
 #include "broker/broker.h"
+#include "store/scrub.h"
 
 struct scrubbing;
 
@@ -13,6 +14,7 @@ struct scrubbing;
 enum status scrubbing_begin(struct broker_shard *b, struct scrubbing **scrubbing) MUST_CHECK;
 void scrubbing_leave(struct scrubbing *scrubbing, unsigned dir);             /* that one failed */
 void scrubbing_stop(struct scrubbing *scrubbing, struct mail *done);         /* posted when nothing is under way */
+struct scrub_counts scrubbing_counts(const struct scrubbing *scrubbing);     /* of all of them; NULL is fine */
 void scrubbing_free(struct scrubbing *scrubbing);                            /* after that; NULL is fine */
 
 #endif

@@ -38,6 +38,7 @@ static void net_free_when_idle(struct net *net)
     for (size_t i = 0; i < net->acceptors_count; i++)
         if (net->acceptors[i].accepting)
             return;
+    broker_at(net->here)->metrics.connections = broker_at(net->here)->metrics.answers = NULL;
     shard_post(net->here, net->here, net->stopped);
     mem_free(net->acceptors);
     mem_free(net);
@@ -126,6 +127,8 @@ enum status net_start(struct broker_shard *b, struct net **out, struct err *err)
         net->acceptors[i].accepting = true;
         io_accept(shard_io(b->shard), net->acceptors[i].socket, &net->acceptors[i].accept);
     }
+    b->metrics.connections = &net->count;
+    b->metrics.answers = &net->limits.answers;
     *out = net;
     return STATUS_OK;
 }

@@ -29,6 +29,11 @@ void io__destroy(struct io *io)
 
 /* --- buffers --- */
 
+size_t io_buffers_held(const struct io *io)
+{
+    return io->buffers_used;
+}
+
 struct io_buffer *io_buffer_new(struct io *io, size_t size)
 {
     struct io_buffer *buffer;

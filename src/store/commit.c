@@ -390,6 +390,7 @@ static void commit_succeeded(struct log *log, struct commit *c)
     uint64_t position = log->written;
 
     log->written += c->size;
+    store__wrote(log->store, c->size, c->journaled);
     if (c->pieces_count) {
         const struct log_append *oldest = LIST_ENTRY(c->appends.next, struct log_append, link);
         const struct log_append *newest = LIST_ENTRY(c->appends.prev, struct log_append, link);

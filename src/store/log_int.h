@@ -259,6 +259,7 @@ void store__commit_free(struct store *store, struct commit *c);
 struct shard *store__shard(const struct store *store);
 enum durability store__durability(const struct store *store);
 void store__rests(struct store *store); /* one of its logs */
+void store__wrote(struct store *store, size_t size, bool journaled);
 size_t *store__tails(struct store *store); /* bytes that the tails of its logs hold */
 struct files *store__files(struct store *store);
 struct warms *store__warms(struct store *store);

@@ -18,6 +18,7 @@ struct store {
     struct commit reserve; /* for who has no memory for one */
     bool reserve_used;
     size_t rested;         /* logs, since it was asked */
+    struct store_written written;
     struct files files;
     struct warms warms;
     void (*offline)(struct shard *here, const char *log_dir, const struct err *why);
@@ -86,6 +87,34 @@ size_t store_rested(struct store *store)
 
     store->rested = 0;
     return rested;
+}
+
+void store_limit_indexes(struct store *store, size_t bytes)
+{
+    store->files.bytes_max = bytes;
+}
+
+size_t store_tails_held(const struct store *store)
+{
+    return store->tails;
+}
+
+size_t store_indexes_held(const struct store *store)
+{
+    return store->files.bytes;
+}
+
+void store__wrote(struct store *store, size_t size, bool journaled)
+{
+    if (journaled)
+        store->written.journaled += size;
+    else
+        store->written.direct += size;
+}
+
+struct store_written store_written(const struct store *store)
+{
+    return store->written;
 }
 
 struct files *store__files(struct store *store)

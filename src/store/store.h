@@ -37,6 +37,8 @@ void store_use_journal(struct store *store, size_t size);
 #define STORE_INDEXES ((size_t)32 << 20) /* bytes of the indexes that are read back into memory */
 void store_limit_files(struct store *store, unsigned files);
 
+void store_limit_indexes(struct store *store, size_t bytes);
+
 /* Bytes that the tails of all its logs may hold. Before the first log is attached. */
 #define STORE_TAILS_SIZE ((size_t)64 << 20) /* unless it is told otherwise: of all shards */
 void store_limit_tails(struct store *store, size_t bytes);
@@ -49,6 +51,15 @@ bool store_dir_offline(const struct store *store, const char *log_dir);
 
 /* How many logs came to rest since it was last asked: log_housekeep gave back what they need only while they are written to. */
 size_t store_rested(struct store *store);
+
+/* Bytes that are held: by tails, and by the indexes of old segments. */
+size_t store_tails_held(const struct store *store);
+size_t store_indexes_held(const struct store *store);
+
+struct store_written { /* bytes of commits since the start */
+    uint64_t journaled, direct;
+};
+struct store_written store_written(const struct store *store);
 
 /* The space of the volumes is looked at elsewhere (broker/disk_space.h); store_space tells a shard what was found. `look` asks for that, not again before it came: a log
  * directory is new, half of the room is used up, or a write found no space. Without it there is no limit. */
