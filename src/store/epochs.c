@@ -18,7 +18,7 @@ bool epochs_reserve(struct epochs *e, size_t more)
     if (!list)
         return false;
     e->list = list;
-    e->capacity = (uint32_t)capacity;
+    e->capacity = (uint32_t)capacity & INT32_MAX;
     return true;
 }
 

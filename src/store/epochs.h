@@ -11,8 +11,8 @@
 
 struct epochs {
     struct log_epoch *list;
-    uint32_t count, capacity;
-    bool dirty; /* the file says something else */
+    uint32_t count, capacity : 31;
+    bool dirty : 1; /* the file says something else */
 };
 
 /* Room for so many more, which are then assigned without asking for memory. false: there is none. */

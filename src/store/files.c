@@ -26,7 +26,7 @@ void files_use(struct files *files, struct segment *seg)
     if (seg->unnamed)
         return;
     seg->files = files;
-    seg->counted = segment_bytes(seg);
+    seg->counted = (uint32_t)segment_bytes(seg); /* files of more than a gigabyte are not read */
     files->count++;
     files->bytes += seg->counted;
     list_push_front(&files->used, &seg->used);

@@ -127,7 +127,6 @@ struct log {
     struct segment **segments, *one; /* capacity 1: &one */
     uint32_t count, capacity;
     int64_t start, durable, synced, spilled, end;
-    int64_t aborted_known;       /* at opening: what is below is in the segments' files */
     uint64_t size;               /* bytes of all segments */
     struct segment *writing, *last;
     uint64_t written;            /* bytes of `writing` that are durable: in the file, and behind them in the tail */
@@ -151,7 +150,10 @@ struct log {
     bool again;                  /* there was no space: what the first attempt made is there */
     bool lost;                   /* as if its directory were offline: it was to be closed, and the disk was full */
     struct list graves;
-    struct mail *idle;
+    union {
+        int64_t aborted_known;   /* until it is attached: what is below is in the segments' files */
+        struct mail *idle;       /* then: who waits for it */
+    };
 
     int64_t cleaned;             /* keys below it were compacted; -1: unknown */
     struct clean *clean;         /* the compaction that is under way; NULL: none */

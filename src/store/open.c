@@ -426,6 +426,7 @@ void log_attach(struct log *log, struct store *store)
 {
     ASSERT(!log->store);
     log->store = store;
+    log->idle = NULL;
     log->home = store__dir_adopt(store, log->home);
 }
 

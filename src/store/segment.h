@@ -35,11 +35,11 @@ struct segment {
     uint64_t ours;                                /* regions from here on are good when nothing else is known: this process wrote them */
     uint8_t *regions;                             /* enum region of the first regions_count ones */
     uint32_t regions_count;
+    uint32_t counted;                             /* of segment_bytes, in files */
     uint64_t read_to;                             /* where the last reader of old data stopped */
     struct list warmings;                         /* jobs that read it (warm.c) */
     struct files *files;                          /* where it is counted; NULL: nothing of it is open */
     struct list used;                             /* in files */
-    size_t counted;                               /* of segment_bytes, in files */
     struct bytes_view snapshot;                   /* producer state at `base`, until the file is written */
     bool unnamed;                                 /* its files have not got their names yet: it stays open */
     bool made;                                    /* the .log is there */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PARTITIONS = 200, KIB = 1024, BLOCK_HEAD = 8, BLOCK_MIN = 32 };
+enum { PARTITIONS = 1000, KIB = 1024, BLOCK_HEAD = 8, BLOCK_MIN = 32 };
 
 /* --- a count of what is allocated ------------------------------------------------------------------------------------------ */
 
