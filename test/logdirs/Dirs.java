@@ -10,17 +10,25 @@
  *   move=T-P:DIR    AlterReplicaLogDirs: its error
  *   watch=T-P:DIR   where it is, as often as that changes, until it is there and nowhere else
  *   throttle=N      bytes a second that moves may copy
+ *   cordon=DIR,...  nothing new is put there; * is all, and nothing is none: an error, or NONE when it is so
+ *   create=T:N      a topic; grow=T:N: its partitions
+ *   refused=T       the error of making it, as soon as there is one
  *   bad-moves       the same, in every version, of what cannot be
  */
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutionException;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.CreateTopicsOptions;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.common.compress.Compression;
 import org.apache.kafka.common.config.ConfigResource;
@@ -95,6 +103,11 @@ final class Dirs {
                 case "find" -> System.out.println(dirs.coordinator());
                 case "watch" -> dirs.watch(words[1], words[2]);
                 case "move" -> System.out.println(dirs.move(ApiKeys.ALTER_REPLICA_LOG_DIRS.latestVersion(), words[2], words[1]));
+                case "cordon" -> System.out.println(dirs.cordon(words.length == 1 ? "" : words[1]));
+                case "create" -> System.out.println(dirs.administer(admin -> dirs.make(admin, words[1], Integer.parseInt(words[2]))));
+                case "grow" -> System.out.println(dirs.administer(admin ->
+                    admin.createPartitions(Map.of(words[1], NewPartitions.increaseTo(Integer.parseInt(words[2])))).all().get()));
+                case "refused" -> dirs.refused(words[1]);
                 case "throttle" -> dirs.throttle(words[1]);
                 case "bad-moves" -> dirs.badMoves();
                 default -> throw new IllegalArgumentException(command);
@@ -286,10 +299,45 @@ final class Dirs {
     }
 
     private void throttle(String bytes) throws Exception {
-        var entry = new ConfigEntry("replica.alter.log.dirs.io.max.bytes.per.second", bytes);
+        administer(admin -> configure(admin, "", "replica.alter.log.dirs.io.max.bytes.per.second", bytes));
+    }
+
+    private static void configure(Admin admin, String broker, String name, String value) throws Exception {
+        admin.incrementalAlterConfigs(Map.of(new ConfigResource(ConfigResource.Type.BROKER, broker),
+            List.of(new AlterConfigOp(new ConfigEntry(name, value), AlterConfigOp.OpType.SET)))).all().get();
+    }
+
+    private interface Administration {
+        void run(Admin admin) throws Exception;
+    }
+
+    private Errors administer(Administration what) throws Exception {
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", address))) {
-            admin.incrementalAlterConfigs(Map.of(new ConfigResource(ConfigResource.Type.BROKER, ""), List.of(new AlterConfigOp(entry, AlterConfigOp.OpType.SET)))).all().get();
+            what.run(admin);
+            return Errors.NONE;
+        } catch (ExecutionException error) {
+            return Errors.forException(error.getCause());
         }
+    }
+
+    /* ---- cordoned.log.dirs ---- */
+
+    private Errors cordon(String directories) throws Exception {
+        List<String> wanted = directories.isEmpty() ? List.of() : List.of(directories.split(","));
+        String value = wanted.stream().map(name -> name.startsWith("/") ? home + name : name).collect(Collectors.joining(","));
+        Errors error = administer(admin -> configure(admin, "1", "cordoned.log.dirs", value));
+        if (error == Errors.NONE)
+            await("cordoned " + directories, () -> describe().stream().filter(line -> line.startsWith("v5 none") && line.endsWith(" cordoned")).count()
+                == (directories.equals("*") ? 3 : Set.copyOf(wanted).size()));
+        return error;
+    }
+
+    /** The controller hears of what is cordoned with a heartbeat. */
+    private void refused(String topic) throws Exception {
+        var last = new Errors[1];
+        await(topic + " is refused", () -> (last[0] = administer(admin ->
+            admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1)), new CreateTopicsOptions().validateOnly(true)).all().get())) != Errors.NONE);
+        System.out.println(last[0]);
     }
 
     private void watch(String folder, String directory) throws Exception {

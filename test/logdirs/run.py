@@ -101,6 +101,11 @@ def same_moves(twins):
     twins.same("describe", "ask")
 
 
+def same_cordoned(twins):
+    twins.same("cordon=/nowhere", "cordon=/a,/a", "cordon=/a", "create=elsewhere:2", "describe", "move=plain-4-0:/a", "move=plain-0-0:/a", "cordon=/a,/b,/c", "refused=nowhere",
+               "grow=wide:8", "describe", "cordon=*", "describe", "cordon=", "create=anywhere:1", "describe")
+
+
 def away(server):
     """b is somebody's file."""
     home = home_of(server)
@@ -171,7 +176,8 @@ def same_when_b_goes(twins):
     theirs, ours = ([re.sub(r" \d+", " N", storage_error(line)) for line in ask(server)] for server in twins.servers)
     suite.check(ours, theirs, "ask")
     twins.same("find", "move=plain-0-0:/b", "move=plain-4-0:/a")
-    twins.kill()
+    twins.servers[0].kill()
+    twins.servers[1].stop()
     twins.each(back)
     twins.start()
     for server in twins.servers:
@@ -431,7 +437,7 @@ def main():
 
 def same(twins):
     try:
-        for case in (same_layout, same_moves, same_without_b, same_with_b_again, same_with_unreadable_b, same_when_b_goes, same_at_last):
+        for case in (same_layout, same_moves, same_cordoned, same_without_b, same_with_b_again, same_with_unreadable_b, same_when_b_goes, same_at_last):
             if not suite.run_case(case.__name__.replace("_", "-"), case, twins):
                 break  # the next one needs what this one leaves
     finally:
