@@ -423,12 +423,26 @@ static void put_topic(struct decision *d, const struct create_topics_request_top
         decide__put_config(d, RESOURCE_TOPIC, topic->name, configs[i].key, configs[i].value);
 }
 
+/* No more partitions than there is memory for; those that there are stay. */
+static struct verdict take_partitions(struct decision *d, int32_t more)
+{
+    int64_t partitions = d->image->partitions_count + d->partitions_more;
+
+    if (d->rules->partitions_max && more > d->rules->partitions_max - partitions)
+        return decide__refuse(d, STATUS_POLICY_VIOLATION, "There are %lld partitions, and there is memory for %lld (barnabas.memory.max).",
+                              (long long)partitions, (long long)d->rules->partitions_max);
+    d->partitions_more += more;
+    return VERDICT_OK;
+}
+
 static struct verdict create_manual(struct decision *d, const struct create_topics_request_topic *topic,
                                     const struct image_config_entry *configs, struct create_topics_response_topic *out)
 {
     const struct create_topics_request_assignment **ordered;
     struct verdict verdict = check_manual(d, topic, &ordered);
 
+    if (verdict.status == STATUS_OK)
+        verdict = take_partitions(d, topic->assignments_count);
     if (verdict.status != STATUS_OK)
         return verdict;
     put_topic(d, topic, out->topic_id, configs);
@@ -456,6 +470,8 @@ static struct verdict create_placed(struct decision *d, const struct create_topi
     if (!active.ids)
         return (struct verdict){STATUS_NO_MEMORY, STR_NULL};
     verdict = check_replication(d, factor, active);
+    if (verdict.status == STATUS_OK)
+        verdict = take_partitions(d, partitions);
     if (verdict.status != STATUS_OK)
         return verdict;
     put_topic(d, topic, out->topic_id, configs);
@@ -626,22 +642,24 @@ static struct verdict grow_manual(struct decision *d, const struct image_topic *
                                   const struct create_partitions_request_topic *in, int32_t factor)
 {
     int32_t more = in->count - topic->count;
+    struct verdict verdict;
 
     if (in->assignments_count != more)
         return decide__refuse(d, STATUS_INVALID_REPLICA_ASSIGNMENT,
                               "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.",
                               more, in->assignments_count);
     for (int32_t i = 0; i < more; i++) {
-        struct verdict verdict = decide__check_assignment(d, topic->count + i, in->assignments[i].broker_ids,
+        verdict = decide__check_assignment(d, topic->count + i, in->assignments[i].broker_ids,
                                                   in->assignments[i].broker_ids_count, factor);
 
         if (verdict.status != STATUS_OK)
             return verdict;
     }
-    for (int32_t i = 0; i < more; i++)
+    verdict = take_partitions(d, more);
+    for (int32_t i = 0; i < more && verdict.status == STATUS_OK; i++)
         put_partition(d, topic->id, topic->count + i, in->assignments[i].broker_ids,
                       in->assignments[i].broker_ids_count);
-    return VERDICT_OK;
+    return verdict;
 }
 
 static struct verdict grow_topic(struct decision *d, const struct create_partitions_request_topic *in)
@@ -669,6 +687,8 @@ static struct verdict grow_topic(struct decision *d, const struct create_partiti
     if (!active.ids)
         return (struct verdict){STATUS_NO_MEMORY, STR_NULL};
     verdict = active.count ? check_replication(d, factor, active) : decide__refuse(d, STATUS_INVALID_REPLICATION_FACTOR, NO_BROKERS);
+    if (verdict.status == STATUS_OK)
+        verdict = take_partitions(d, in->count - topic->count);
     if (verdict.status == STATUS_OK)
         put_placed(d, topic->id, topic->count, in->count, factor, active);
     return verdict;

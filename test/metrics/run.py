@@ -15,7 +15,7 @@ import suite
 
 SAMPLE = re.compile(r'(barnabas_[a-z_]+)(\{[a-z]+="(?:[^"\\]|\\.)*"\})? (\d+)')
 USERS = ["requests", "answers", "tails", "cleaning", "indexes", "partitions"]
-MEMORY_MAX = 256 << 20
+MEMORY_MAX = 64 << 20
 
 
 class Node:
@@ -98,6 +98,22 @@ def counts_compactions(node):
     broker.until(compacted, "a compaction is counted")
 
 
+def create(node, topic, partitions):
+    return subprocess.run([broker.BUILD / "barnabas", "topic", "create", topic, "--partitions", str(partitions), "--bootstrap", node.server.address],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=broker.DEADLINE_S)
+
+
+def bounds_partitions(node):
+    there = node.scrape()
+    most = there['barnabas_memory_limit_bytes{user="partitions"}'] // 1024
+    many = create(node, "many", most + 1)
+    if many.returncode == 0 or "barnabas.memory.max" not in many.stdout:
+        raise AssertionError(f"{most + 1} partitions: {many.stdout}")
+    suite.check(create(node, "some", most // 2).returncode, 0, "half as many")
+    suite.check(create(node, "more", most // 2 + 1).returncode != 0, True, "too many with those that there are")
+    broker.until(lambda: most // 2 * 1024 < node.scrape()['barnabas_memory_bytes{user="partitions"}'] <= most * 1024, "what they hold")
+
+
 def says_no(node):
     suite.check(node.get("/")[0].status, 404, "another path")
     suite.check(node.get(method="POST")[0].status, 405, "another method")
@@ -125,7 +141,7 @@ def main():
     node = Node(broker.scratch("metrics"))
     node.server.start()
     try:
-        for case in [counts_what_happens, counts_connections, counts_compactions, says_no, bounds_connections]:
+        for case in [counts_what_happens, counts_connections, counts_compactions, bounds_partitions, says_no, bounds_connections]:
             if options.chosen(case.__name__):
                 suite.run_case(case.__name__, case, node)
         node.server.stop()

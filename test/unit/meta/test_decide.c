@@ -329,6 +329,21 @@ static int16_t grow(struct world *w, const char *name, int32_t count, const char
     return out.results[0].error_code;
 }
 
+static void test_partitions_max(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    w.rules.partitions_max = 8;
+    assert_int_equal(create(&w, ask("a", 5, 1), NULL), 0);
+    assert_int_equal(create(&w, ask("b", 4, 1), "There are 5 partitions, and there is memory for 8 (barnabas.memory.max)."), STATUS_POLICY_VIOLATION);
+    assert_int_equal(grow(&w, "a", 9, "There are 5 partitions, and there is memory for 8 (barnabas.memory.max)."), STATUS_POLICY_VIOLATION);
+    assert_int_equal(grow(&w, "a", 8, NULL), 0);
+    assert_int_equal(create(&w, ask("b", 1, 1), NULL), STATUS_POLICY_VIOLATION);
+    world_free(&w);
+}
+
 static void test_create_partitions(void **state)
 {
     struct world w;
@@ -706,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_create_with_configs),
         cmocka_unit_test(test_request_of_many),
         cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_partitions_max),
         cmocka_unit_test(test_create_partitions),
         cmocka_unit_test(test_incremental_configs),
         cmocka_unit_test(test_whole_configs),
