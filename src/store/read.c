@@ -477,7 +477,7 @@ static enum status search_segment(struct timed_walk *walk, const struct segment 
 enum status log_find_timestamp_cached(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct log_warm *reader,
                                       struct err *err)
 {
-    struct timestamp_search search = {.walk = {search_over, search_worth, search_segment}, .timestamp = timestamp, .offset = -1, .found_timestamp = -1, .epoch = -1};
+    struct timestamp_search search = {.walk = {.over = search_over, .worth = search_worth, .look = search_segment}, .timestamp = timestamp, .offset = -1, .found_timestamp = -1, .epoch = -1};
     enum status status = log_walk_timed(log, &search.walk, reader, err);
 
     *offset = search.offset;
@@ -565,7 +565,7 @@ static enum status segment_greatest(struct timed_walk *walk, const struct segmen
 
 enum status log_max_timestamp_cached(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct log_warm *reader, struct err *err)
 {
-    struct greatest greatest = {.walk = {greatest_over, greatest_worth, segment_greatest}, .timestamp = -1};
+    struct greatest greatest = {.walk = {.over = greatest_over, .worth = greatest_worth, .look = segment_greatest}, .timestamp = -1};
     enum status status = log_walk_timed(log, &greatest.walk, reader, err);
 
     *offset = *timestamp = -1;
