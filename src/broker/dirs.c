@@ -274,23 +274,25 @@ static enum status future_settle(struct broker *broker, const struct image *imag
 {
     struct log_dir *log_dir = broker->dirs[d].log_dir;
     struct uuid id = log_dir_topic_id(log_dir, future->name);
-    const struct image_topic *topic = image_topic_by_id(image, id);
+    bool made = !uuid_is_zero(id); /* the first thing in a copy tells whose it is; a kill may have been quicker */
+    const struct image_topic *topic = made ? image_topic_by_id(image, id) : image_topic(image, future->topic);
     const struct image_partition *p = topic ? image_partition(topic, future->partition) : NULL;
     char folder[FOLDER_NAME_SIZE], ours[LOG_DIR_NAME_SIZE];
     struct map_node *node;
 
-    if (!p) {
+    if (p)
+        log_dir_future_name(ours, topic->name, future->partition, topic->id);
+    if (!p || (!made && strcmp(ours, future->name) != 0)) {
         log_line(LOG_WARN, "copy of no partition: left alone", "dir=%s name=%s", broker->dirs[d].path, future->name);
         return STATUS_OK;
     }
     broker_folder_name(folder, topic->name, future->partition);
-    log_dir_future_name(ours, topic->name, future->partition, id);
     node = map_get(&broker->entries, folder, strlen(folder));
     if (node && MAP_ENTRY(node, struct broker_entry, node)->dir == d)
         node = NULL;
-    else if (strcmp(ours, future->name) == 0 && uuid_equal(image_directory_of(p, broker->node_id), broker->dirs[d].id))
+    else if (made && strcmp(ours, future->name) == 0 && uuid_equal(image_directory_of(p, broker->node_id), broker->dirs[d].id))
         return future_adopt(broker, d, future, folder, node, err);
-    return node ? future_resume(broker, d, future, id, err) : STATUS_OK;
+    return node ? future_resume(broker, d, future, topic->id, err) : STATUS_OK;
 }
 
 /* From here on they are changed. *again: one of them fails, and is left out. */

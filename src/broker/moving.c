@@ -340,22 +340,28 @@ static void move_rest(struct move *m)
 
 /* ---- copying ---- */
 
-static void copy_work(struct io_job *job)
+static enum status copy_slice(struct move *m, struct err *err)
 {
-    struct move *m = LIST_ENTRY(job, struct move, job);
     char from[FS_PATH_MAX], to[FS_PATH_MAX];
     struct fs *fs = m->b->broker->fs;
 
     path_of(from, m->source, m->folder);
     path_of(to, m->target, m->future);
     if (!m->copying && !fs_exists(fs, from))
-        return; /* the last round will see */
-    if (!m->copying && folder_copy_begin(&m->copy, fs, from, to, &m->err))
-        return;
+        return STATUS_OK; /* the last round will see */
+    if (!m->copying && folder_copy_begin(&m->copy, fs, from, to, err))
+        return err->status;
     m->copying = true;
-    if (m->over && folder_copy_round(&m->copy, false, &m->err))
-        return;
-    (void)!folder_copy_step(&m->copy, SLICE, &m->over, &m->err);
+    if (m->over && folder_copy_round(&m->copy, false, err))
+        return err->status;
+    return folder_copy_step(&m->copy, SLICE, &m->over, err);
+}
+
+static void copy_work(struct io_job *job)
+{
+    struct move *m = LIST_ENTRY(job, struct move, job);
+
+    m->err.status = copy_slice(m, &m->err); /* what was overcome on the way is in it, too */
 }
 
 static void copy_done(struct shard *here, struct io_job *job)
