@@ -138,7 +138,7 @@ enum status metadata_open(struct broker *broker, struct fs *fs, struct image **i
     m->log_config = metadata_log_config(broker->config);
     how.config = &m->log_config;
     how.now_ms = broker->opened_wall_ms;
-    s = log_dir_recover(dirs_metadata(broker), METADATA_DIR, METADATA_TOPIC_ID, &how.recovery_point, err);
+    s = log_dir_recover(dirs_metadata(broker), METADATA_DIR, METADATA_TOPIC_ID, true, &how.recovery_point, err);
     if (s == STATUS_OK)
         s = log_open(&how, &m->log, err);
     for (unsigned i = 0; s == STATUS_OK && i < broker->shards; i++)

@@ -207,27 +207,27 @@ void broker_folder_name(char folder[static FOLDER_NAME_SIZE], struct str_view to
     snprintf(folder, FOLDER_NAME_SIZE, STR_FMT "-%d", STR_ARG(topic), index);
 }
 
-static enum status partition_try(struct log_dir *dir, struct partition_open *how, const char *folder, struct partition **partition, struct err *err)
+static enum status partition_try(struct log_dir *dir, struct partition_open *how, const char *folder, bool durable, struct partition **partition, struct err *err)
 {
-    enum status status = log_dir_recover(dir, folder, how->topic_id, &how->recovery_point, err);
+    enum status status = log_dir_recover(dir, folder, how->topic_id, durable, &how->recovery_point, err);
 
     return status ? status : partition_open(how, partition, err);
 }
 
 /* A folder of that name with another topic's id is of a topic that was deleted while the node was down: it goes. */
-static enum status partition_load(struct log_dir *dir, struct partition_open *how, struct partition **partition, struct err *err)
+static enum status partition_load(struct log_dir *dir, struct partition_open *how, bool durable, struct partition **partition, struct err *err)
 {
     char folder[FOLDER_NAME_SIZE];
     enum status status;
 
     broker_folder_name(folder, how->topic, how->index);
-    status = partition_try(dir, how, folder, partition, err);
+    status = partition_try(dir, how, folder, durable, partition, err);
     if (status != STATUS_INCONSISTENT_TOPIC_ID)
         return status;
     status = log_dir_remove_partition(dir, folder, err);
     how->recovery_point = how->log_start = how->cleaned = -1; /* were that one's, too */
     how->fresh = true;
-    return status ? status : partition_try(dir, how, folder, partition, err);
+    return status ? status : partition_try(dir, how, folder, durable, partition, err);
 }
 
 static void opening_work(struct io_job *job)
@@ -235,7 +235,7 @@ static void opening_work(struct io_job *job)
     struct opening *o = LIST_ENTRY(job, struct opening, job);
 
     if (o->err.status == STATUS_OK)
-        o->err.status = partition_load(o->b->broker->dirs[o->bp->dir].log_dir, &o->how, &o->partition, &o->err);
+        o->err.status = partition_load(o->b->broker->dirs[o->bp->dir].log_dir, &o->how, true, &o->partition, &o->err);
 }
 
 /* What the metadata said while it was opened is heeded, too. false: no memory. */
@@ -617,7 +617,7 @@ static bool partition_recover(struct broker_shard *b, struct broker_partition *b
 
     if (!partition_describe(b, bp, &how))
         return false;
-    if (!partition_load(b->broker->dirs[bp->dir].log_dir, &how, &bp->partition, &err))
+    if (!partition_load(b->broker->dirs[bp->dir].log_dir, &how, false, &bp->partition, &err))
         return true;
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err.text);
     return err.status != STATUS_IO && err.status != STATUS_NO_SPACE && err.status != STATUS_NO_MEMORY;

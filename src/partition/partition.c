@@ -19,6 +19,8 @@ bool partition__note(struct partition *p, struct producer *producer, const struc
     return ended && marker->type == MARKER_ABORT;
 }
 
+enum { SMALL_LOG = 64 << 10 };
+
 /* --- opening --------------------------------------------------------------------------------------------------------------- */
 
 struct rebuild {
@@ -126,10 +128,13 @@ static enum status rebuild_producers(struct partition *p, int64_t wall_ms, struc
     return status;
 }
 
+/* Of a small log that no producer with an id writes to, its batches tell as much as soon: it needs no file. */
 static void save_producers(void *context, int64_t offset, struct bytes_view *content)
 {
     const struct partition *p = context;
 
+    if (!p->producers.map.count && log_size(p->log) <= SMALL_LOG)
+        return;
     *content = producers_encode(&p->producers);
 }
 

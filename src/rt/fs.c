@@ -186,11 +186,14 @@ enum status fs_write_file(struct fs *fs, const char *path, const void *content, 
 enum status fs_put_file(struct fs *fs, const char *path, const void *content, size_t size, struct err *err)
 {
     struct file *file;
+    uint64_t before;
     enum status status = fs_open(fs, path, FS_CREATE, &file, err);
 
     if (status != STATUS_OK)
         return status;
-    status = file_truncate(file, 0, err);
+    status = file_size(file, &before, err);
+    if (status == STATUS_OK && before > size) /* not to 0 and not always: ext4 writes a file that was emptied to the disk when it is closed */
+        status = file_truncate(file, size, err);
     if (status == STATUS_OK && size)
         status = file_write(file, 0, &(struct bytes_view){content, size}, 1, err);
     file_unref(file);

@@ -33,6 +33,7 @@ bool log__roll(struct log *log, int64_t base, int64_t now_ms)
     if (log->snapshot)
         log->snapshot(log->snapshot_context, base, &seg->snapshot);
     log->segments[log->count++] = log->last = seg;
+    log->as_left = false;
     return true;
 }
 
@@ -77,6 +78,7 @@ static void note_batches(struct log *log, const struct log_append *append)
         left.size -= batch_size(&head);
     }
     log->size += append->bytes.size;
+    log->as_left = false;
     ASSERT(log->end == append->last_offset + 1);
 }
 

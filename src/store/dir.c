@@ -358,9 +358,9 @@ enum status log_dir_open(struct fs *fs, const char *path, struct log_dir **out, 
     return STATUS_OK;
 }
 
-enum status log_dir_recover(const struct log_dir *dir, const char *folder, struct uuid topic_id, int64_t *recovery_point, struct err *err)
+enum status log_dir_recover(const struct log_dir *dir, const char *folder, struct uuid topic_id, bool durable, int64_t *recovery_point, struct err *err)
 {
-    return journal_recovery_apply(dir->recovery, topic_id, folder, recovery_point, err);
+    return journal_recovery_apply(dir->recovery, topic_id, folder, durable, recovery_point, err);
 }
 
 bool log_dir_recovers(const struct log_dir *dir, const char *folder, struct uuid topic_id)

@@ -52,9 +52,10 @@ bool log_dir_root_named(const char *name);
 /* What stands in a partition's folder, the metadata log's among them. */
 bool log_dir_file_named(const char *name);
 
-/* What journals of the lives before hold of a log goes into its segment, before it is opened, and *recovery_point behind it; its folder is made when it has none.
+/* What journals of the lives before hold of a log goes into its segment, before it is opened, and *recovery_point behind it; its folder is made when it has none. Not
+ * `durable`: only log_dir_recovered makes it so, which comes before anything is appended to the log.
  * Nothing to do is fine. For several logs at once, on any threads. STATUS_INCONSISTENT_TOPIC_ID: the folder is another topic's. */
-enum status log_dir_recover(const struct log_dir *dir, const char *folder, struct uuid topic_id, int64_t *recovery_point, struct err *err) MUST_CHECK;
+enum status log_dir_recover(const struct log_dir *dir, const char *folder, struct uuid topic_id, bool durable, int64_t *recovery_point, struct err *err) MUST_CHECK;
 bool log_dir_recovers(const struct log_dir *dir, const char *folder, struct uuid topic_id); /* whether they hold something */
 /* Every log that is to live was recovered: those journals go. */
 enum status log_dir_recovered(const struct log_dir *dir, struct err *err) MUST_CHECK;

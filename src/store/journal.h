@@ -61,9 +61,10 @@ struct journal_recovery;
 enum status journal_recovery_new(struct fs *fs, const char *dir, struct journal_recovery **recovery, struct err *err) MUST_CHECK;
 void journal_recovery_free(struct journal_recovery *recovery); /* NULL is allowed, here and below: it holds nothing */
 bool journal_recovery_holds(const struct journal_recovery *recovery, struct uuid topic_id, const char *folder);
-/* Before a log is opened: what is held of it is put into its segment and synced, and the recovery point moved behind it; a folder is made when there is none.
+/* Before a log is opened: what is held of it is put into its segment and synced, and the recovery point moved behind it; a folder is made when there is none. Not `durable`: the volume will be
+ * synced before the log is believed, or appended to.
  * For several logs at once, on any threads. STATUS_INCONSISTENT_TOPIC_ID: the folder is of another one; STATUS_CORRUPT: the segment has other records, or lost some. */
-enum status journal_recovery_apply(const struct journal_recovery *recovery, struct uuid topic_id, const char *folder, int64_t *recovery_point,
+enum status journal_recovery_apply(const struct journal_recovery *recovery, struct uuid topic_id, const char *folder, bool durable, int64_t *recovery_point,
                                    struct err *err) MUST_CHECK;
 /* It was applied to every log that is to live, and the volume is synced: the files go. Durable on return. */
 enum status journal_recovery_end(const struct journal_recovery *recovery, struct err *err) MUST_CHECK;

@@ -551,6 +551,7 @@ void journal_recovery_free(struct journal_recovery *r)
 
 struct applying {
     const struct journal_recovery *recovery;
+    bool durable;             /* on return; else with the volume */
     char folder[FS_PATH_MAX];
     struct uuid topic_id;     /* of the folder; zero: it names none that reads */
     bool folder_there;
@@ -605,21 +606,13 @@ static enum status folder_know(struct applying *a, struct err *err)
 static enum status metadata_make(const struct applying *a, struct uuid topic_id, struct err *err)
 {
     char path[FS_PATH_MAX], id[UUID_TEXT_SIZE], text[64];
-    struct bytes_view piece = {(const uint8_t *)text, 0};
-    struct file *file;
-    enum status status;
+    int n;
 
     uuid_format(topic_id, id);
-    piece.size = (size_t)snprintf(text, sizeof text, "version: 0\ntopic_id: %s\n", id);
+    n = snprintf(text, sizeof text, "version: 0\ntopic_id: %s\n", id);
     if (snprintf(path, sizeof path, "%s/partition.metadata", a->folder) >= (int)sizeof path)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", a->folder);
-    if (fs_open(a->recovery->fs, path, FS_CREATE, &file, err))
-        return err->status;
-    status = file_truncate(file, 0, err);
-    if (!status)
-        status = file_write(file, 0, &piece, 1, err);
-    file_unref(file);
-    return status;
+    return fs_put_file(a->recovery->fs, path, text, (size_t)n, err);
 }
 
 /* Of a log's folder, its partition.metadata and its last segment any may be missing: they are made long after the first append was acknowledged, and not
@@ -634,6 +627,8 @@ static enum status folder_complete(struct applying *a, struct uuid topic_id, con
     if (segment_path(path, a->folder, place->base, ".log", err) || fs_open(fs, path, a->base < place->base ? FS_CREATE : FS_WRITE, &a->file, err))
         return err->status;
     a->base = place->base;
+    if (!a->durable)
+        return STATUS_OK;
     return fs_sync_dir(fs, a->folder, err) ? err->status : fs_sync_dir(fs, a->recovery->dir, err);
 }
 
@@ -731,7 +726,7 @@ static enum status frames_apply(struct applying *a, const struct target *target,
         qsort(places, count, sizeof *places, place_order);
     for (size_t i = 0; i < count && !status; i++)
         status = frame_apply(a, topic_id, places[i], err);
-    if (!status && a->file)
+    if (!status && a->file && a->durable)
         status = file_sync(a->file, err);
     mem_free(places);
     return status;
@@ -742,10 +737,11 @@ bool journal_recovery_holds(const struct journal_recovery *r, struct uuid topic_
     return r && target_find(r, topic_id, str_from(name));
 }
 
-enum status journal_recovery_apply(const struct journal_recovery *r, struct uuid topic_id, const char *name, int64_t *recovery_point, struct err *err)
+enum status journal_recovery_apply(const struct journal_recovery *r, struct uuid topic_id, const char *name, bool durable, int64_t *recovery_point,
+                                   struct err *err)
 {
     const struct target *target = r ? target_find(r, topic_id, str_from(name)) : NULL;
-    struct applying a = {.recovery = r, .end = -1};
+    struct applying a = {.recovery = r, .durable = durable, .end = -1};
     enum status status;
 
     if (!target)

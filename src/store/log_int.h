@@ -141,6 +141,7 @@ struct log {
     unsigned jobs;               /* under way beside the commits: graves, spills and the journal's making */
     bool unmade, unsynced;       /* its folder (folder.c); unsynced: or the file of the segment that is written */
     bool discarded;              /* its topic is gone */
+    bool as_left;                /* by a clean stop: its files say all that there is to say */
     bool held;                   /* the direct one waits for the journaled ones before it and for the tail */
     bool aborted_lost;           /* at opening: one did not read */
     bool clean_refused;          /* a segment does not read: no compaction */

@@ -197,11 +197,13 @@ static enum status log_recover_segment(struct log *log, size_t i, const struct l
 
 static enum status log_open_segments(struct log *log, const struct log_open *how, struct err *err)
 {
+    log->as_left = how->clean;
     for (size_t i = 0; i < log->count; i++) {
         bool last = i + 1 == log->count;
         /* something of the next one was durable, so this one's indexes were */
         bool known = how->clean || (!last && log->segments[i + 1]->base < how->recovery_point);
         enum status status = known ? segment_load(log->segments[i], log->fs, log->dir, last, &log->end, err) : STATUS_CORRUPT;
+        log->as_left = log->as_left && !status;
         if (status == STATUS_CORRUPT)
             status = log_recover_segment(log, i, how, err);
         if (status)
@@ -471,11 +473,11 @@ static enum status log_put_epochs(struct log *log, struct err *err)
 /* What is written here can be made from the batches again, and is, when the directory was not marked clean after it: so it need not be durable before. */
 static enum status log_save(struct log *log, struct err *err)
 {
-    if (segment_open(log->last, log->fs, log->dir, err) || file_truncate(log->last->file, log->last->size, err))
-        return err->status;
-    if (!segment_seal(log->last))
+    if (!log->as_left && !segment_seal(log->last))
         return err_set(err, STATUS_NO_MEMORY, "no memory for an index");
-    return segment_put(log->last, log->fs, log->dir, err) || log_put_snapshot(log, err) ? err->status : log_put_epochs(log, err);
+    if (!log->as_left && (segment_put(log->last, log->fs, log->dir, err) || log_put_snapshot(log, err)))
+        return err->status;
+    return log_put_epochs(log, err);
 }
 
 enum status log_close(struct log *log, bool clean, struct err *err)

@@ -78,7 +78,7 @@ static enum status bench_open(struct bench *b, struct fs *fs, int32_t epoch, str
         how.recovery_point = entries[0].recovery_point;
         how.log_start = entries[0].log_start;
     }
-    status = log_dir_recover(b->dir, "t-0", how.topic_id, &how.recovery_point, err);
+    status = log_dir_recover(b->dir, "t-0", how.topic_id, true, &how.recovery_point, err);
     if (!status)
         status = partition_open(&how, &b->p, err);
     if (status)

@@ -113,7 +113,7 @@ static bool open_and_kill(struct fs *fs)
     open.fs = fs;
     open.recovery_point = entries[0].recovery_point;
     open.log_start = entries[0].log_start;
-    opened = !log_dir_recover(dir, entries[0].name, open.topic_id, &open.recovery_point, &err) && !partition_open(&open, &p, &err) && !log_dir_recovered(dir, &err);
+    opened = !log_dir_recover(dir, entries[0].name, open.topic_id, true, &open.recovery_point, &err) && !partition_open(&open, &p, &err) && !log_dir_recovered(dir, &err);
     if (opened)
         (void)partition_close(p, false);
     log_dir_close(dir);

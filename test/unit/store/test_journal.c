@@ -176,7 +176,7 @@ static void open_one(struct life *life, unsigned which, const struct log_dir_ent
     open.dir = path;
     config = world_config;
     config.segment_bytes = 40000;
-    if (log_dir_recover(life->dir, strrchr(path, '/') + 1, open.topic_id, &open.recovery_point, &err) || log_open(&open, &life->logs[which], &err))
+    if (log_dir_recover(life->dir, strrchr(path, '/') + 1, open.topic_id, true, &open.recovery_point, &err) || log_open(&open, &life->logs[which], &err))
         fail_msg("%s", err.text);
     log_attach(life->logs[which], life->stores[which % life->shards]);
 }
@@ -403,7 +403,7 @@ static enum status plain_open(struct fs *fs, struct log **log, struct err *err)
         return err->status;
     open.fs = fs;
     open.config = &world_config;
-    status = log_dir_recover(dir, strrchr(FOLDER, '/') + 1, open.topic_id, &open.recovery_point, err);
+    status = log_dir_recover(dir, strrchr(FOLDER, '/') + 1, open.topic_id, true, &open.recovery_point, err);
     if (!status)
         status = log_open(&open, log, err);
     if (!status)

@@ -595,6 +595,32 @@ static void test_topic_id(void **state)
     fs_free(fs);
 }
 
+/* What a clean stop left, and nobody wrote to, the next one leaves as it is. */
+static void test_closed_as_left(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = {.fs = fs, .dir = "/data/t-0", .topic_id = {{1}}, .config = &world_config, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
+    struct log *log = world_open_log(&w, &open);
+    unsigned calls[FS_CALL_LOCK + 1] = {0};
+    struct err err;
+
+    assert_int_equal(world_put(&w, log, (struct batch_spec){.timestamp = WORLD_WALL}), STATUS_OK);
+    world_close_log(&w, log, true);
+    open.clean = true;
+    log = world_open_log(&w, &open);
+    world_idle(&w, log);
+    fs_mem_set_fault(fs, count_calls, calls);
+    assert_int_equal(log_close(log, true, &err), STATUS_OK);
+    assert_int_equal(calls[FS_CALL_OPEN] + calls[FS_CALL_RENAME] + calls[FS_CALL_WRITE], 0);
+    open.clean = false;
+    log = world_open_log(&w, &open);
+    world_close_log(&w, log, true);
+    assert_true(calls[FS_CALL_WRITE] > 0);
+    world_end(&w);
+    fs_free(fs);
+}
+
 /* A log whose segments were lost does not give offsets away that it gave before. */
 static void test_lost_segments(void **state)
 {
@@ -660,7 +686,7 @@ int main(void)
         cmocka_unit_test(test_epochs),
         cmocka_unit_test(test_delete_records_and_retention),
         cmocka_unit_test(test_topic_id),
-        cmocka_unit_test(test_lost_segments), cmocka_unit_test(test_old_formats),
+        cmocka_unit_test(test_closed_as_left), cmocka_unit_test(test_lost_segments), cmocka_unit_test(test_old_formats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
