@@ -29,6 +29,11 @@ void dirs_choose(struct dirs *d, struct sim *sim, const char *settings[static 3]
     settings[2] = NULL;
 }
 
+const char *dirs_path(unsigned which)
+{
+    return names[which];
+}
+
 const char *dirs_fail(struct dirs *d, struct sim *sim)
 {
     unsigned which = (unsigned)sim__random_below(sim, d->count + d->apart);

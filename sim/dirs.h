@@ -21,6 +21,8 @@ struct dirs {
 /* Chosen once for a seed. Settings of the node, up to a NULL. */
 void dirs_choose(struct dirs *d, struct sim *sim, const char *settings[static 3]);
 
+const char *dirs_path(unsigned which); /* of log.dirs */
+
 /* Now, one of them, until the next boot or for some more. Its name. */
 const char *dirs_fail(struct dirs *d, struct sim *sim);
 /* The node boots: some come back, and now and then, unless it is calm, one is missing. Its name; NULL: none that was not missing before. */

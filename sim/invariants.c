@@ -240,6 +240,8 @@ static struct seen *seen_at(struct invariants *v, unsigned shard, size_t slot, s
         seen->start = seen->synced = seen->high = seen->durable = seen->end = -1;
         seen->offline = seen->unmade = false;
         v->counts.wakes += look->bp && look->log->end > look->log->start;
+        v->counts.moves += look->bp && seen->dir && seen->dir != look->bp->dir + 1u;
+        seen->dir = look->bp ? look->bp->dir + 1u : 0;
     }
     return seen;
 }

@@ -28,7 +28,7 @@ struct load_options {
     bool near_wrap;                                      /* sequences begin just below 2^31, producers' epochs just below 2^15 */
     bool far;                                            /* one partition of each lasting topic begins just below 2^63: load_begin_far */
     bool wide;                                           /* two more topics have hundreds of partitions each, and who writes to many of them at once */
-    bool dirs_fail;                                      /* log directories do, one by one: partitions get other epochs, groups lose their coordinators */
+    unsigned dirs;                                       /* log directories (dirs.h). Of several, one by one fails: partitions get other epochs, groups lose their coordinators */
     int32_t fetch_bytes;                                 /* of a partition, at most */
     bool beyond;                                         /* what a checksum tells to be wrong may be served: it is the reader who learns of it */
     void (*tell)(void *context, const char *line);       /* the story; NULL: untold */

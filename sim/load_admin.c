@@ -293,6 +293,10 @@ static void change(struct admin *a, uint64_t what)
     struct load *load = a->c.load;
     struct topic *topic = topic_any(load, false), *known;
 
+    if (load->options.dirs > 1 && load_chance(load, 30)) {
+        client_move_partition(&a->c, load->keyed && load_chance(load, 20) ? load->keyed : load->wide_count && load_chance(load, 20) ? load->wide[0] : topic);
+        return;
+    }
     if (load_chance(load, 100 / VOLATILE_NAMES))
         snprintf(a->name, sizeof a->name, "barnabas-journal"); /* it has nothing to do with the file of nearly that name */
     else

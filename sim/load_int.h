@@ -213,6 +213,7 @@ void keys_polled(struct client *c, const struct op *poll); /* after its last rec
 
 /* What can be looked up, for administrators. */
 void client_alter_configs(struct client *c, const struct topic *topic);
+void client_move_partition(struct client *c, const struct topic *topic);
 void client_describe_configs(struct client *c, const struct topic *topic);
 void client_describe_groups(struct client *c);
 

@@ -97,7 +97,7 @@ void member_doubt(struct client *c, const char *what)
 {
     struct member *m = member_of(c);
 
-    m->doubt = c->load->options.dirs_fail ? NULL : what; /* its coordinator's log may have been away for a while */
+    m->doubt = c->load->options.dirs > 1 ? NULL : what; /* its coordinator's log may have been away for a while */
     m->doubt_us = c->load->sim->now_us;
 }
 

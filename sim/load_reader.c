@@ -136,7 +136,7 @@ static void on_epochs(struct client *c, const struct call *call, const void *res
     for (int32_t i = 0; out && out->topics_count == 1 && i < out->topics[0].partitions_count; i++) {
         const struct offset_for_leader_epoch_response_partition *p = &out->topics[0].partitions[i];
         int64_t least = load_acked_long_ago(c->load, partition_number(r->topic, p->partition));
-        if (!p->error_code && !c->load->options.dirs_fail && (p->end_offset < least || (call->version > 0 && p->leader_epoch)))
+        if (!p->error_code && c->load->options.dirs < 2 && (p->end_offset < least || (call->version > 0 && p->leader_epoch)))
             load_broken(c, "epoch-end", "%s-%d: the epoch %d is told to end at %lld, and the log went to %lld long ago", r->topic->name, p->partition, p->leader_epoch,
                         (long long)p->end_offset, (long long)least);
     }

@@ -424,7 +424,7 @@ struct run_result run_seed(const struct run_options *options)
     dirs_choose(&r.dirs, sim, r.dir_settings);
     disk_on_call(r.disk, dirs_judge_call, &r.dirs);
     load.refused = refused;
-    load.dirs_fail = r.dirs.count > 1;
+    load.dirs = r.dirs.count;
     r.profile.shards = 1 + (unsigned)(options->seed % 3);
     load.sim = sim;
     load.near_wrap = r.profile.near_wrap;
