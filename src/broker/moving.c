@@ -56,9 +56,10 @@ static void look_later(struct move *m, uint64_t wait_ms)
 
 static void moves_next(struct broker_shard *b)
 {
-    if (b->moves_stopped || list_empty(&b->moves))
-        return;
-    look_later(LIST_ENTRY(b->moves.next, struct move, link), 0);
+    struct move *m = list_empty(&b->moves) ? NULL : LIST_ENTRY(b->moves.next, struct move, link);
+
+    if (m && !m->out && !b->moves_stopped)
+        look_later(m, 0);
 }
 
 static void move_submit(struct move *m, void (*work)(struct io_job *job), void (*done)(struct shard *here, struct io_job *job))
@@ -83,6 +84,7 @@ static void move_free(struct move *m)
     struct broker_partition *bp = m->bp;
     struct uuid topic_id = bp->key.topic_id;
     struct closing *closing = m->closing;
+    bool first = b->moves.next == &m->link;
     unsigned then = m->then;
     int32_t index = bp->key.index;
 
@@ -96,7 +98,7 @@ static void move_free(struct move *m)
         log_line(LOG_WARN, "partition does not move", "partition=%d to=%s", index, b->broker->dirs[then].path);
     if (b->moves_stopped)
         moves_stop(b, b->moves_stopped);
-    else
+    else if (first)
         moves_next(b);
 }
 
@@ -482,6 +484,8 @@ void move_gives_way(struct move *m, struct closing *closing)
 {
     m->closing = closing;
     m->ends = true;
+    if (m->b->moves.next != &m->link && !m->out) /* not in its turn: the first one's decision may wait for this deletion */
+        move_drop(m);
 }
 
 void moves_resume(struct broker_shard *b)
