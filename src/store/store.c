@@ -261,6 +261,17 @@ struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh)
     return fresh;
 }
 
+/* Who waits for a spill or a sync there waits no more. */
+static void dir_failed(struct store_dir *dir)
+{
+    dir->offline = true;
+    LIST_EACH(node, &dir->to_spill)
+        store__stays_wanting(LIST_ENTRY(node, struct log_work, tail_link)->log);
+    LIST_EACH(node, &dir->to_sync)
+        store__stays_wanting(LIST_ENTRY(node, struct log_work, sync_link)->log);
+    store__commit_waiting(dir->store);
+}
+
 void store__failed(struct log *log, enum status status, const struct err *why)
 {
     struct store *store = log->store;
@@ -268,13 +279,12 @@ void store__failed(struct log *log, enum status status, const struct err *why)
 
     if (log__offline(log))
         return;
-    log->home->offline = true;
     if (!why) {
         (void)err_set(&unknown, status, "%s: no memory for the reason", log->dir);
         why = &unknown;
     }
     log_line(LOG_ERROR, "log directory offline", "dir=%s reason=%s", log->home->path, why->text);
-    store__commit_waiting(store);
+    dir_failed(log->home);
     if (store->offline)
         store->offline(store->shard, log->home->path, why);
 }
@@ -289,8 +299,7 @@ void store_fail_dir(struct store *store, const char *log_dir)
     struct store_dir *dir = store__dir_find(store, log_dir);
 
     if (dir)
-        dir->offline = true;
-    store__commit_waiting(store);
+        dir_failed(dir);
 }
 
 bool store_dir_offline(const struct store *store, const char *log_dir)

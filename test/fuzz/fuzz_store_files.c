@@ -16,13 +16,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { FILES = 10, HEALTHY_BATCHES = 3, END = HEALTHY_BATCHES * 2 };
+enum { FILES = 14, HEALTHY_BATCHES = 3, END = HEALTHY_BATCHES * 2 };
 
 static const char *const files[FILES] = {
     "/data/t-0/00000000000000000000.log",       "/data/t-0/00000000000000000000.index",   "/data/t-0/00000000000000000000.timeindex",
     "/data/t-0/leader-epoch-checkpoint",        "/data/t-0/partition.metadata",           "/data/t-0/00000000000000000006.snapshot",
     "/data/recovery-point-offset-checkpoint",   "/data/log-start-offset-checkpoint",      "/data/t-0/00000000000000000009.log",
-    "/data/t-0/00000000000000000000.txnindex",
+    "/data/t-0/00000000000000000000.txnindex",  "/data/t-0/00000000000000000000.log.swap", "/data/cleaner-offset-checkpoint",
+    "/data/.kafka_cleanshutdown",               "/data/barnabas-journal.0.needed",
 };
 
 static const struct partition_open how = {.log_dir = "/data", .topic = STR_LIT("t"), .wall_ms = 1700000000000, .config = &(const struct partition_config){
@@ -120,6 +121,7 @@ static void open_and_close(struct fs *fs, bool clean)
     open.clean = clean;
     open.recovery_point = entries[0].recovery_point;
     open.log_start = entries[0].log_start;
+    open.cleaned = entries[0].cleaned;
     if (!partition_open(&open, &p, &err)) {
         look_around(partition_log(p));
         (void)partition_close(p, clean);
