@@ -422,6 +422,7 @@ struct run_result run_seed(const struct run_options *options)
     arena_set_block(r.profile.arena_block);
     disk_set_memory(r.disk, r.profile.forgets);
     dirs_choose(&r.dirs, sim, r.dir_settings);
+    r.profile.far &= r.dirs.count == 1; /* else the folder would have to be in the directory that the metadata chose */
     disk_on_call(r.disk, dirs_judge_call, &r.dirs);
     load.refused = refused;
     load.dirs = r.dirs.count;

@@ -313,6 +313,33 @@ static enum status dirs_begin(struct broker *broker, bool *again, struct err *er
     return STATUS_OK;
 }
 
+/* A folder that is not where the metadata says may be of a namesake that was deleted while its directory was away: it goes, and is not taken for the
+ * partition's, of which a journal elsewhere may have the records. */
+static void strangers_leave(struct broker *broker, const struct image *image)
+{
+    char folder[FOLDER_NAME_SIZE];
+    struct err err;
+
+    for (struct image_topic *t = image_topic_first(image); t && broker->dirs_count > 1; t = image_topic_next(image, t))
+        for (int32_t i = 0; i < t->count; i++) {
+            struct map_node *node;
+            struct log_dir *dir;
+            struct uuid id;
+
+            broker_folder_name(folder, t->name, i);
+            node = map_get(&broker->entries, folder, strlen(folder));
+            if (!node || MAP_ENTRY(node, struct broker_entry, node)->dir == dirs_locate_new(broker, t, i))
+                continue;
+            dir = broker->dirs[MAP_ENTRY(node, struct broker_entry, node)->dir].log_dir;
+            id = log_dir_topic_id(dir, folder);
+            if (uuid_is_zero(id) || uuid_equal(id, t->id))
+                continue;
+            map_remove(&broker->entries, node);
+            if (log_dir_remove_partition(dir, folder, &err))
+                log_line(LOG_WARN, "folder of a deleted topic stays", "dir=%s folder=%s reason=%s", log_dir_path(dir), folder, err.text);
+        }
+}
+
 enum status dirs_index(struct broker *broker, const struct image *image, struct err *err)
 {
     size_t futures = 0, count = 0;
@@ -327,6 +354,7 @@ enum status dirs_index(struct broker *broker, const struct image *image, struct 
     }
     if (again && dirs_list_entries(broker, image, err))
         return err->status;
+    strangers_leave(broker, image);
     for (unsigned d = 0; d < broker->dirs_count; d++) {
         count = 0;
         if (broker->dirs[d].log_dir)
