@@ -272,6 +272,8 @@ static void spilled(const struct spill *s, struct spill_item *item)
         log->again = true;
         log->epochs.dirty |= item->epochs.data != NULL;
         tail_list(log, &log->home->to_spill);
+    } else {
+        store__wants_commit(log); /* what is queued fails */
     }
     log__spill_go_on(log);
     log__check_idle(log);
@@ -398,6 +400,8 @@ static void synced(const struct spill *s, const struct spill_item *item)
         log__synced(log);
     } else if (s->status == STATUS_NO_SPACE) {
         log_sort(log);
+    } else {
+        store__wants_commit(log); /* what is queued fails */
     }
     log__check_idle(log);
 }
