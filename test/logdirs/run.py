@@ -232,6 +232,8 @@ class Load:
             client.finish()
             client.check(client.read_to, "follows")
         self.history.judge("--so-far")
+        failed = re.findall(r"log directory offline.*|partition does not move.*", self.server.log.read_text())
+        suite.check(failed, [], "what failed, without a failing disk")
         self.server.restart()
         for client in self.clients:
             client.check(0)
