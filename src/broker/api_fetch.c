@@ -69,7 +69,8 @@ struct fetch {
     uint64_t shards;          /* those with parts */
     unsigned out;             /* mail under way: legs that are reading or coming back, disarms */
     enum fetch_state state;
-    bool expired, failed;
+    bool expired, failed; /* not changed while legs read */
+    bool cancelled;       /* then it has expired when they are back */
     enum { FETCH_IN_TIME, FETCH_LATE, FETCH_AGAIN } late; /* a leg took its time, so that what the others read is old: all read again, once */
     bool woken;               /* a leg has more already while others still read */
     size_t bytes_min;
@@ -252,6 +253,7 @@ static void fetch_disarmed(struct fetch *f)
     for (uint64_t left = f->shards; left; left &= left - 1)
         if (f->legs[__builtin_ctzll(left)].away)
             return;
+    f->expired |= f->cancelled;
     if (f->late != FETCH_LATE && (f->expired || f->failed || f->bytes_min == 0)) {
         fetch_answer(f);
         return;
@@ -319,9 +321,10 @@ static void fetch_cancel(struct request *r)
 {
     struct fetch *f = r->state;
 
-    f->expired = true;
+    f->cancelled = true;
     if (f->state != FETCH_WAITING)
         return;
+    f->expired = true;
     timer_cancel(r->home, &f->timer);
     fetch_disarm(f);
 }
@@ -333,6 +336,7 @@ static void fetch_judge(struct fetch *f)
     size_t bytes = 0;
     bool late = false;
 
+    f->expired |= f->cancelled;
     for (uint64_t left = f->shards; left; left &= left - 1) {
         struct fetch_leg *leg = &f->legs[__builtin_ctzll(left)];
 
