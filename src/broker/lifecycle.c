@@ -134,8 +134,10 @@ static void broker_housekeep(struct shard *here, struct timer *timer)
             partition_housekeep(bp->partition, shard_wall_ms(here));
     if (b->metadata)
         metadata_housekeep(b->metadata);
-    if (store_rested(b->store) >= RESTED_MANY)
+    if (*store_rested(b->store) >= RESTED_MANY) {
         mem_trim();
+        *store_rested(b->store) = 0;
+    }
     broker_arm_housekeeping(b);
 }
 

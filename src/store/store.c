@@ -81,12 +81,9 @@ void store__rests(struct store *store)
     store->rested++;
 }
 
-size_t store_rested(struct store *store)
+size_t *store_rested(struct store *store)
 {
-    size_t rested = store->rested;
-
-    store->rested = 0;
-    return rested;
+    return &store->rested;
 }
 
 void store_limit_indexes(struct store *store, size_t bytes)

@@ -49,8 +49,8 @@ void store_on_offline(struct store *store, void (*offline)(struct shard *here, c
 void store_fail_dir(struct store *store, const char *log_dir);
 bool store_dir_offline(const struct store *store, const char *log_dir);
 
-/* How many logs came to rest since it was last asked: log_housekeep gave back what they need only while they are written to. */
-size_t store_rested(struct store *store);
+/* How many logs came to rest since *rested was last set to 0: log_housekeep gave back what they need only while they are written to. */
+size_t *store_rested(struct store *store);
 
 /* Bytes that are held: by tails, and by the indexes of old segments. */
 size_t store_tails_held(const struct store *store);
