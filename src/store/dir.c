@@ -12,7 +12,7 @@
 #include "store/journal.h"
 #include "store/text.h"
 
-enum { START_BYTES = 64 << 20, START_KEEPS = 1 << 20, CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
+enum { START_BYTES = 64 << 20, START_KEEPS = 4 << 20, START_NEEDS = 512 << 10, CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
 
 static const char lock_name[] = ".lock", clean_name[] = LOG_DIR_CLEAN;
 
@@ -26,7 +26,7 @@ struct log_dir {
     struct fs *fs;
     char *path;
     struct file *lock, *volume;
-    bool released;                     /* what the blocks of the lock file reserve */
+    bool released;                     /* what the blocks of the lock file reserve, but for the next start's part */
     bool clean;
     struct journal_recovery *recovery; /* NULL: there were no journals */
     struct log_dir_entry *entries; /* in the byte order of their names */
@@ -271,6 +271,21 @@ static enum status dir_lock(struct log_dir *dir, struct err *err)
     return fs_open(dir->fs, dir->path, FS_VOLUME, &dir->volume, err);
 }
 
+/* What the lock file reserves goes, but for what the next start may need. On a file system that cannot reserve, all of it is free. */
+static enum status dir_give_back(struct log_dir *dir, struct err *err)
+{
+    uint64_t free, total, keep;
+    struct err ignored;
+
+    if (file_truncate(dir->lock, 0, err) || fs_space(dir->fs, dir->path, &free, &total, err))
+        return err->status;
+    keep = free > 2 * START_NEEDS ? free - START_NEEDS : free / 2;
+    dir->released = true;
+    if (keep && file_allocate(dir->lock, keep < START_KEEPS ? keep : START_KEEPS, &ignored))
+        (void)!file_truncate(dir->lock, 0, &ignored);
+    return STATUS_OK;
+}
+
 /* A start needs some space: for what is torn, for what the journal has, for the metadata log. On a full disk it gets the reserve. */
 static enum status dir_make_room(struct log_dir *dir, struct err *err)
 {
@@ -278,10 +293,7 @@ static enum status dir_make_room(struct log_dir *dir, struct err *err)
 
     if (fs_space(dir->fs, dir->path, &free, &total, err))
         return err->status;
-    if (free >= START_BYTES)
-        return STATUS_OK;
-    dir->released = true;
-    return file_truncate(dir->lock, 0, err);
+    return free >= START_BYTES ? STATUS_OK : dir_give_back(dir, err);
 }
 
 /* A directory that is not yet formatted may be new, with its parents: they become durable before anything is put into it. */
@@ -443,12 +455,7 @@ enum status log_dir_reserve(struct log_dir *dir, uint64_t size, struct err *err)
 
 enum status log_dir_release(struct log_dir *dir, struct err *err)
 {
-    if (dir->released)
-        return STATUS_OK;
-    dir->released = true;
-    if (file_truncate(dir->lock, 0, err))
-        return err->status;
-    return file_allocate(dir->lock, START_KEEPS, err);
+    return dir->released ? STATUS_OK : dir_give_back(dir, err);
 }
 
 enum status log_dir_mark_clean(struct log_dir *dir, int64_t broker_epoch, struct err *err)

@@ -71,7 +71,7 @@ bool checkpoint_read(struct str_view text, void (*each)(void *context, const str
 enum status log_dir_write_checkpoint(struct log_dir *dir, const char *file, const struct checkpoint_entry *entries, size_t count, struct err *err) MUST_CHECK;
 
 /* Bytes of the volume that nobody else can have: blocks of the lock file, behind its end. They outlive the process. Given back, the next start still has a
- * little, and on a full disk the start gives all of it back. STATUS_IO: a file system that cannot. */
+ * little, and on a full disk takes some of that for what it has to write: so several may follow each other. STATUS_IO: a file system that cannot. */
 enum status log_dir_reserve(struct log_dir *dir, uint64_t size, struct err *err) MUST_CHECK;
 enum status log_dir_release(struct log_dir *dir, struct err *err) MUST_CHECK;
 
