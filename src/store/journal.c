@@ -25,7 +25,7 @@ enum {
 };
 
 struct half {
-    uint64_t first;   /* sequence of the first group in it */
+    uint64_t first;   /* sequence of the first group in it; 0: it never had one */
     struct list logs; /* that it owes: log.journal_halves[.] */
 };
 
@@ -384,6 +384,14 @@ bool journal_take(struct journal *j, struct commit *c)
     return true;
 }
 
+/* The other half may not be free, and yet have had no group: in a journal that is kept. */
+static uint64_t oldest_needed(const struct journal *j)
+{
+    const struct half *other = &j->halves[!j->current];
+
+    return other->first && !other_half_free(j) ? other->first : j->halves[j->current].first;
+}
+
 /* Its head, and zeros to the end of its last block. */
 static size_t group_finish(const struct journal *j, const struct group *group, uint64_t oldest)
 {
@@ -416,7 +424,7 @@ static void group_write(struct journal *j)
     if (!j->sequence)
         j->halves[0].first = 1;
     j->sequence++;
-    oldest = j->halves[other_half_free(j) ? j->current : !j->current].first;
+    oldest = oldest_needed(j);
     whole = group_finish(j, group, oldest);
     group->write = (struct io_write){.done = group_written, .file = j->file, .offset = HEAD_ROOM + (uint64_t)j->current * j->half_size + j->used,
                                      .bytes = {group->buffer, BUG(ETCD_14370) ? 0 : whole}};
