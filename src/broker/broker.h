@@ -101,7 +101,7 @@ struct broker_shard {
     struct store *store;
     struct map partitions;             /* struct broker_partition by topic id and index */
     struct map configs;                /* of those (config_shared.h) */
-    struct refusals refused;           /* at those */
+    struct producers_shared producers; /* of those */
     struct fetch_sessions *sessions;
     struct groups *groups;
     struct metadata *metadata;         /* on shard 0, else NULL */

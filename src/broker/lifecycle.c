@@ -177,6 +177,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     dirs_start_shard(b);
     store_on_space(b->store, disk_space_ask);
     store_limit_tails(b->store, memory_share(broker->config, MEMORY_TAILS, broker->shards));
+    b->producers.max = memory_share(broker->config, MEMORY_PRODUCERS, broker->shards) / MEMORY_PRODUCER;
     store_limit_indexes(b->store, memory_share(broker->config, MEMORY_INDEXES, broker->shards));
     store_use_journal(b->store, broker->journal);
     if (broker->files)

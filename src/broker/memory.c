@@ -8,18 +8,19 @@
 
 enum { SHARD_BYTES = 512 << 20, BYTES_MIN = 64 << 20 };
 
-/* Hundredths. By default each shard may hold two requests of the largest size (socket.request.max.bytes), cleaners have half of what Kafka gives them, and each
- * shard may have 60,000 partitions. */
+/* Hundredths. By default each shard may hold two requests of the largest size (socket.request.max.bytes), cleaners have a third of what Kafka gives them, and each
+ * shard may have 60,000 partitions, whose producers are 160,000. */
 static const struct {
     const char *name;
     unsigned percent;
 } users[MEMORY_USERS] = {
     [MEMORY_REQUESTS] = {"requests", 40},
-    [MEMORY_ANSWERS] = {"answers", 19},
+    [MEMORY_ANSWERS] = {"answers", 14},
     [MEMORY_TAILS] = {"tails", 12},
-    [MEMORY_CLEANING] = {"cleaning", 12},
+    [MEMORY_CLEANING] = {"cleaning", 9},
     [MEMORY_INDEXES] = {"indexes", 5},
     [MEMORY_PARTITIONS] = {"partitions", 12},
+    [MEMORY_PRODUCERS] = {"producers", 8},
 };
 
 static size_t memory_max(const struct config *config, unsigned shards)

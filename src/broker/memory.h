@@ -2,8 +2,8 @@
  * One budget for the memory that clients can make the broker hold: barnabas.memory.max, divided by user, and each user's part evenly among the shards.
  *
  * At its edge nobody dies: who wants more waits (bytes are not read from a connection, a request does not begin, a commit waits for a spill), does with less (the
- * cleaner takes more rounds, an index is read again), or is refused (a frame that could never be held, a partition too many). What the broker itself is made of
- * besides, its connections (max.connections), groups and producers' states (they expire), is measured (bench/), not refused.
+ * cleaner takes more rounds, an index is read again), or is refused (a frame that could never be held, a partition or a producer too many). What the broker itself is made of
+ * besides, its connections (max.connections) and groups (they expire), is measured (bench/), not refused.
  */
 #ifndef BROKER_MEMORY_H
 #define BROKER_MEMORY_H
@@ -19,10 +19,11 @@ enum memory_user {
     MEMORY_CLEANING, /* the cleaners' maps of keys */
     MEMORY_INDEXES,  /* those of old segments that are in memory (store/files.h) */
     MEMORY_PARTITIONS, /* MEMORY_PARTITION bytes each: no more are made */
+    MEMORY_PRODUCERS,  /* that partitions know (partition/producers.h), MEMORY_PRODUCER bytes each: the first batch of another one is refused until some expire */
     MEMORY_USERS,
 };
 
-enum { MEMORY_PARTITION = 1024 }; /* what one at rest costs at most, its metadata included (test/unit/broker/test_memory.c) */
+enum { MEMORY_PRODUCER = 256, MEMORY_PARTITION = 1024 }; /* what one at rest costs at most, its metadata included (test/unit/broker/test_memory.c) */
 
 const char *memory_user_name(enum memory_user user);
 /* Bytes, of one shard. */

@@ -28,6 +28,7 @@ static void sample_memory(struct broker_shard *b)
     gauge_set(&m->memory[MEMORY_CLEANING], cleaner_holds(b->cleaner));
     gauge_set(&m->memory[MEMORY_INDEXES], store_indexes_held(b->store));
     gauge_set(&m->memory[MEMORY_PARTITIONS], partitions * MEMORY_PARTITION);
+    gauge_set(&m->memory[MEMORY_PRODUCERS], b->producers.count * MEMORY_PRODUCER);
 }
 
 static void sample_partitions(struct broker_shard *b)

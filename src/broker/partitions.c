@@ -247,7 +247,7 @@ static bool partition_serve(struct broker_shard *b, struct broker_partition *bp,
     partition_lives(b, bp, PARTITION_AWAKE);
     bp->folder = true;
     partition_known(b, bp);
-    partition_attach(partition, b->shard, b->store, &b->refused);
+    partition_attach(partition, b->shard, b->store, &b->producers);
     if (topic) {
         if (!broker_configure_partition(b, bp))
             return false;

@@ -179,10 +179,10 @@ enum status partition_open(const struct partition_open *how, struct partition **
     return STATUS_OK;
 }
 
-void partition_attach(struct partition *p, struct shard *shard, struct store *store, struct refusals *refused)
+void partition_attach(struct partition *p, struct shard *shard, struct store *store, struct producers_shared *shared)
 {
     p->shard = shard;
-    producers_remember(&p->producers, refused);
+    producers_attach(&p->producers, shared);
     log_attach(p->log, store);
 }
 
@@ -215,7 +215,7 @@ void partition_stop(struct partition *p, struct mail *done)
 {
     shard_assert(p->shard);
     p->stopped = true;
-    producers_forget_refusals(&p->producers);
+    producers_detach(&p->producers);
     partition__wake(p);
     log_when_idle(p->log, done);
 }

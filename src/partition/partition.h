@@ -18,7 +18,7 @@
 
 struct partition;
 struct log_clean; /* store/clean.h */
-struct refusals;  /* producers.h */
+struct producers_shared; /* producers.h */
 
 struct partition_config { /* what the topic says, beside the log's; borrowed by its partitions */
     struct log_config log;
@@ -47,8 +47,8 @@ struct partition_open {
 
 /* Blocking: the log and the producer state from its snapshots and the batches after them. At start or in a job. */
 enum status partition_open(const struct partition_open *how, struct partition **out, struct err *err) MUST_CHECK;
-/* refused: of all partitions of the shard (producers.h); NULL: none is remembered. */
-void partition_attach(struct partition *p, struct shard *shard, struct store *store, struct refusals *refused);
+/* shared: what the shard's partitions share (producers.h); NULL: nothing. */
+void partition_attach(struct partition *p, struct shard *shard, struct store *store, struct producers_shared *shared);
 void partition_configure(struct partition *p, const struct partition_config *config);
 void partition_set_leader_epoch(struct partition *p, int32_t leader_epoch);
 /* Before it is stopped: its topic was deleted. */

@@ -16,8 +16,8 @@ enum { SNAPSHOT_VERSION = 1, SNAPSHOT_HEAD = 6, SNAPSHOT_ENTRY = 46 };
 /* id -1: of any producer. NULL: there is none. */
 static struct refusal *refusal_of(const struct producers *set, int64_t id)
 {
-    for (unsigned i = 0; set->refused && set->refused->count && i < REFUSALS; i++) {
-        struct refusal *refusal = &set->refused->list[i];
+    for (unsigned i = 0; set->shared && set->shared->refused_count && i < REFUSALS; i++) {
+        struct refusal *refusal = &set->shared->refused[i];
         if (refusal->of == set && (refusal->id == id || id < 0))
             return refusal;
     }
@@ -29,19 +29,23 @@ static void refusals_forget(struct producers *set, int64_t id)
 {
     for (struct refusal *refusal = refusal_of(set, id); refusal; refusal = refusal_of(set, id)) {
         refusal->of = NULL;
-        set->refused->count--;
+        set->shared->refused_count--;
     }
 }
 
-void producers_remember(struct producers *set, struct refusals *refused)
+void producers_attach(struct producers *set, struct producers_shared *shared)
 {
-    set->refused = refused;
+    set->shared = shared;
+    if (shared)
+        shared->count += set->map.count;
 }
 
-void producers_forget_refusals(struct producers *set)
+void producers_detach(struct producers *set)
 {
     refusals_forget(set, -1);
-    set->refused = NULL;
+    if (set->shared)
+        set->shared->count -= set->map.count;
+    set->shared = NULL;
 }
 
 /* --- the set --------------------------------------------------------------------------------------------------------------- */
@@ -77,6 +81,8 @@ struct producer *producers_get(struct producers *set, int64_t id)
 
     if (p)
         return p;
+    if (set->shared && set->shared->max && set->shared->count >= set->shared->max)
+        return NULL;
     p = mem_alloc(1, sizeof *p);
     if (!p)
         return NULL;
@@ -86,6 +92,8 @@ struct producer *producers_get(struct producers *set, int64_t id)
         return NULL;
     }
     refusals_forget(set, id);
+    if (set->shared)
+        set->shared->count++;
     return p;
 }
 
@@ -135,11 +143,11 @@ void producers_refuse(struct producers *set, const struct batch_head *head)
 {
     struct refusal *refusal = refusal_of(set, head->producer_id);
 
-    if (!set->refused || producers_find(set, head->producer_id) || (refusal && refusal->epoch == head->producer_epoch))
+    if (!set->shared || producers_find(set, head->producer_id) || (refusal && refusal->epoch == head->producer_epoch))
         return; /* one that follows it, or it again */
     if (!refusal) {
-        refusal = &set->refused->list[set->refused->next++ % REFUSALS];
-        set->refused->count += !refusal->of;
+        refusal = &set->shared->refused[set->shared->refused_next++ % REFUSALS];
+        set->shared->refused_count += !refusal->of;
     }
     *refusal = (struct refusal){set, head->producer_id, head->base_sequence, head->producer_epoch};
 }
@@ -225,6 +233,8 @@ void producers_expire(struct producers *set, int64_t now_ms, int64_t expiration_
         int64_t last = p->seen_ms > p->last_timestamp ? p->seen_ms : p->last_timestamp;
         if (p->transaction_start < 0 && now_ms - last >= expiration_ms) {
             map_remove(&set->map, node);
+            if (set->shared)
+                set->shared->count--;
             mem_free(p);
         }
         node = next;

@@ -35,34 +35,36 @@ struct producer {
     struct producer_batch batches[PRODUCER_BATCHES];
 };
 
-/* First batches of producers that nobody knew, which were refused for want of memory or space: those that follow them in flight are not the first. Of all
- * partitions of a shard, because there is no memory to ask for then; the oldest gives way. All zero: none. */
-struct refusals {
-    unsigned next, count;
+/* What the partitions of a shard share. All zero: nothing refused, and no bound. */
+struct producers_shared {
+    size_t count, max; /* producers that they know; 0: as many as come */
+    /* First batches of producers that nobody knew, which were refused for want of memory or space: those that follow them in flight are not the first. There
+     * is no memory to ask for then, so the oldest gives way. */
+    unsigned refused_next, refused_count;
     struct refusal {
         const struct producers *of; /* NULL: none */
         int64_t id;
         int32_t sequence;
         int16_t epoch;
-    } list[REFUSALS];
+    } refused[REFUSALS];
 };
 
 struct producers {
     struct map map;
-    struct refusals *refused; /* of these, among others; NULL: none is remembered */
+    struct producers_shared *shared; /* NULL: alone */
 };
 
 void producers_init(struct producers *set, uint64_t seed);
 void producers_free(struct producers *set);
 
-/* On the shard: it may refuse, and those of the shard's that are its are forgotten. Any thread may have the set before and after. */
-void producers_remember(struct producers *set, struct refusals *refused);
-void producers_forget_refusals(struct producers *set);
+/* On the shard: it counts among the shard's, or no more. Any thread may have the set before and after. */
+void producers_attach(struct producers *set, struct producers_shared *shared);
+void producers_detach(struct producers *set);
 
 /* May the batch be appended? STATUS_OK with *duplicate set: it is there already; else Kafka's error and a static message. */
 enum status producers_check(const struct producers *set, const struct batch_head *head, const struct producer_batch **duplicate, const char **message) MUST_CHECK;
 
-/* The producer's entry, made when there is none; NULL: no memory. */
+/* The producer's entry, made when there is none; NULL: no memory, or there are as many as there may be. */
 struct producer *producers_get(struct producers *set, int64_t id) __attribute__((warn_unused_result));
 /* The batch was refused for want of memory or space: if it was the first of its producer, those that follow it in flight are not. */
 void producers_refuse(struct producers *set, const struct batch_head *head);

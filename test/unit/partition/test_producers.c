@@ -111,6 +111,38 @@ static void test_sequence_wraps(void **state)
     bench_end(&b);
 }
 
+/* When a shard knows as many as it may, another one is refused until some expire; those that are known go on. */
+static void test_producers_max(void **state)
+{
+    struct producers_shared shared = {.max = 2};
+    struct batch_head head = {.producer_id = 3, .producer_epoch = 0, .base_sequence = 5};
+    const struct producer_batch *duplicate;
+    struct producers set, other;
+    const char *message;
+
+    producers_init(&set, 1);
+    producers_init(&other, 2);
+    assert_non_null(producers_get(&set, 1)); /* before it is attached */
+    producers_attach(&set, &shared);
+    producers_attach(&other, &shared);
+    assert_int_equal(shared.count, 1);
+    assert_non_null(producers_get(&other, 2));
+    assert_null(producers_get(&set, 3));
+    producers_refuse(&set, &head);
+    assert_non_null(producers_get(&set, 1));
+    producers_expire(&other, 1000, 0);
+    assert_int_equal(shared.count, 1);
+    head.base_sequence = 6; /* it was in flight behind the one that was refused */
+    assert_int_equal(producers_check(&set, &head, &duplicate, &message), STATUS_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_non_null(producers_get(&set, 3));
+    producers_detach(&set);
+    producers_detach(&other);
+    assert_int_equal(shared.count, 0);
+    assert_int_equal(shared.refused_count, 0);
+    producers_free(&set);
+    producers_free(&other);
+}
+
 /* Five batches, also over a roll, after each kind of stop. */
 static void test_restart(void **state)
 {
@@ -220,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_duplicate_under_way),
         cmocka_unit_test(test_duplicate_of_a_failed_write),
         cmocka_unit_test(test_sequence_wraps),
+        cmocka_unit_test(test_producers_max),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_after_retention),
         cmocka_unit_test(test_expiry),
