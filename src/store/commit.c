@@ -510,6 +510,7 @@ void log__check_idle(struct log *log)
         store__wants_commit(log);
     }
     if (!idle) {
+        log->home->gives_up |= !log->discarded;
         if (log->home->space != SPACE_THERE)
             store__stays_wanting(log); /* it is looked at again when that changes */
         return;

@@ -60,6 +60,7 @@ struct journal {
     struct group groups[GROUPS]; /* by sequence, in turn */
     bool open;                /* the next one takes commits */
     bool writing;             /* the last one */
+    bool stuck;               /* it found no space, where the file system copies what is written over: it is tried again */
 
     size_t waits;             /* logs of the half that is not filled that were asked to sync, and have not yet (log.journal_waits) */
 };
@@ -448,15 +449,38 @@ static void group_end(struct shard *here, struct group *group, enum status statu
 static void group_written(struct shard *here, struct io_write *write)
 {
     struct group *group = LIST_ENTRY(write, struct group, write);
+    struct store_dir *dir = LIST_ENTRY(group->commits.next, struct commit, link)->log->home;
     struct journal *j = group->journal;
 
-    j->writing = false;
+    if (write->status == STATUS_NO_SPACE && !dir->offline && !j->stuck) {
+        j->stuck = true;
+        store__no_space(dir, &write->err);
+        return;
+    }
+    j->writing = j->stuck = false;
     if (!write->status)
         journal_submit(j);
     group_end(here, group, write->status, &write->err);
     if (write->status)
         group_end(here, next_group(j), write->status, &write->err);
     store__commit_waiting(j->store);
+}
+
+void journal_retry(struct journal *j)
+{
+    struct io_write *write = j ? &j->groups[j->sequence % GROUPS].write : NULL;
+
+    if (!j || !j->stuck)
+        return;
+    j->stuck = false;
+    *write = (struct io_write){.done = group_written, .file = write->file, .offset = write->offset, .bytes = write->bytes};
+    io_write(shard_io(store__shard(j->store)), write);
+}
+
+void journal_give_up(struct journal *j)
+{
+    if (j && j->stuck)
+        group_written(store__shard(j->store), &j->groups[j->sequence % GROUPS].write);
 }
 
 void journal_submit(struct journal *j)

@@ -45,6 +45,8 @@ void journal_begin(struct journal *journal);
 bool journal_busy(struct journal *journal); /* its groups are under way, or this one is full: what wants a commit waits */
 bool journal_take(struct journal *journal, struct commit *c);
 void journal_submit(struct journal *journal);
+void journal_retry(struct journal *journal);   /* a group found no space, and there may be some */
+void journal_give_up(struct journal *journal); /* there will be none: it fails */
 bool journal_rolls(const struct journal *journal); /* a log may go on in a segment that has no file yet, once the one before is synced */
 
 void journal_feed(struct journal *journal);             /* logs were spilled: the next may be */

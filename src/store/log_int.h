@@ -238,7 +238,7 @@ struct store_dir {
     struct store *store;
     bool offline;
     enum space_state { SPACE_THERE, SPACE_SHORT, SPACE_TRYING, SPACE_NONE } space; /* space.c, with the next four */
-    bool low, asked;
+    bool low, asked, gives_up; /* gives_up: a log is to be closed, and not because its topic is gone */
     int64_t granted, room;
     struct journal *journal; /* NULL: each log syncs for itself */
     struct list tails;       /* logs with something in their tails, the oldest first */

@@ -7,8 +7,8 @@
  *   THERE ──a write finds none──> SHORT ──look: some──> TRYING ──look: still some──> THERE
  *                                   └──look: none──> NONE <──a write finds none──┘ (of TRYING)      NONE ──look: some──> TRYING
  *
- * What was to be written is in memory and stays there, whole: a direct commit is held, a tail is not spilled; TRYING lets them go on. Journaled commits go on
- * at any time: their space was taken when the journal was made. A log that is to be closed gives up in NONE (commit.c): what was not yet durable
+ * What was to be written is in memory and stays there, whole: a direct commit is held, a tail is not spilled; TRYING lets them go on. Journaled commits go on,
+ * as their space was taken when the journal was made; where the file system finds none for them all the same, their group is written again, too. A log that is to be closed gives up in NONE (commit.c): what was not yet durable
  * is answered as failed, and what only the journal has stays in it for the next start.
  */
 #include "rt/log.h"
@@ -77,6 +77,11 @@ void store_space(struct store *store, const char *log_dir, const struct store_sp
     dir->space = !found->any ? SPACE_NONE : dir->space == SPACE_TRYING ? SPACE_THERE : SPACE_TRYING;
     if (dir->space == SPACE_TRYING)
         store__ask_space(dir); /* that ends it */
+    if (!store__waits_for_space(dir))
+        journal_retry(dir->journal);
+    else if (dir->gives_up)
+        journal_give_up(dir->journal);
+    dir->gives_up = false; /* who waits says so again */
     store__spill(dir);
     store__commit_waiting(store);
 }

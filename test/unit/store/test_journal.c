@@ -713,6 +713,73 @@ static void test_write_fails(void **state)
     fs_free(fs);
 }
 
+static struct store *full;
+static bool no_room;
+
+static void look_for_space(struct shard *here, const char *log_dir)
+{
+}
+
+static void look_again(struct world *w)
+{
+    store_space(full, "/data", &(struct store_space){.room = 1 << 20, .any = !no_room});
+    sim_run(w->sim, 1000000);
+}
+
+/* A file system that copies what is written over may find no space for the journal: then it waits, as all else does; a stop ends all the same. */
+static void full_journal(bool for_good)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = plain_world(fs);
+    struct world_flag idle = {.mail.run = world_set_flag};
+    enum status worst = STATUS_OK;
+    unsigned done = 0;
+    struct log *log;
+    struct err err;
+    int error = ENOSPC;
+
+    full = w.store;
+    store_on_space(w.store, look_for_space);
+    assert_int_equal(plain_open(fs, &log, &err), STATUS_OK);
+    log_attach(log, w.store);
+    plain_fill(&w, log);
+    fs_mem_set_fault(fs, fail_journal, &error);
+    world_queue(log, spec_of(log_end_offset(log), 1), &done, &worst);
+    sim_run(w.sim, 1000000);
+    assert_int_equal(done, 0);
+    assert_false(log_take_room(log, 1));
+    no_room = true;
+    look_again(&w);
+    assert_int_equal(done, 0);
+    log_when_idle(log, &idle.mail);
+    if (for_good) {
+        look_again(&w);
+        assert_true(idle.set && offline_seen && worst == STATUS_KAFKA_STORAGE_ERROR);
+        fs_mem_set_fault(fs, NULL, NULL);
+        assert_int_not_equal(log_close(log, true, &err), STATUS_OK);
+    } else {
+        no_room = false;
+        fs_mem_set_fault(fs, NULL, NULL);
+        look_again(&w);
+        look_again(&w);
+        assert_true(idle.set && !offline_seen && done == 1 && worst == STATUS_OK);
+        assert_int_equal(log_durable_offset(log), PUTS + 1);
+        assert_int_equal(log_close(log, true, &err), STATUS_OK);
+    }
+    world_end(&w);
+    fs_free(fs);
+}
+
+static void test_full_for_a_while(void **state)
+{
+    full_journal(false);
+}
+
+static void test_full_for_good(void **state)
+{
+    full_journal(true);
+}
+
 /* --- many that roll -------------------------------------------------------------------------------------------------------- */
 
 enum { MANY = 64 };
@@ -803,6 +870,8 @@ int main(void)
         cmocka_unit_test(test_whose_records),
         cmocka_unit_test(test_no_space_for_it),
         cmocka_unit_test(test_write_fails),
+        cmocka_unit_test(test_full_for_a_while),
+        cmocka_unit_test(test_full_for_good),
         cmocka_unit_test(test_rolls_together),
         cmocka_unit_test(test_lives),
     };
