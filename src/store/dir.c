@@ -12,7 +12,7 @@
 #include "store/journal.h"
 #include "store/text.h"
 
-enum { START_BYTES = 64 << 20, START_KEEPS = 4 << 20, START_NEEDS = 512 << 10, CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
+enum { START_BYTES = 64 << 20, START_KEEPS = 1 << 20, START_NEEDS = 128 << 10, CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
 
 static const char lock_name[] = ".lock", clean_name[] = LOG_DIR_CLEAN;
 
