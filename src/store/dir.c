@@ -370,8 +370,22 @@ enum status log_dir_open(struct fs *fs, const char *path, struct log_dir **out, 
     return STATUS_OK;
 }
 
+/* On a full disk the metadata comes first: what a journal holds of the others waits for space for all of it. */
+static enum status dir_affords(const struct log_dir *dir, uint64_t bytes, struct err *err)
+{
+    uint64_t free, total;
+
+    if (!bytes)
+        return STATUS_OK;
+    if (fs_space(dir->fs, dir->path, &free, &total, err))
+        return err->status;
+    return free >= bytes + START_KEEPS ? STATUS_OK : err_set(err, STATUS_NO_SPACE, "%llu bytes of the journals wait for space", (unsigned long long)bytes);
+}
+
 enum status log_dir_recover(const struct log_dir *dir, const char *folder, struct uuid topic_id, bool durable, int64_t *recovery_point, struct err *err)
 {
+    if (dir_affords(dir, journal_recovery_bytes(dir->recovery, topic_id, folder), err))
+        return err->status;
     return journal_recovery_apply(dir->recovery, topic_id, folder, durable, recovery_point, err);
 }
 

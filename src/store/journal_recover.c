@@ -737,6 +737,16 @@ bool journal_recovery_holds(const struct journal_recovery *r, struct uuid topic_
     return r && target_find(r, topic_id, str_from(name));
 }
 
+uint64_t journal_recovery_bytes(const struct journal_recovery *r, struct uuid topic_id, const char *name)
+{
+    const struct target *target = r ? target_find(r, topic_id, str_from(name)) : NULL;
+    uint64_t bytes = 0;
+
+    for (size_t i = target ? target->first : NONE; i != NONE; i = r->places[i].next)
+        bytes += r->places[i].size;
+    return bytes;
+}
+
 enum status journal_recovery_apply(const struct journal_recovery *r, struct uuid topic_id, const char *name, bool durable, int64_t *recovery_point,
                                    struct err *err)
 {
