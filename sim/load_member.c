@@ -39,6 +39,7 @@ struct member {
     uint64_t synced_us; /* when it was dealt what it owns */
     const char *doubt;  /* member_doubt, at doubt_us; NULL: none */
     uint64_t doubt_us;
+    unsigned doubt_connections; /* the client's, then: a node that was killed since has its coordinator's last synced generation again */
 };
 
 static struct member *member_of(struct client *c)
@@ -99,6 +100,7 @@ void member_doubt(struct client *c, const char *what)
 
     m->doubt = c->load->options.dirs > 1 ? NULL : what; /* its coordinator's log may have been away for a while */
     m->doubt_us = c->load->sim->now_us;
+    m->doubt_connections = c->connections;
 }
 
 /* --- joining --- */
@@ -351,7 +353,7 @@ static void on_beat(struct client *c, const struct call *call, const void *respo
     if (out && out->error_code) {
         on_error(m, out->error_code);
     } else if (out) {
-        if (m->doubt && call->begun_us > m->doubt_us && m->generation == (int32_t)call->note)
+        if (m->doubt && m->doubt_connections == c->connections && call->begun_us > m->doubt_us && m->generation == (int32_t)call->note)
             load_broken(c, "described", "%s of %s, generation %d: %s", m->id, m->group_id, m->generation, m->doubt);
         m->doubt = NULL;
         if (m->state == MEMBER_JOINED && m->idles == c->connections && c->load->sim->now_us > m->joined_us + IDLE_US)
