@@ -379,7 +379,7 @@ static enum status dir_affords(const struct log_dir *dir, uint64_t bytes, struct
         return STATUS_OK;
     if (fs_space(dir->fs, dir->path, &free, &total, err))
         return err->status;
-    return free >= bytes + START_KEEPS ? STATUS_OK : err_set(err, STATUS_NO_SPACE, "%llu bytes of the journals wait for space", (unsigned long long)bytes);
+    return free >= bytes + START_NEEDS / 2 ? STATUS_OK : err_set(err, STATUS_NO_SPACE, "%llu bytes of the journals wait for space", (unsigned long long)bytes);
 }
 
 enum status log_dir_recover(const struct log_dir *dir, const char *folder, struct uuid topic_id, bool durable, int64_t *recovery_point, struct err *err)
