@@ -216,6 +216,7 @@ static void broker_close_shard(struct broker_shard *b)
     broker_close_partitions(b);
     fetch_sessions_free(b->sessions);
     scrubbing_free(b->scrubbing);
+    b->scrubbing = NULL; /* a directory may still fail */
     if (shard_id(b->shard) != 0) {
         store_free(b->store);
         b->store = NULL; /* shard 0 may still have bad news of the disk */
