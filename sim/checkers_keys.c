@@ -81,11 +81,12 @@ static void learn_items(struct keys *k)
     k->items = check__room(room, sizeof *k->items);
     for (size_t i = 0; i < c->ops_count; i++) {
         const struct op *op = c->ops[i];
-        const struct sighting *runs = c->h->sightings + op->sightings;
         if (op_acknowledged(op))
             add_items(k, op->offset, op->value, op->count, op->ended);
-        for (size_t n = 0; n < op->sightings_count; n++)
-            add_items(k, runs[n].offset, runs[n].value, runs[n].count, op->ended);
+        for (size_t n = 0; n < op->sightings_count; n++) {
+            const struct sighting *run = &c->h->sightings[op->sightings + n];
+            add_items(k, run->offset, run->value, run->count, op->ended);
+        }
     }
     qsort(k->items, k->count, sizeof *k->items, by_offset);
     for (size_t i = 0; i < k->count; i++)
@@ -178,7 +179,7 @@ static void miss(struct keys *k, const struct op *poll, struct item *item)
 /* What was known when it began, and is passed over, is missing. */
 static void judge_poll(struct keys *k, const struct op *poll)
 {
-    const struct sighting *runs = k->c->h->sightings + poll->sightings;
+    const struct sighting *runs = poll->sightings_count ? k->c->h->sightings + poll->sightings : NULL;
     int64_t end = poll_end(k->c, poll);
     size_t run = 0;
 
