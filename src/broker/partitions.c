@@ -209,8 +209,10 @@ void broker_folder_name(char folder[static FOLDER_NAME_SIZE], struct str_view to
 
 static enum status partition_try(struct log_dir *dir, struct partition_open *how, const char *folder, bool durable, struct partition **partition, struct err *err)
 {
-    enum status status = log_dir_recover(dir, folder, how->topic_id, durable, &how->recovery_point, err);
+    enum status status;
 
+    how->checkpointed = how->recovery_point;
+    status = log_dir_recover(dir, folder, how->topic_id, durable, &how->recovery_point, err);
     return status ? status : partition_open(how, partition, err);
 }
 

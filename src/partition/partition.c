@@ -142,7 +142,7 @@ static enum status open_log(struct partition *p, const struct partition_open *ho
 {
     char dir[FS_PATH_MAX];
     struct log_open log = {.fs = how->fs, .dir = dir, .topic_id = how->topic_id, .config = &how->config->log, .clean = how->clean, .fresh = how->fresh,
-                           .now_ms = how->wall_ms, .recovery_point = how->recovery_point, .log_start = how->log_start, .cleaned = how->cleaned};
+                           .now_ms = how->wall_ms, .recovery_point = how->recovery_point, .checkpointed = how->checkpointed, .log_start = how->log_start, .cleaned = how->cleaned};
 
     if (snprintf(dir, sizeof dir, "%s/" STR_FMT "-%d", how->log_dir, STR_ARG(how->topic), how->index) >= (int)sizeof dir)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", how->log_dir);

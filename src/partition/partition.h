@@ -41,6 +41,7 @@ struct partition_open {
     bool clean;
     bool fresh;               /* it should have no folder (log.h) */
     int64_t recovery_point, log_start, cleaned; /* -1: unknown */
+    int64_t checkpointed;     /* as in log.h */
     int64_t wall_ms;
     uint64_t seed;            /* of the producers' map */
 };

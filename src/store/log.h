@@ -59,6 +59,7 @@ struct log_open {
     bool fresh;          /* a folder that is not there is not made before something has to be written to it */
     int64_t now_ms;      /* wall time: ages segments whose records have no timestamps */
     int64_t recovery_point, log_start, cleaned; /* from the checkpoints; -1: unknown */
+    int64_t checkpointed; /* the recovery point that the checkpoint says, without what journals brought: before it indexes are synced, too */
 };
 enum status log_open(const struct log_open *how, struct log **log, struct err *err) MUST_CHECK;
 

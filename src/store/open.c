@@ -200,8 +200,8 @@ static enum status log_open_segments(struct log *log, const struct log_open *how
     log->as_left = how->clean;
     for (size_t i = 0; i < log->count; i++) {
         bool last = i + 1 == log->count;
-        /* something of the next one was durable, so this one's indexes were */
-        bool known = how->clean || (!last && log->segments[i + 1]->base < how->recovery_point);
+        /* something of the next one was synced in its place, so this one's indexes were before it */
+        bool known = how->clean || (!last && log->segments[i + 1]->base < how->checkpointed);
         enum status status = known ? segment_load(log->segments[i], log->fs, log->dir, last, &log->end, err) : STATUS_CORRUPT;
         log->as_left = log->as_left && !status;
         if (status == STATUS_CORRUPT)
