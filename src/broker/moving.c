@@ -285,13 +285,29 @@ static enum status last_round(struct move *m, struct err *err)
     return STATUS_OK;
 }
 
+/* A folder of its name may stand there: of a deleted namesake, or of the partition itself, left when it moved away from a directory that then failed. It goes
+ * before the move is decided: a start would take it for the partition. */
+static enum status make_way(struct move *m, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    path_of(path, m->target, m->folder);
+    if (!fs_exists(m->b->broker->fs, path))
+        return STATUS_OK;
+    log_line(LOG_WARN, "a folder that is no partition's makes way", "dir=%s folder=%s", log_dir_path(m->target), m->folder);
+    m->copy.reads = false;
+    return log_dir_remove_partition(m->target, m->folder, err);
+}
+
 static void last_work(struct io_job *job)
 {
     struct move *m = LIST_ENTRY(job, struct move, job);
 
     m->closed = !m->partition || partition_close(m->partition, true);
     m->copy.reads = true;
-    m->err.status = m->closed ? last_round(m, &m->err) : err_set(&m->err, STATUS_KAFKA_STORAGE_ERROR, "it does not close");
+    m->err.status = m->closed ? make_way(m, &m->err) : err_set(&m->err, STATUS_KAFKA_STORAGE_ERROR, "it does not close");
+    if (m->err.status == STATUS_OK)
+        m->err.status = last_round(m, &m->err);
 }
 
 static void last_done(struct shard *here, struct io_job *job)

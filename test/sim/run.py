@@ -15,7 +15,7 @@ FIXED = (1, 250)  # from, how many
 FRESH = 250
 BEYOND = 20  # of both
 # Seeds that found a defect, with the minutes that it took.
-REGRESSIONS = [(128, 10), (497, 10), (104, 10), (848435179, 10), (113081138, 10), (6005, 10), (6110, 10), (602886732, 10), (1147, 10), (7707, 10), (638, 10)]
+REGRESSIONS = [(128, 10), (497, 10), (104, 10), (848435179, 10), (113081138, 10), (6005, 10), (6110, 10), (602886732, 10), (1147, 10), (7707, 10), (638, 10), (50095, 5)]
 
 
 def run(name, build, *arguments, rare=False):
