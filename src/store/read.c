@@ -381,16 +381,15 @@ static enum status walk_segment(struct timed_walk *walk, struct log *log, struct
     return walk->look(walk, seg, end, reader_miss_timed(reader), err);
 }
 
+/* `reader`: as reader_begin has it. */
 static enum status log_walk_timed(struct log *log, struct timed_walk *walk, struct log_warm *reader, struct err *err)
 {
-    struct log_warm *told = reader_begin(reader);
-
     walk->from = log->start;
     walk->durable = log->durable;
     for (size_t i = log__segment_at(log, log->start); i < log->count && !walk->over(walk); i++) {
-        enum status status = walk_segment(walk, log, log->segments[i], told, err);
+        enum status status = walk_segment(walk, log, log->segments[i], reader, err);
         if (status)
-            return reader_lacks(told, log->segments[i], status);
+            return reader_lacks(reader, log->segments[i], status);
     }
     return STATUS_OK;
 }
@@ -474,8 +473,8 @@ static enum status search_segment(struct timed_walk *walk, const struct segment 
     return status;
 }
 
-enum status log_find_timestamp_cached(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct log_warm *reader,
-                                      struct err *err)
+static enum status find_timestamp(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct log_warm *reader,
+                                  struct err *err)
 {
     struct timestamp_search search = {.walk = {.over = search_over, .worth = search_worth, .look = search_segment}, .timestamp = timestamp, .offset = -1, .found_timestamp = -1, .epoch = -1};
     enum status status = log_walk_timed(log, &search.walk, reader, err);
@@ -484,6 +483,12 @@ enum status log_find_timestamp_cached(struct log *log, int64_t timestamp, int64_
     *found_timestamp = search.found_timestamp;
     *epoch = search.epoch;
     return status;
+}
+
+enum status log_find_timestamp_cached(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct log_warm *reader,
+                                      struct err *err)
+{
+    return find_timestamp(log, timestamp, offset, found_timestamp, epoch, reader_begin(reader), err);
 }
 
 enum status log_find_timestamp(struct log *log, int64_t timestamp, int64_t *offset, int64_t *found_timestamp, int32_t *epoch, struct err *err)
@@ -566,11 +571,12 @@ static enum status segment_greatest(struct timed_walk *walk, const struct segmen
 enum status log_max_timestamp_cached(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct log_warm *reader, struct err *err)
 {
     struct greatest greatest = {.walk = {.over = greatest_over, .worth = greatest_worth, .look = segment_greatest}, .timestamp = -1};
-    enum status status = log_walk_timed(log, &greatest.walk, reader, err);
+    struct log_warm *told = reader_begin(reader); /* once for both: who waits for the first would never get to wait for the second */
+    enum status status = log_walk_timed(log, &greatest.walk, told, err);
 
     *offset = *timestamp = -1;
     *epoch = -1;
-    return status || greatest.timestamp < 0 ? status : log_find_timestamp_cached(log, greatest.timestamp, offset, timestamp, epoch, reader, err);
+    return status || greatest.timestamp < 0 ? status : find_timestamp(log, greatest.timestamp, offset, timestamp, epoch, told, err);
 }
 
 enum status log_max_timestamp(struct log *log, int64_t *offset, int64_t *timestamp, int32_t *epoch, struct err *err)
