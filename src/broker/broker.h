@@ -87,7 +87,7 @@ struct broker {
     void (*failed)(struct shard *here, const struct err *why); /* it cannot go on (node.c) */
     struct mail stop_step, *stop_done; /* of the metadata's stop */
     struct io_job recovered;           /* on shard 0: the journals of lives before go, when `unrecovered` shards are none */
-    unsigned unrecovered;
+    unsigned unrecovered, unjudged;    /* shards */
     uint64_t recover; /* of which directories */
     struct err recovered_err;
 };
@@ -123,8 +123,8 @@ struct broker_shard {
     } rows;
     uint64_t unsaved;                  /* of the stop: log directories of which not everything could be saved */
     struct list asleep;                /* struct broker_partition: to be woken in the background */
-    size_t unknown;                    /* of the partitions */
-    struct mail recovered;             /* to shard 0: none is any more */
+    size_t unknown, doubtful;          /* of the partitions */
+    struct mail recovered, judged;     /* to shard 0: none is any more */
     struct timer waker;
     struct list moves;                 /* struct move, the first is under way */
     struct mail *moves_stopped;        /* of the stop: none is begun any more */
@@ -158,6 +158,7 @@ struct broker_partition {
     bool folder;                 /* it has one */
     bool clean;                  /* and what is in it was closed well */
     bool unknown;                /* it was not, and it was not woken since */
+    bool doubtful;               /* nor tried in vain */
     uint8_t dir;                 /* where it is; DIR_UNKNOWN: in none of ours */
     struct partition *partition; /* while AWAKE, and ENDING if it was awake */
     struct opening *opening;     /* while WAKING */

@@ -98,7 +98,7 @@ enum status broker_open(const struct broker_options *o, struct broker **out, str
     arena_init(&broker->arena, BROKER_ARENA_MAX);
     broker->config = o->config;
     broker->fs = o->fs;
-    broker->shards = broker->unrecovered = o->shards;
+    broker->shards = broker->unrecovered = broker->unjudged = o->shards;
     broker->journal = o->journal;
     broker->files = o->files;
     broker->connections = o->connections;
@@ -274,6 +274,20 @@ void broker_recovered(struct broker_shard *b)
 {
     b->recovered.run = broker_hear_recovered;
     shard_post(b->shard, shard_peer(b->shard, 0), &b->recovered);
+}
+
+static void broker_hear_judged(struct shard *here, struct mail *mail)
+{
+    struct broker_shard *b = broker_at(here);
+
+    if (--b->broker->unjudged == 0 && !b->stopped && b->scrubbing)
+        scrubbing_start(b->scrubbing);
+}
+
+void broker_judged(struct broker_shard *b)
+{
+    b->judged.run = broker_hear_judged;
+    shard_post(b->shard, shard_peer(b->shard, 0), &b->judged);
 }
 
 /* ---- stopping ---- */

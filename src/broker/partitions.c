@@ -93,9 +93,20 @@ struct broker_partition *broker_partition_next(struct broker_shard *b, struct br
 
 /* ---- there, asleep ---- */
 
+/* After an unclean stop it was looked at: what its files lack now, they have lost. When that is so of all of them, they may be scrubbed. */
+static void partition_judged(struct broker_shard *b, struct broker_partition *bp)
+{
+    if (!bp->doubtful)
+        return;
+    bp->doubtful = false;
+    if (--b->doubtful == 0 && !b->stopped)
+        broker_judged(b);
+}
+
 /* What there is of it after an unclean stop is known, and whole, or it is gone. When that is so of all of them, the journals that tell it may go. */
 static void partition_known(struct broker_shard *b, struct broker_partition *bp)
 {
+    partition_judged(b, bp);
     if (!bp->unknown)
         return;
     bp->unknown = false;
@@ -267,8 +278,10 @@ static void partition_refused(struct broker_shard *b, struct broker_partition *b
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err->text);
     if (err->status == STATUS_IO)
         broker_dir_failed(b, bp->dir, err);
-    if ((err->status != STATUS_NO_MEMORY && err->status != STATUS_NO_SPACE) || partition_offline(b, bp))
+    if ((err->status != STATUS_NO_MEMORY && err->status != STATUS_NO_SPACE) || partition_offline(b, bp)) {
+        partition_judged(b, bp);
         return;
+    }
     partition_lives(b, bp, PARTITION_ASLEEP); /* it is not known to be broken */
     bp->again_ms = shard_now_ms(b->shard) + (err->status == STATUS_NO_SPACE ? WAKE_FULL_MS : WAKE_AGAIN_MS);
     if (!bp->folder && !partition_coordinates(bp))
@@ -425,6 +438,8 @@ void broker_wake_all(struct broker_shard *b)
 {
     if (!b->unknown)
         broker_recovered(b);
+    if (!b->doubtful)
+        broker_judged(b);
     wake_all_later(b, 0);
 }
 
@@ -456,8 +471,9 @@ enum status broker_add_partition(struct broker_shard *b, const struct image_topi
     }
     if (bp && (entry || (!receipt && partition_journaled(b, bp)))) {
         bp->folder = true;
-        bp->unknown = !bp->clean;
+        bp->unknown = bp->doubtful = !bp->clean;
         b->unknown += bp->unknown;
+        b->doubtful += bp->doubtful;
         list_push_back(&b->asleep, &bp->asleep);
     }
     if (bp && (!partition_coordinates(bp) || !partition_wake(b, bp, receipt, false))) {

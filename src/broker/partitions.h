@@ -51,8 +51,9 @@ void broker_partition_close(struct closing *closing);
 /* From now on those that have a folder are woken, one after the other. */
 void broker_wake_all(struct broker_shard *b);
 
-/* All partitions of this shard are known (lifecycle.c). */
+/* All partitions of this shard are known; or those that are not were tried in vain (lifecycle.c). */
 void broker_recovered(struct broker_shard *b);
+void broker_judged(struct broker_shard *b);
 
 /* Of the stop. Nobody is woken any more; `done` is posted when all that were awake have stopped. */
 void broker_stop_partitions(struct broker_shard *b, struct mail *done);

@@ -93,6 +93,13 @@ enum status scrubbing_begin(struct broker_shard *b, struct scrubbing **out)
     return s ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
+void scrubbing_start(struct scrubbing *s)
+{
+    for (unsigned i = 0; i < s->b->broker->dirs_count; i++)
+        if (s->scrubs[i] && !(s->ending >> i & 1))
+            scrub_start(s->scrubs[i]);
+}
+
 void scrubbing_leave(struct scrubbing *s, unsigned dir)
 {
     if (!s->scrubs[dir] || (s->ending >> dir & 1))

@@ -12,6 +12,7 @@ struct scrubbing;
 
 /* On shard 0. *scrubbing NULL, also when there is to be none. STATUS_NO_MEMORY. */
 enum status scrubbing_begin(struct broker_shard *b, struct scrubbing **scrubbing) MUST_CHECK;
+void scrubbing_start(struct scrubbing *scrubbing);                           /* every partition was looked at: what its files lack now is lost */
 void scrubbing_leave(struct scrubbing *scrubbing, unsigned dir);             /* that one failed */
 void scrubbing_stop(struct scrubbing *scrubbing, struct mail *done);         /* posted when nothing is under way */
 struct scrub_counts scrubbing_counts(const struct scrubbing *scrubbing);     /* of all of them; NULL is fine */

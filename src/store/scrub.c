@@ -295,8 +295,12 @@ struct scrub *scrub_new(struct shard *shard, const struct scrub_options *options
     s->options = *options;
     list_init(&s->found);
     list_init(&s->known);
-    timer_set(shard, &s->timer, shard_now_ms(shard) + (options->interval_ms < FIRST_REST_MS ? options->interval_ms : FIRST_REST_MS), scrub_step);
     return s;
+}
+
+void scrub_start(struct scrub *s)
+{
+    timer_set(s->shard, &s->timer, shard_now_ms(s->shard) + (s->options.interval_ms < FIRST_REST_MS ? s->options.interval_ms : FIRST_REST_MS), scrub_step);
 }
 
 void scrub_stop(struct scrub *s, struct mail *done)

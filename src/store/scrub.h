@@ -30,7 +30,8 @@ struct scrub_counts { /* since the start */
     uint64_t rounds, segments, bytes, findings;
 };
 
-struct scrub *scrub_new(struct shard *shard, const struct scrub_options *options) __attribute__((warn_unused_result)); /* rests a minute, at most, first; NULL: no memory */
+struct scrub *scrub_new(struct shard *shard, const struct scrub_options *options) __attribute__((warn_unused_result)); /* NULL: no memory */
+void scrub_start(struct scrub *scrub);                   /* rests a minute, at most, first */
 void scrub_stop(struct scrub *scrub, struct mail *done); /* posted when nothing is under way */
 void scrub_free(struct scrub *scrub);                    /* after that */
 struct scrub_counts scrub_counts(const struct scrub *scrub);

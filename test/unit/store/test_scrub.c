@@ -84,6 +84,7 @@ static struct scrub *scrubber(struct world *w, struct heard *heard)
 
     *heard = (struct heard){0};
     assert_non_null(s);
+    scrub_start(s);
     return s;
 }
 
