@@ -347,15 +347,15 @@ bool partition_is_filthy(struct partition *p, int64_t wall_ms, double *ratio)
     return dirt.due;
 }
 
-/* The last batch of each producer, by which its next sequence is known. */
-static struct clean_producer *last_batches(const struct partition *p, size_t *count)
+/* From where on the batches of each producer are remembered. */
+static struct clean_producer *recent_batches(const struct partition *p, size_t *count)
 {
     struct clean_producer *list = mem_alloc(p->producers.map.count, sizeof *list);
 
     *count = 0;
     for (struct map_node *node = list ? map_first(&p->producers.map) : NULL; node; node = map_next(&p->producers.map, node)) {
         const struct producer *producer = MAP_ENTRY(node, struct producer, node);
-        list[(*count)++] = (struct clean_producer){producer->id, producer->count ? producer->batches[producer->count - 1].last_offset : -1, producer->epoch};
+        list[(*count)++] = (struct clean_producer){producer->id, producer->count ? producer->batches[0].last_offset : -1, producer->epoch};
     }
     return list;
 }
@@ -368,7 +368,7 @@ bool partition_is_being_cleaned(const struct partition *p)
 bool partition_clean(struct partition *p, struct log_clean *clean)
 {
     clean->stable = partition_last_stable(p);
-    clean->producers = last_batches(p, &clean->producers_count);
+    clean->producers = recent_batches(p, &clean->producers_count);
     if (clean->producers && log_clean(p->log, clean))
         return true;
     mem_free(clean->producers);

@@ -105,15 +105,15 @@ static const struct clean_producer *producer_find(const struct clean_rules *rule
     return low < rules->producers_count && rules->producers[low].id == id ? &rules->producers[low] : NULL;
 }
 
-/* The batch by which its producer's next sequence is known. */
-static bool last_of_producer(const struct clean_rules *rules, const struct batch_head *head)
+/* A batch that may be sent again, or by which its producer's next sequence is known. */
+static bool recent_of_producer(const struct clean_rules *rules, const struct batch_head *head)
 {
     const struct clean_producer *producer = head->producer_id >= 0 ? producer_find(rules, head->producer_id) : NULL;
 
     if (!producer)
         return false;
-    if (producer->last_offset >= 0)
-        return batch_last_offset(head) == producer->last_offset;
+    if (producer->recent >= 0)
+        return !(head->attributes & BATCH_CONTROL) && batch_last_offset(head) >= producer->recent;
     return head->attributes & BATCH_CONTROL && head->producer_epoch == producer->epoch;
 }
 
@@ -179,7 +179,7 @@ static enum status judge(const struct clean_rules *rules, struct clean_txns *txn
     struct record_cursor *cursor = cursor_on(arena, batch);
     enum status status = cursor ? STATUS_OK : bad_records(head, STATUS_NO_MEMORY, err);
 
-    *v = (struct verdict){.stays = last_of_producer(rules, head) || batch_last_offset(head) + 1 == rules->end};
+    *v = (struct verdict){.stays = recent_of_producer(rules, head) || batch_last_offset(head) + 1 == rules->end};
     if (!status)
         status = head->attributes & BATCH_CONTROL ? judge_marker(txns, rules, head, batch, v, err) : clean_txns_batch(txns, head, &v->gone, err);
     if (!status)

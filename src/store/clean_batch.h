@@ -2,7 +2,8 @@
  * What a compaction leaves of one batch: all of it, byte for byte; a sparse one, whose records keep their offsets; an empty one, which
  * says only which offsets and sequences there were; or nothing.
  *
- * A batch keeps its base offset, last offset and base sequence, so that its producer's next sequence stays known. When a tombstone, or a marker that marks
+ * A batch keeps its base offset, last offset and base sequence, so that its producer's next sequence stays known; a recent one of its producer stays as an empty one at
+ * least, so that it is known when it is sent again. When a tombstone, or a marker that marks
  * nothing any more, is seen first, the batch gets its delete horizon: the time from which on it may go, in the place of the base timestamp (attribute bit 6, KIP-534).
  */
 #ifndef STORE_CLEAN_BATCH_H
@@ -13,9 +14,9 @@
 #include "store/keymap.h"
 #include "wire/records.h"
 
-struct clean_producer { /* the last that the log has of one */
+struct clean_producer { /* what the log has of one that may be sent again */
     int64_t id;
-    int64_t last_offset; /* of its last batch of data; -1: there is only a marker */
+    int64_t recent; /* its batches of data that end here or later; -1: there is only a marker */
     int16_t epoch;
 };
 

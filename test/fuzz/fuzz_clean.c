@@ -107,7 +107,7 @@ static void begin_txns(struct clean_txns *txns, bool aborted)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct clean_producer producer = {.id = 5, .last_offset = 5};
+    const struct clean_producer producer = {.id = 5, .recent = 5};
     struct clean_rules rules = {.now_ms = 2000, .delete_retention_ms = 500, .producers = &producer};
     struct clean_out out = {0};
     struct batches b = {0};

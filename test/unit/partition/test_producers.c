@@ -5,6 +5,7 @@
 
 #include "bench.h"
 #include "partition/producers.h"
+#include "store/clean.h"
 
 static void test_sequences(void **state)
 {
@@ -193,6 +194,45 @@ static void test_after_retention(void **state)
     bench_end(&b);
 }
 
+struct cleaned {
+    struct log_clean clean;
+    bool done;
+};
+
+static void cleaned_done(struct shard *here, struct log_clean *clean)
+{
+    ((struct cleaned *)(void *)clean)->done = true;
+}
+
+/* Nor does compaction, of any of the five. */
+static void test_after_compaction(void **state)
+{
+    struct bench b = bench_begin();
+    struct cleaned run = {.clean = {.wall_ms = WORLD_WALL, .key_memory = 1 << 20, .key_load = 0.9, .bytes_per_second = 1e9, .done = cleaned_done}};
+
+    b.config.log.segment_bytes = 200;
+    b.config.log.compacts = true;
+    b.config.log.compaction_lag_max_ms = INT64_MAX;
+    bench_open(&b);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(produce_sequence(&b, 0, i * 2, 2).base_offset, i * 2);
+    assert_int_equal(produce_now(&b, world_batch((struct batch_spec){.count = 2, .timestamp = WORLD_WALL})).base_offset, 16); /* the latest of the key */
+    assert_int_equal(produce_now(&b, world_batch((struct batch_spec){.count = 2, .timestamp = WORLD_WALL})).base_offset, 18); /* in another segment */
+    assert_true(partition_clean(b.p, &run.clean));
+    assert_true(sim_run_until(b.w.sim, world_is_set, &run.done, WORLD_SOON));
+    assert_int_equal(run.clean.status, STATUS_OK);
+    assert_int_equal(run.clean.stats.records_after, 1);
+    bench_close(&b, true);
+    bench_open(&b);
+    for (int i = 3; i < 8; i++) {
+        struct produced again = produce_sequence(&b, 0, i * 2, 2);
+        assert_int_equal(again.status, STATUS_OK);
+        assert_int_equal(again.base_offset, i * 2);
+    }
+    assert_int_equal(produce_sequence(&b, 0, 16, 1).base_offset, 20);
+    bench_end(&b);
+}
+
 static void test_expiry(void **state)
 {
     struct bench b = bench_begin();
@@ -255,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_producers_max),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_after_retention),
+        cmocka_unit_test(test_after_compaction),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_snapshot_bytes),
     };

@@ -243,7 +243,7 @@ static void run_prepare(struct run *run, struct log *log, size_t memory)
     run->clean.producers = world_alloc(PRODUCERS * sizeof *run->clean.producers);
     for (int i = PRODUCERS - 1; i >= 0; i--)
         if (model.last_data[i] >= 0)
-            run->clean.producers[run->clean.producers_count++] = (struct clean_producer){.id = i, .last_offset = model.last_data[i]};
+            run->clean.producers[run->clean.producers_count++] = (struct clean_producer){.id = i, .recent = model.last_data[i]};
 }
 
 /* The end of the segment that has the offset before `to`. */
