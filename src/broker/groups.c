@@ -100,12 +100,15 @@ static struct coordinator *coordinator_find(const struct groups *g, int32_t inde
     return node ? MAP_ENTRY(node, struct coordinator, node) : NULL;
 }
 
-/* Its partition is not open yet. */
-static bool coordinator_wakes(struct broker_shard *b, int32_t index)
+/* Its partition is not open yet; also one that has to be tried again. */
+static bool partition_to_open(struct broker_shard *b, int32_t index)
 {
     const struct image_topic *topic = image_topic(b->image, STR_LIT(OFFSETS_TOPIC));
+    const struct broker_partition *bp = topic ? broker_partition_any(b, topic->id, index) : NULL;
 
-    return topic && broker_partition_wakes(b, topic->id, index, NULL);
+    if (!bp || dir_is_offline(b, bp->dir))
+        return false;
+    return broker_partition_wakes(b, topic->id, index, NULL) || bp->life == PARTITION_ASLEEP;
 }
 
 const struct coord *groups_coord(const struct groups *g, int32_t index)
@@ -148,7 +151,7 @@ static void tour_go(struct request *r)
             coordinator_visit(c, tour);
             return;
         }
-        loading = c ? c->state == COORDINATOR_LOADING : coordinator_wakes(broker_at(r->here), stop->index);
+        loading = c ? c->state == COORDINATOR_LOADING || c->state == COORDINATOR_BROKEN : partition_to_open(broker_at(r->here), stop->index);
         tour->verb->refuse(tour, loading ? STATUS_COORDINATOR_LOAD_IN_PROGRESS : STATUS_NOT_COORDINATOR);
     }
     tour_end(tour);
