@@ -8,7 +8,9 @@ Kafka's log is filled with keys, tombstones, all codecs, producers and transacti
 batch and record is compared. The next turn goes on from one of them, Kafka's or ours, some time later: so Kafka also opens, appends to and cleans what we
 cleaned. Its DumpLogSegments then reads ours.
 """
+import collections
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +46,16 @@ def compare(kafkas, mine, what):
     suite.check(len(mine), len(kafkas), what)
 
 
+def without_recent(kafkas, mine):
+    """Kafka leaves the last batch of each producer, empty perhaps; we leave the four before it, too, which may be sent again."""
+    theirs = set(kafkas)
+    extra = [line for line in mine if " count=0 " in line and line not in theirs]
+    of = collections.Counter(re.search(r"producer=(\d+)/", line)[1] for line in extra)
+    suite.check(max(of.values(), default=0) <= 4, True, f"empty batches that Kafka does not leave: {of}")
+    extra = set(extra)
+    return [line for line in mine if line not in extra]
+
+
 def one_life(classes, scratch, seed, turns):
     """Returns how many lines were compared."""
     log, lines, cleaned, now = scratch / f"{seed}-0", 0, 0, WALL
@@ -57,7 +69,7 @@ def one_life(classes, scratch, seed, turns):
         end = kafka(classes, "clean", theirs, now, cleaned)[-1].split()[0]
         told = kafka(classes, "tell", theirs)
         our_end = ours(mine, now, cleaned)[-1].split()[0]
-        compare(told, kafka(classes, "tell", mine), f"seed {seed}, turn {turn}")
+        compare(told, without_recent(told, kafka(classes, "tell", mine)), f"seed {seed}, turn {turn}")
         suite.check(our_end, end, f"seed {seed}, turn {turn}: the end")
         lines += len(told)
         cleaned = end
