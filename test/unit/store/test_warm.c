@@ -307,12 +307,42 @@ static void test_first_timestamps(void **state)
     fs_free(fs);
 }
 
+/* Whoever else reads takes every descriptor that is free again: a search for the greatest time ends nevertheless, of which each half needs the disk. */
+static void test_a_search_ends_without_files(void **state)
+{
+    struct fs *fs = cold_disk();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_warm reader = {.tries = 0};
+    int64_t offset, timestamp;
+    enum status status;
+    unsigned waits = 0;
+    struct log *log;
+    int32_t epoch;
+    struct err err;
+
+    log = world_open_log(&w, &how);
+    while ((status = log_max_timestamp_cached(log, &offset, &timestamp, &epoch, &reader, &err)) == STATUS_NOT_CACHED) {
+        assert_true(++waits <= WARM_TRIES * log->count);
+        warmed = false;
+        log_warm(log, &reader, set_warmed);
+        assert_true(sim_run_until(w.sim, world_is_set, &warmed, WORLD_SOON));
+        while (store__files(w.store)->count)
+            files_shed(store__files(w.store));
+    }
+    assert_int_equal(status, STATUS_OK);
+    assert_int_equal(timestamp, WORLD_WALL + BATCHES); /* of the last batch's last record */
+    assert_true(waits >= WARM_TRIES); /* it had to wait at last */
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cold_then_warm), cmocka_unit_test(test_bounded_files), cmocka_unit_test(test_bad_records),
         cmocka_unit_test(test_bad_offset),     cmocka_unit_test(test_own_bytes),        cmocka_unit_test(test_many_aborted),
-        cmocka_unit_test(test_first_timestamps),
+        cmocka_unit_test(test_first_timestamps), cmocka_unit_test(test_a_search_ends_without_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
