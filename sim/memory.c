@@ -67,9 +67,14 @@ static void *take_other(void *bytes, size_t size)
     return other;
 }
 
+static size_t size_of(void *bytes)
+{
+    return sizeof(struct block) + ((struct block *)bytes - 1)->size;
+}
+
 void memory_install(void)
 {
-    static const struct mem_source source = {.alloc = take, .resize = take_other, .free = give};
+    static const struct mem_source source = {.alloc = take, .resize = take_other, .free = give, .size = size_of};
 
     mem_set_source(&source);
 }

@@ -10,6 +10,7 @@
 #include "broker/config.h"
 #include "broker/metrics.h"
 #include "rt/log.h"
+#include "rt/run.h"
 
 enum { CONNECTIONS_MAX = 8, TIMEOUT_S = 10, CONNECTION_BYTES = 16 << 10, ADDRESS_MAX = 64 };
 
@@ -44,7 +45,7 @@ static enum MHD_Result asked(void *context, struct MHD_Connection *connection, c
         return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", otherwise, sizeof otherwise - 1);
     if (strcmp(url, "/metrics") != 0)
         return answer(connection, MHD_HTTP_NOT_FOUND, "text/plain", elsewhere, sizeof elsewhere - 1);
-    return answer(connection, MHD_HTTP_OK, CONTENT_TYPE, e->text, metrics_text(e->broker, e->text));
+    return answer(connection, MHD_HTTP_OK, CONTENT_TYPE, e->text, metrics_text(e->broker, rt_resident(), e->text));
 }
 
 /* HOST:PORT or [HOST]:PORT, in numbers. */

@@ -27,11 +27,14 @@ void arena_init(struct arena *arena, size_t limit)
 
 void arena_free(struct arena *arena)
 {
+    struct mem_user *user = mem_enter(NULL);
+
     while (arena->blocks) {
         struct arena_block *block = arena->blocks;
         arena->blocks = block->next;
         mem_free(block);
     }
+    (void)mem_enter(user);
     arena->used = 0;
 }
 
@@ -39,8 +42,10 @@ static struct arena_block *arena_grow(struct arena *arena, size_t need)
 {
     size_t room = block_bytes > sizeof(struct arena_block) ? block_bytes - sizeof(struct arena_block) : 0;
     size_t size = need > room ? need : room;
+    struct mem_user *user = mem_enter(NULL);
     struct arena_block *block = mem_alloc(1, sizeof *block + size);
 
+    (void)mem_enter(user);
     if (!block)
         return NULL;
     block->size = size;

@@ -25,12 +25,23 @@ void mem_trim(void);
 /* Makes the `n`-th allocation from now fail (1: the next), and every later one succeed; 0 switches it off. For tests. */
 void mem_fail_at(uint64_t n);
 
+/* A user of memory: what the blocks hold that were allocated in its name, with what the allocator adds to each. */
+struct mem_user {
+    size_t held, max; /* an allocation that would go beyond max fails, as when there is no memory; 0: no limit */
+};
+/* In whose name this thread allocates and frees from now on; NULL: nobody's. Returns who it was. What was allocated in a user's name is freed in it (what
+ * arenas hold is nobody's). */
+struct mem_user *mem_enter(struct mem_user *user);
+/* The user that was entered holds three quarters of what it may: the rest is for what is there already, nothing new is begun. */
+int mem_crowded(void);
+
 /* Who allocates in libc's place: the simulator, where all that one life of a node holds goes away at once. Set before the first
  * allocation, or never. `alloc` zeroes. */
 struct mem_source {
     void *(*alloc)(size_t size);
     void *(*resize)(void *block, size_t size); /* block NULL: a new one */
     void (*free)(void *block);                 /* never NULL */
+    size_t (*size)(void *block);               /* never NULL */
 };
 void mem_set_source(const struct mem_source *source);
 

@@ -4,6 +4,7 @@
 #include "broker/fetch_sessions.h"
 
 #include "base/arena.h"
+#include "base/assert.h"
 #include "base/mem.h"
 #include "wire/api/fetch.h"
 
@@ -11,13 +12,14 @@ enum { WANT_KEY_MAX = INT16_MAX + 4 };
 
 struct fetch_sessions {
     struct shard *here;
+    struct mem_user memory;
     struct map by_id;
     struct list recent;
     size_t slots;
     uint64_t idle_ms_min;
 };
 
-struct fetch_sessions *fetch_sessions_new(struct shard *here, size_t slots, int64_t idle_ms_min)
+struct fetch_sessions *fetch_sessions_new(struct shard *here, size_t slots, size_t bytes_max, int64_t idle_ms_min)
 {
     struct fetch_sessions *s = mem_alloc(1, sizeof *s);
 
@@ -25,6 +27,7 @@ struct fetch_sessions *fetch_sessions_new(struct shard *here, size_t slots, int6
         return NULL;
     s->here = here;
     s->slots = slots;
+    s->memory.max = bytes_max;
     s->idle_ms_min = (uint64_t)idle_ms_min;
     map_init(&s->by_id, shard_random(here));
     list_init(&s->recent);
@@ -107,28 +110,33 @@ static struct fetch_session *session_find(struct fetch_sessions *sessions, int32
 
 void fetch_sessions_free(struct fetch_sessions *sessions)
 {
+    (void)mem_enter(&sessions->memory);
     while (!list_empty(&sessions->recent))
         session_remove(sessions, LIST_ENTRY(sessions->recent.next, struct fetch_session, recent));
     map_free(&sessions->by_id);
+    (void)mem_enter(NULL);
+    ASSERT(sessions->memory.held == 0);
     mem_free(sessions);
+}
+
+size_t fetch_sessions_memory(const struct fetch_sessions *sessions)
+{
+    return sessions->memory.held;
 }
 
 static bool sessions_make_room(struct fetch_sessions *sessions)
 {
-    struct fetch_session *oldest;
+    while (sessions->by_id.count >= sessions->slots || mem_crowded()) {
+        struct fetch_session *oldest = LIST_ENTRY(sessions->recent.next, struct fetch_session, recent);
 
-    if (sessions->by_id.count < sessions->slots)
-        return true;
-    if (list_empty(&sessions->recent))
-        return false;
-    oldest = LIST_ENTRY(sessions->recent.next, struct fetch_session, recent);
-    if (oldest->busy || shard_now_ms(sessions->here) - oldest->used_ms < sessions->idle_ms_min)
-        return false;
-    session_remove(sessions, oldest);
+        if (list_empty(&sessions->recent) || oldest->busy || shard_now_ms(sessions->here) - oldest->used_ms < sessions->idle_ms_min)
+            return false;
+        session_remove(sessions, oldest);
+    }
     return true;
 }
 
-struct fetch_session *fetch_sessions_create(struct fetch_sessions *sessions, const struct fetch_plan *plan, bool by_id)
+static struct fetch_session *session_create(struct fetch_sessions *sessions, const struct fetch_plan *plan, bool by_id)
 {
     struct fetch_session *s;
 
@@ -155,11 +163,23 @@ struct fetch_session *fetch_sessions_create(struct fetch_sessions *sessions, con
     return s;
 }
 
+struct fetch_session *fetch_sessions_create(struct fetch_sessions *sessions, const struct fetch_plan *plan, bool by_id)
+{
+    struct fetch_session *s;
+
+    (void)mem_enter(&sessions->memory);
+    s = session_create(sessions, plan, by_id);
+    (void)mem_enter(NULL);
+    return s;
+}
+
 void fetch_session_release(struct fetch_sessions *sessions, struct fetch_session *s)
 {
     s->busy = false;
     if (s->gone) {
+        (void)mem_enter(&sessions->memory);
         session_free(s);
+        (void)mem_enter(NULL);
         return;
     }
     s->used_ms = shard_now_ms(sessions->here);
@@ -251,8 +271,8 @@ static enum status plan_of_session(struct fetch_session *s, struct arena *arena,
     return STATUS_OK;
 }
 
-enum status fetch_sessions_plan(struct fetch_sessions *sessions, const struct fetch_request *in, int16_t version, struct arena *arena,
-                                struct fetch_plan *plan)
+static enum status sessions_plan(struct fetch_sessions *sessions, const struct fetch_request *in, int16_t version, struct arena *arena,
+                                 struct fetch_plan *plan)
 {
     struct fetch_session *s = in->session_id ? session_find(sessions, in->session_id) : NULL;
     bool by_id = version >= 13;
@@ -273,16 +293,30 @@ enum status fetch_sessions_plan(struct fetch_sessions *sessions, const struct fe
     if (s->by_id != by_id)
         return STATUS_FETCH_SESSION_TOPIC_ID_ERROR;
     status = session_update(s, in);
-    if (status == STATUS_OK && s->by_key.count == 0) {
+    if (status) { /* as if it had been evicted: the client names all again, and gets a session if there is room */
+        session_remove(sessions, s);
+        return STATUS_FETCH_SESSION_ID_NOT_FOUND;
+    }
+    if (s->by_key.count == 0) {
         session_remove(sessions, s);
         plan->full = true;
         return STATUS_OK;
     }
-    if (status == STATUS_OK)
-        status = plan_of_session(s, arena, plan);
+    status = plan_of_session(s, arena, plan);
     if (status == STATUS_OK) {
         s->busy = true;
         s->epoch = s->epoch == INT32_MAX ? 1 : s->epoch + 1;
     }
+    return status;
+}
+
+enum status fetch_sessions_plan(struct fetch_sessions *sessions, const struct fetch_request *in, int16_t version, struct arena *arena,
+                                struct fetch_plan *plan)
+{
+    enum status status;
+
+    (void)mem_enter(&sessions->memory);
+    status = sessions_plan(sessions, in, version, arena, plan);
+    (void)mem_enter(NULL);
     return status;
 }

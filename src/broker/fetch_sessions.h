@@ -6,8 +6,8 @@
  *   (id, epoch -1 or 0) closes it
  *
  * A session belongs to the shard of its connection: a client that comes back on another one gets FETCH_SESSION_ID_NOT_FOUND and starts
- * anew, as it does after an eviction. Bounded by max.incremental.fetch.session.cache.slots, divided among the shards; when full, the
- * one that was used least recently goes, if it was idle for two minutes, else the new client gets none.
+ * anew, as it does after an eviction. Bounded by max.incremental.fetch.session.cache.slots and by memory (MEMORY_SESSIONS), divided among the shards;
+ * when full, the one that was used least recently goes, if it was idle for two minutes, else the new client gets none. One that has no memory to grow goes itself.
  */
 #ifndef BROKER_FETCH_SESSIONS_H
 #define BROKER_FETCH_SESSIONS_H
@@ -45,8 +45,9 @@ struct fetch_session {
     uint64_t used_ms;
 };
 
-struct fetch_sessions *fetch_sessions_new(struct shard *here, size_t slots, int64_t idle_ms_min);
+struct fetch_sessions *fetch_sessions_new(struct shard *here, size_t slots, size_t bytes_max, int64_t idle_ms_min);
 void fetch_sessions_free(struct fetch_sessions *sessions);
+size_t fetch_sessions_memory(const struct fetch_sessions *sessions); /* bytes that they hold */
 
 /* What a request means: the wants to serve, in order. `session` NULL: none. `full`: all of them are answered, changed or not. */
 struct fetch_plan {

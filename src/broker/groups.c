@@ -34,6 +34,7 @@ enum {
     LOAD_BYTES = 1024 * 1024,              /* read at once (a batch that is larger comes whole) */
     LOAD_BATCH_MAX = 256 * 1024 * 1024,    /* decompressed */
     EXPIRE_AGAIN_MS = 10,                  /* when one turn was not enough */
+    CROWDED_AGAIN_MS = 60 * 1000,          /* the operator is told once a minute */
     LOAD_AGAIN_MS = 100,                   /* when there was no memory */
 };
 
@@ -60,6 +61,8 @@ struct coordinator {
 struct groups {
     struct broker_shard *b;
     struct coord_config config;
+    struct mem_user memory;  /* what active coordinators hold: entered around their steps */
+    uint64_t crowded_ms;     /* when that was told last */
     struct map coordinators; /* by partition index */
     unsigned closing;        /* coordinators that are not among them any more, and not yet freed */
     struct mail *idle;       /* NULL: nobody waits for them */
@@ -78,6 +81,7 @@ struct load {
     struct io_job job;
     struct coordinator *coordinator;
     struct coord *coord;
+    struct mem_user memory; /* the coord's, until it is active: what the log has is loaded, whatever it takes */
     int64_t next, end; /* offsets */
     struct partition_read read;
     struct log_slice slice;
@@ -269,8 +273,10 @@ static void coordinator_drop(struct coordinator *c)
     coord_step_init(&step, 0, 0, NULL);
     list_move_all(&step.answers, &c->waiting);
     if (c->coord) {
+        (void)mem_enter(&c->groups->memory);
         coord_resign(c->coord, &step, STATUS_NOT_COORDINATOR);
         coord_free(c->coord);
+        (void)mem_enter(NULL);
         c->coord = NULL;
     }
     timer_cancel(c->shard, &c->timer);
@@ -397,6 +403,7 @@ static void coordinator_tick(struct shard *here, struct timer *timer);
 
 static void coordinator_begin(const struct coordinator *c, struct coord_step *step, struct arena *arena)
 {
+    (void)mem_enter(&c->groups->memory);
     arena_init(arena, RECORDS_ARENA_MAX);
     coord_step_init(step, shard_now_ms(c->shard), shard_wall_ms(c->shard), arena);
 }
@@ -412,11 +419,26 @@ static void log_removals(struct coord_step *step)
     }
 }
 
+/* The user of memory is left; it may be that something was refused. */
+static void groups_leave_memory(struct groups *g)
+{
+    bool crowded = mem_crowded();
+    uint64_t now_ms = shard_now_ms(g->b->shard);
+
+    (void)mem_enter(NULL);
+    if (!crowded || (g->crowded_ms && now_ms - g->crowded_ms < CROWDED_AGAIN_MS))
+        return;
+    g->crowded_ms = now_ms;
+    log_line(LOG_WARN, "new groups, members and offsets are refused", "reason=barnabas.memory.max shard=%u bytes=%zu max=%zu", shard_id(g->b->shard), g->memory.held,
+             g->memory.max);
+}
+
 /* What follows from a step. An answer waits for every append up to the step's own. */
 static void coordinator_finish(struct coordinator *c, struct coord_step *step)
 {
     uint64_t deadline = coord_deadline(c->coord), barrier = c->appended + (step->records_count != 0 && !BUG(KAFKA_2017));
 
+    groups_leave_memory(c->groups);
     if (deadline != UINT64_MAX && (!c->timer.armed || deadline < c->timer.deadline_ms))
         timer_set(c->shard, &c->timer, deadline, coordinator_tick);
     LIST_EACH(at, &step->answers)
@@ -470,10 +492,15 @@ static enum status load_control(struct load *l, int64_t producer_id, const struc
 
 static enum status load_record(struct load *l, const struct batch_head *head, const struct record *record)
 {
-    if (head->attributes & BATCH_CONTROL)
-        return load_control(l, head->producer_id, record);
-    return coord_replay(l->coord, record->offset, head->attributes & BATCH_TRANSACTIONAL ? head->producer_id : -1,
-                        record->timestamp, record->key, record->value);
+    enum status status;
+
+    (void)mem_enter(&l->memory);
+    status = head->attributes & BATCH_CONTROL
+                 ? load_control(l, head->producer_id, record)
+                 : coord_replay(l->coord, record->offset, head->attributes & BATCH_TRANSACTIONAL ? head->producer_id : -1,
+                                record->timestamp, record->key, record->value);
+    (void)mem_enter(NULL);
+    return status;
 }
 
 static enum status load_batch(struct load *l, struct bytes_view batch, const struct batch_head *head)
@@ -542,7 +569,10 @@ static void load_end(struct load *l)
 {
     struct coordinator *c = l->coordinator;
 
+    (void)mem_enter(&l->memory);
     coord_free(l->coord);
+    (void)mem_enter(NULL);
+    ASSERT(l->memory.held == 0);
     mem_free(l);
     coordinator_unbusy(c);
 }
@@ -580,6 +610,8 @@ static void load_succeeded(struct load *l)
 
     c->coord = l->coord;
     l->coord = NULL;
+    c->groups->memory.held += l->memory.held;
+    l->memory.held = 0;
     c->state = COORDINATOR_ACTIVE;
     coordinator_begin(c, &step, &arena);
     coord_loaded(c->coord, &step);
@@ -649,8 +681,11 @@ static void load_done(struct shard *here, struct io_job *job)
 static void coordinator_load(struct coordinator *c)
 {
     struct load *l = mem_alloc(1, sizeof *l);
-    struct coord *coord = l ? coord_new(&c->groups->config, shard_random(c->shard)) : NULL;
+    struct coord *coord;
 
+    (void)mem_enter(l ? &l->memory : NULL);
+    coord = l ? coord_new(&c->groups->config, shard_random(c->shard)) : NULL;
+    (void)mem_enter(NULL);
     c->state = COORDINATOR_LOADING;
     if (!coord) {
         log_line(LOG_ERROR, "group coordinator does not load", "partition=%d reason=%s", c->index, "no memory");
@@ -774,11 +809,17 @@ struct groups *groups_new(struct broker_shard *b)
     g->b = b;
     map_init(&g->coordinators, shard_random(b->shard));
     groups_configure(b->broker->config, &g->config);
+    g->memory.max = memory_share(b->broker->config, MEMORY_GROUPS, b->broker->shards);
     timer_set(b->shard, &g->expiry,
               shard_now_ms(b->shard) +
                   (uint64_t)config_i64(b->broker->config, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS),
               groups_expire);
     return g;
+}
+
+size_t groups_memory(const struct groups *g)
+{
+    return g->memory.held;
 }
 
 void groups_when_idle(struct groups *g, struct mail *mail)
@@ -795,6 +836,7 @@ void groups_free(struct groups *g)
         return;
     while ((node = map_first(&g->coordinators)))
         groups_partition_closing(g, MAP_ENTRY(node, struct coordinator, node)->index);
+    ASSERT(g->memory.held == 0);
     timer_cancel(g->b->shard, &g->expiry);
     map_free(&g->coordinators);
     mem_free(g);

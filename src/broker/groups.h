@@ -48,6 +48,9 @@ void groups_tour(struct request *r, const struct tour_verb *verb, void *out, con
 /* The same to all coordinators there are. */
 void groups_tour_all(struct request *r, const struct tour_verb *verb, void *out);
 
+/* What their coordinators hold: a user of memory (memory.h). Groups, members and offsets that are there may take what is left of it when no new ones are let in. */
+size_t groups_memory(const struct groups *g);
+
 /* The machine of a partition's coordinator, to look at: NULL unless it is active and all that it appended is durable. */
 const struct coord *groups_coord(const struct groups *g, int32_t index);
 

@@ -169,7 +169,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     list_init(&b->asleep);
     list_init(&b->moves);
     b->store = store_new(shard, config_async(broker->config) ? DURABILITY_ASYNC : DURABILITY_SYNC);
-    b->sessions = fetch_sessions_new(shard, slots, FETCH_SESSION_IDLE_MS_MIN);
+    b->sessions = fetch_sessions_new(shard, slots, memory_share(broker->config, MEMORY_SESSIONS, broker->shards), FETCH_SESSION_IDLE_MS_MIN);
     b->groups = groups_new(b);
     b->cleaner = cleaner_new(b);
     if (!b->store || !b->sessions || !b->groups || !b->cleaner)

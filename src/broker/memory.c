@@ -6,21 +6,25 @@
 #include "broker/config.h"
 #include "rt/log.h"
 
-enum { SHARD_BYTES = 512 << 20, BYTES_MIN = 64 << 20 };
+enum { SHARD_BYTES = 640 << 20, BYTES_MIN = 64 << 20 };
 
 /* Hundredths. By default each shard may hold two requests of the largest size (socket.request.max.bytes), cleaners have a third of what Kafka gives them, and each
- * shard may have 60,000 partitions, whose producers are 160,000. */
+ * shard may have 65,000 partitions with 180,000 producers, 20,000 connections, and some 100,000 committed offsets. */
 static const struct {
     const char *name;
     unsigned percent;
 } users[MEMORY_USERS] = {
-    [MEMORY_REQUESTS] = {"requests", 40},
-    [MEMORY_ANSWERS] = {"answers", 14},
-    [MEMORY_TAILS] = {"tails", 12},
-    [MEMORY_CLEANING] = {"cleaning", 9},
-    [MEMORY_INDEXES] = {"indexes", 5},
-    [MEMORY_PARTITIONS] = {"partitions", 12},
-    [MEMORY_PRODUCERS] = {"producers", 8},
+    [MEMORY_REQUESTS] = {"requests", 32},
+    [MEMORY_ANSWERS] = {"answers", 11},
+    [MEMORY_TAILS] = {"tails", 10},
+    [MEMORY_CLEANING] = {"cleaning", 7},
+    [MEMORY_INDEXES] = {"indexes", 4},
+    [MEMORY_PARTITIONS] = {"partitions", 10},
+    [MEMORY_PRODUCERS] = {"producers", 7},
+    [MEMORY_METADATA] = {"metadata", 6},
+    [MEMORY_GROUPS] = {"groups", 6},
+    [MEMORY_SESSIONS] = {"sessions", 4},
+    [MEMORY_CONNECTIONS] = {"connections", 3},
 };
 
 static size_t memory_max(const struct config *config, unsigned shards)
@@ -44,7 +48,7 @@ size_t memory_share(const struct config *config, enum memory_user user, unsigned
 
 void memory_print(const struct config *config, unsigned shards)
 {
-    char text[256] = "";
+    char text[512] = "";
     size_t used = 0;
 
     for (unsigned i = 0; i < MEMORY_USERS; i++)

@@ -482,6 +482,7 @@ enum status metadata_start(struct metadata *m, struct broker_shard *b, const str
     m->b = b;
     m->started = started;
     config_rules(b->broker->config, &m->rules);
+    m->rules.memory_max = memory_share(b->broker->config, MEMORY_METADATA, b->broker->shards) * b->broker->shards / (b->broker->shards + 1); /* one each, and the controller's */
     m->rules.partitions_max = (int64_t)(memory_share(b->broker->config, MEMORY_PARTITIONS, b->broker->shards) / MEMORY_PARTITION * b->broker->shards);
     arena_init(&m->arena, REGISTRATION_MAX);
     log_attach(m->log, b->store);

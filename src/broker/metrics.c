@@ -9,6 +9,8 @@
 #include "broker/api.h"
 #include "broker/broker.h"
 #include "broker/cleaner.h"
+#include "broker/fetch_sessions.h"
+#include "broker/groups.h"
 #include "broker/scrubbing.h"
 #include "rt/io.h"
 #include "store/scrub.h"
@@ -29,6 +31,10 @@ static void sample_memory(struct broker_shard *b)
     gauge_set(&m->memory[MEMORY_INDEXES], store_indexes_held(b->store));
     gauge_set(&m->memory[MEMORY_PARTITIONS], partitions * MEMORY_PARTITION);
     gauge_set(&m->memory[MEMORY_PRODUCERS], b->producers.count * MEMORY_PRODUCER);
+    gauge_set(&m->memory[MEMORY_METADATA], b->image->memory.held + (b->metadata ? metadata_image(b->metadata)->memory.held : 0));
+    gauge_set(&m->memory[MEMORY_GROUPS], groups_memory(b->groups));
+    gauge_set(&m->memory[MEMORY_SESSIONS], fetch_sessions_memory(b->sessions));
+    gauge_set(&m->memory[MEMORY_CONNECTIONS], io_sockets_held(shard_io(b->shard)) + (m->connections_held ? *m->connections_held : 0));
 }
 
 static void sample_partitions(struct broker_shard *b)
@@ -144,11 +150,18 @@ static uint64_t sum(const struct broker *broker, size_t offset)
     return all;
 }
 
-static void put_memory(const struct broker *broker, struct text *t)
+static void put_memory(const struct broker *broker, uint64_t resident, struct text *t)
 {
-    put_head(t, "memory_bytes", "gauge", "Bytes that each user of barnabas.memory.max holds.");
-    for (unsigned i = 0; i < MEMORY_USERS; i++)
-        put(t, "barnabas_memory_bytes{user=\"%s\"} %llu\n", memory_user_name(i), (unsigned long long)sum(broker, offsetof(struct metrics, memory) + i * sizeof(struct gauge)));
+    uint64_t named = 0;
+
+    put_head(t, "memory_bytes", "gauge", "Bytes that each user of barnabas.memory.max holds, and the process beside them.");
+    for (unsigned i = 0; i < MEMORY_USERS; i++) {
+        uint64_t held = sum(broker, offsetof(struct metrics, memory) + i * sizeof(struct gauge));
+
+        named += held;
+        put(t, "barnabas_memory_bytes{user=\"%s\"} %llu\n", memory_user_name(i), (unsigned long long)held);
+    }
+    put(t, "barnabas_memory_bytes{user=\"other\"} %llu\n", (unsigned long long)(resident > named ? resident - named : 0));
     put_head(t, "memory_limit_bytes", "gauge", "Bytes that each of them may hold.");
     for (unsigned i = 0; i < MEMORY_USERS; i++)
         put(t, "barnabas_memory_limit_bytes{user=\"%s\"} %zu\n", memory_user_name(i), memory_share(broker->config, i, broker->shards) * broker->shards);
@@ -184,11 +197,11 @@ static void put_dirs(const struct broker *broker, struct text *t)
     }
 }
 
-size_t metrics_text(const struct broker *broker, char text[static METRICS_TEXT_MAX])
+size_t metrics_text(const struct broker *broker, uint64_t resident, char text[static METRICS_TEXT_MAX])
 {
     struct text t = {.to = text};
 
-    put_memory(broker, &t);
+    put_memory(broker, resident, &t);
     put_requests(broker, &t);
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].type)

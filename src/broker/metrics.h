@@ -41,7 +41,7 @@ enum { METRICS_APIS = 96, METRICS_DIRS = 64, METRICS_TEXT_MAX = 256 << 10 };
 
 struct metrics {
     struct timer timer;
-    const size_t *connections, *answers; /* the net's: how many, and bytes; NULL: it is not there */
+    const size_t *connections, *connections_held, *answers; /* the net's: how many, and bytes; NULL: it is not there */
     struct gauge values[METRICS];
     struct gauge memory[MEMORY_USERS];   /* bytes */
     struct gauge requests[METRICS_APIS]; /* as they stand in services[] */
@@ -53,7 +53,7 @@ struct metrics {
 void metrics_start(struct broker_shard *b); /* nothing, unless somebody may read */
 void metrics_stop(struct broker_shard *b);
 
-/* Everything in Prometheus' text format, at most METRICS_TEXT_MAX bytes. Any thread, from the start of the shards until the broker is closed. */
-size_t metrics_text(const struct broker *broker, char text[static METRICS_TEXT_MAX]);
+/* Everything in Prometheus' text format, at most METRICS_TEXT_MAX bytes; `resident`: what the process holds. Any thread, from the start of the shards until the broker is closed. */
+size_t metrics_text(const struct broker *broker, uint64_t resident, char text[static METRICS_TEXT_MAX]);
 
 #endif

@@ -15,7 +15,8 @@
  * GroupMetadataManager, state by state and error by error. Groups of other kinds (KIP-848, KIP-932, KIP-1071) are known
  * by name, and left alone.
  *
- * Memory: a failed allocation never leaves a half-made change; the call is answered with COORDINATOR_NOT_AVAILABLE.
+ * Memory: a failed allocation never leaves a half-made change; the call is answered with COORDINATOR_NOT_AVAILABLE. So is what would make a group, a
+ * member or an offset that was not there, while the memory is crowded (mem_crowded, base/mem.h): those that are there go on.
  */
 #ifndef COORD_COORD_H
 #define COORD_COORD_H

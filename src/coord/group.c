@@ -22,7 +22,7 @@ struct group *coord__group(const struct coord *c, struct str_view id)
 
 struct group *coord__group_new(struct coord *c, struct str_view id, int64_t wall_ms)
 {
-    struct group *g = mem_alloc(1, sizeof *g + id.size);
+    struct group *g = mem_crowded() ? NULL : mem_alloc(1, sizeof *g + id.size);
     char *text;
 
     if (!g)

@@ -5,7 +5,7 @@
 
 struct member_id *coord__id_new(struct group *g, struct str_view text)
 {
-    struct member_id *id = mem_alloc(1, sizeof *id + text.size);
+    struct member_id *id = mem_crowded() ? NULL : mem_alloc(1, sizeof *id + text.size);
     char *bytes;
 
     if (!id)

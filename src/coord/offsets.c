@@ -79,7 +79,7 @@ struct offset *coord__offset_make(struct group *g, struct str_view topic, int32_
 
     if (!t || o)
         return o;
-    o = mem_alloc(1, sizeof *o);
+    o = mem_crowded() ? NULL : mem_alloc(1, sizeof *o);
     if (o) {
         o->topic = t;
         o->partition = partition;

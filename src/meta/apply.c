@@ -60,8 +60,11 @@ static enum status no_memory(struct applying *a)
 
 static void tell(struct image *image, struct image_change change)
 {
+    struct mem_user *user = mem_enter(NULL); /* what is done about it is not the image's */
+
     if (image->changed)
         image->changed(image->context, image, &change);
+    (void)mem_enter(user);
 }
 
 /* ---- topics and partitions ---- */
@@ -898,7 +901,7 @@ static enum status transaction_end(struct image *image, bool commit, struct err 
     return status;
 }
 
-enum status image_apply(struct image *image, struct bytes_view record, struct err *err)
+static enum status apply_record(struct image *image, struct bytes_view record, struct err *err)
 {
     uint32_t type, version;
     struct reader r;
@@ -915,9 +918,31 @@ enum status image_apply(struct image *image, struct bytes_view record, struct er
     return image->pending ? pending_add(image, record, err) : apply_now(image, record, err);
 }
 
+enum status image_apply(struct image *image, struct bytes_view record, struct err *err)
+{
+    struct mem_user *user = mem_enter(&image->memory);
+    enum status status = apply_record(image, record, err);
+
+    (void)mem_enter(user);
+    return status;
+}
+
 /* ---- batches ---- */
 
 /* Control records of the quorum: what a snapshot must repeat. */
+static enum status apply_voters(struct image *image, struct bytes_view value, struct err *err)
+{
+    struct mem_user *user = mem_enter(&image->memory);
+    uint8_t *copy = mem_copy(value.data, value.size);
+
+    if (copy) {
+        mem_free((void *)(uintptr_t)image->voters.data);
+        image->voters = (struct bytes_view){copy, value.size};
+    }
+    (void)mem_enter(user);
+    return copy ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for the voters");
+}
+
 static enum status apply_control(struct image *image, const struct record *record, struct err *err)
 {
     enum { CONTROL_LEADER_CHANGE = 2, CONTROL_KRAFT_VERSION = 5, CONTROL_VOTERS = 6 };
@@ -925,7 +950,6 @@ static enum status apply_control(struct image *image, const struct record *recor
     struct arena arena;
     struct reader r;
     enum status status = STATUS_OK;
-    uint8_t *copy;
     int16_t type;
 
     reader_init(&r, record->key.data, record->key.size);
@@ -944,11 +968,7 @@ static enum status apply_control(struct image *image, const struct record *recor
             return err_set(err, status, "the KRaftVersion record does not decode");
         image->kraft_version = version.kraft_version;
     } else if (type == CONTROL_VOTERS) {
-        copy = mem_copy(record->value.data, record->value.size);
-        if (!copy)
-            return err_set(err, STATUS_NO_MEMORY, "no memory for the voters");
-        mem_free((void *)(uintptr_t)image->voters.data);
-        image->voters = (struct bytes_view){copy, record->value.size};
+        status = apply_voters(image, record->value, err);
     }
     return status;
 }

@@ -38,6 +38,7 @@ struct decide_rules {
     int32_t min_insync_replicas; /* min.insync.replicas */
     bool delete_topics;          /* delete.topic.enable */
     int64_t partitions_max;      /* that there is memory for; 0: no limit */
+    size_t memory_max;           /* bytes that an image may hold; 0: no limit */
     /* Judges the overrides that a resource would have. INVALID_CONFIG or INVALID_REQUEST, with a message in the arena.
      */
     enum status (*check)(const void *context, enum config_resource type, struct str_view name,
@@ -59,6 +60,7 @@ struct decision {
     struct meta_records records; /* the result */
     struct decide_place *places; /* private: how many partitions each directory has */
     int64_t partitions_more;     /* private: those that are made */
+    size_t memory_more;          /* private: bytes that an image will hold in addition */
 };
 
 enum status decide_create_topics(struct decision *d, const struct create_topics_request *in,

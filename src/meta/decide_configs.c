@@ -19,6 +19,16 @@ struct verdict decide__check_configs(struct decision *d, enum config_resource ty
     return verdict;
 }
 
+struct verdict decide__take_memory(struct decision *d, size_t bytes)
+{
+    size_t held = d->image->memory.held + d->memory_more, max = d->rules->memory_max;
+
+    if (max && (held >= max || bytes > max - held))
+        return decide__refuse(d, STATUS_POLICY_VIOLATION, "The metadata holds %zu bytes in each of its images, and may hold %zu (barnabas.memory.max).", held, max);
+    d->memory_more += bytes;
+    return VERDICT_OK;
+}
+
 void decide__put_config(struct decision *d, enum config_resource type, struct str_view name, struct str_view key,
                         struct str_view value)
 {
@@ -230,6 +240,17 @@ static struct verdict check_min_insync(struct decision *d, const struct resource
     return VERDICT_OK;
 }
 
+/* Taking an override away is always allowed. */
+static struct verdict take_changes(struct decision *d, const struct resource *r)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < r->count; i++)
+        if (r->changes[i].value.data)
+            bytes += decide__config_memory(r->changes[i].key, r->changes[i].value);
+    return bytes ? decide__take_memory(d, bytes) : VERDICT_OK;
+}
+
 static void put_changes(struct decision *d, const struct resource *r, const struct image_config *before)
 {
     for (size_t i = 0; i < r->count; i++) {
@@ -292,6 +313,8 @@ static struct verdict decide_resource(struct decision *d, struct resource *r)
     if (!entries)
         return (struct verdict){STATUS_NO_MEMORY, STR_NULL};
     verdict = decide__check_configs(d, r->type, r->name, entries, count);
+    if (verdict.status == STATUS_OK)
+        verdict = take_changes(d, r);
     if (verdict.status == STATUS_OK)
         put_changes(d, r, before);
     return verdict;

@@ -21,6 +21,13 @@ struct verdict {
 struct verdict decide__refuse(struct decision *d, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Takes the memory that something new will have in each image: refused when there is none for it. */
+struct verdict decide__take_memory(struct decision *d, size_t bytes);
+static inline size_t decide__config_memory(struct str_view key, struct str_view value)
+{
+    return sizeof(struct image_config_entry) + key.size + value.size;
+}
+
 /* The verdict on what a resource's overrides would be. */
 struct verdict decide__check_configs(struct decision *d, enum config_resource type, struct str_view name,
                                      const struct image_config_entry *entries, size_t count);

@@ -423,6 +423,16 @@ static void put_topic(struct decision *d, const struct create_topics_request_top
         decide__put_config(d, RESOURCE_TOPIC, topic->name, configs[i].key, configs[i].value);
 }
 
+/* What configurations hold in an image: each is a block of its own, and an entry. */
+static size_t configs_memory(const struct image_config_entry *entries, int32_t count)
+{
+    size_t bytes = 0;
+
+    for (int32_t i = 0; i < count; i++)
+        bytes += decide__config_memory(entries[i].key, entries[i].value);
+    return bytes;
+}
+
 /* No more partitions than there is memory for; those that there are stay. */
 static struct verdict take_partitions(struct decision *d, int32_t more)
 {
@@ -432,7 +442,7 @@ static struct verdict take_partitions(struct decision *d, int32_t more)
         return decide__refuse(d, STATUS_POLICY_VIOLATION, "There are %lld partitions, and there is memory for %lld (barnabas.memory.max).",
                               (long long)partitions, (long long)d->rules->partitions_max);
     d->partitions_more += more;
-    return VERDICT_OK;
+    return decide__take_memory(d, (size_t)more * sizeof(struct image_partition));
 }
 
 static struct verdict create_manual(struct decision *d, const struct create_topics_request_topic *topic,
@@ -490,6 +500,8 @@ static struct verdict create_topic(struct decision *d, const struct create_topic
     if (verdict.status != STATUS_OK)
         return verdict;
     verdict = check_topic_configs(d, topic, &configs);
+    if (verdict.status == STATUS_OK)
+        verdict = decide__take_memory(d, sizeof(struct image_topic) + topic->name.size + configs_memory(configs, topic->configs_count));
     if (verdict.status != STATUS_OK)
         return verdict;
     out->topic_id = d->random_uuid(d->world);

@@ -93,6 +93,8 @@ static void maps_free(struct image *image)
 
 void image_free(struct image *image)
 {
+    struct mem_user *user = mem_enter(&image->memory);
+
     maps_free(image);
     while (image->brokers) {
         struct image_broker *broker = image->brokers;
@@ -105,6 +107,8 @@ void image_free(struct image *image)
     mem_free(image->features);
     mem_free((void *)(uintptr_t)image->voters.data);
     image__pending_free(image->pending);
+    (void)mem_enter(user);
+    ASSERT(image->memory.held == 0);
     *image = (struct image){.offset = -1};
 }
 

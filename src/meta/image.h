@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "wire/record/register_broker_record.h"
 
 #define TOPIC_NAME_MAX 249
@@ -118,6 +119,7 @@ struct image_change {
 };
 
 struct image {
+    struct mem_user memory; /* what it holds, but for what arenas do */
     struct map topics_by_name, topics_by_id; /* image_topic */
     struct map configs;                      /* image_config */
     struct map carried;                      /* image_carried */

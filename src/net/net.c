@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See net.h. One acceptor a listener; the sessions stand in one list, bounded by max.connections divided among the shards.
+ * See net.h. One acceptor a listener; the sessions stand in one list, bounded by max.connections and by memory (MEMORY_CONNECTIONS), divided among the shards.
+ * Who comes when there is no room is let in when another one has gone: until then he waits where the system keeps those that are not accepted.
  */
 #include "net/net.h"
 
@@ -11,7 +12,10 @@
 
 #include <errno.h>
 
-enum { NET_CONNECTIONS_MAX = 65536 }; /* what max.connections may reach: its default in Kafka is unlimited */
+enum {
+    NET_CONNECTIONS_MAX = 65536, /* what max.connections may reach: its default in Kafka is unlimited */
+    FULL_AGAIN_MS = 60 * 1000,   /* the operator is told once a minute */
+};
 
 struct acceptor {
     struct net *net;
@@ -26,7 +30,8 @@ struct net {
     struct acceptor *acceptors;
     size_t acceptors_count;
     struct list sessions;
-    size_t count, count_max;
+    size_t count, count_max, memory_max;
+    uint64_t full_ms;         /* when that was told last */
     struct session_limits limits;
     struct mail *stopped; /* not NULL: stopping */
 };
@@ -38,10 +43,33 @@ static void net_free_when_idle(struct net *net)
     for (size_t i = 0; i < net->acceptors_count; i++)
         if (net->acceptors[i].accepting)
             return;
-    broker_at(net->here)->metrics.connections = broker_at(net->here)->metrics.answers = NULL;
+    broker_at(net->here)->metrics.connections = broker_at(net->here)->metrics.connections_held = broker_at(net->here)->metrics.answers = NULL;
     shard_post(net->here, net->here, net->stopped);
     mem_free(net->acceptors);
     mem_free(net);
+}
+
+static bool net_full(struct net *net)
+{
+    bool memory = net->limits.memory.held + io_sockets_held(shard_io(net->here)) >= net->memory_max;
+    uint64_t now_ms = shard_now_ms(net->here);
+
+    if (net->count < net->count_max && !memory)
+        return false;
+    if (!net->full_ms || now_ms - net->full_ms >= FULL_AGAIN_MS) {
+        net->full_ms = now_ms;
+        log_line(LOG_WARN, "connections wait until others end", "reason=%s shard=%u connections=%zu", memory ? "barnabas.memory.max" : "max.connections",
+                 shard_id(net->here), net->count);
+    }
+    return true;
+}
+
+static void net_accept(struct acceptor *a)
+{
+    if (a->accepting || net_full(a->net))
+        return;
+    a->accepting = true;
+    io_accept(shard_io(a->net->here), a->socket, &a->accept);
 }
 
 static void net_session_gone(struct shard *here, void *context)
@@ -49,6 +77,8 @@ static void net_session_gone(struct shard *here, void *context)
     struct net *net = context;
 
     net->count--;
+    for (size_t i = 0; !net->stopped && i < net->acceptors_count; i++)
+        net_accept(&net->acceptors[i]);
     net_free_when_idle(net);
 }
 
@@ -64,19 +94,14 @@ static void net_accepted(struct shard *here, struct io_op *op)
         net_free_when_idle(net);
         return;
     }
-    if (net->stopped || net->count >= net->count_max) {
-        if (!net->stopped)
-            log_line(LOG_WARN, "connection refused", "listener=%.*s reason=max.connections connections=%zu", STR_ARG(a->listener->name), net->count);
-        io_close(shard_io(here), op->socket, NULL);
-    } else if (session_new(here, op->socket, a->listener, &net->limits, &net->sessions, net_session_gone, net)) {
-        net->count++;
-    }
     if (net->stopped) {
+        io_close(shard_io(here), op->socket, NULL);
         net_free_when_idle(net);
         return;
     }
-    a->accepting = true;
-    io_accept(shard_io(here), a->socket, &a->accept);
+    if (session_new(here, op->socket, a->listener, &net->limits, &net->sessions, net_session_gone, net))
+        net->count++;
+    net_accept(a);
 }
 
 enum status net_start(struct broker_shard *b, struct net **out, struct err *err)
@@ -95,6 +120,7 @@ enum status net_start(struct broker_shard *b, struct net **out, struct err *err)
         net->limits.frame_max = memory_share(broker->config, MEMORY_REQUESTS, broker->shards) / 2;
     net->limits.sessions = &net->sessions;
     net->limits.answers_max = memory_share(broker->config, MEMORY_ANSWERS, broker->shards);
+    net->memory_max = memory_share(broker->config, MEMORY_CONNECTIONS, broker->shards);
     net->limits.idle_ms_max = config_i64(broker->config, CONFIG_CONNECTIONS_MAX_IDLE_MS);
     if (broker->connections && connections > broker->connections)
         connections = broker->connections; /* the system has no descriptors for more */
@@ -123,11 +149,10 @@ enum status net_start(struct broker_shard *b, struct net **out, struct err *err)
         a->accept.done = net_accepted;
         net->acceptors_count++;
     }
-    for (size_t i = 0; i < net->acceptors_count; i++) {
-        net->acceptors[i].accepting = true;
-        io_accept(shard_io(b->shard), net->acceptors[i].socket, &net->acceptors[i].accept);
-    }
+    for (size_t i = 0; i < net->acceptors_count; i++)
+        net_accept(&net->acceptors[i]);
     b->metrics.connections = &net->count;
+    b->metrics.connections_held = &net->limits.memory.held;
     b->metrics.answers = &net->limits.answers;
     *out = net;
     return STATUS_OK;

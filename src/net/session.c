@@ -104,9 +104,25 @@ struct session *session_of(struct list *node)
 
 static void session_pieces_free(struct session *s)
 {
+    struct mem_user *user = mem_enter(&s->limits->memory);
+
     if (s->pieces != s->few)
         mem_free(s->pieces);
+    (void)mem_enter(user);
     s->pieces = s->few;
+}
+
+static void session_free(struct session *s)
+{
+    void (*gone)(struct shard *, void *) = s->gone;
+    struct mem_user *user = mem_enter(&s->limits->memory);
+    struct shard *here = s->here;
+    void *context = s->context;
+
+    mem_free(s);
+    (void)mem_enter(user);
+    if (gone)
+        gone(here, context);
 }
 
 static void session_free_when_idle(struct session *s)
@@ -118,9 +134,7 @@ static void session_free_when_idle(struct session *s)
         io_buffer_unref(s->buffer);
     session_pieces_free(s);
     list_remove(&s->link);
-    if (s->gone)
-        s->gone(s->here, s->context);
-    mem_free(s);
+    session_free(s);
 }
 
 static void request_done(struct session *s, struct session_request *q)
@@ -206,6 +220,7 @@ static void session_sent(struct shard *here, struct io_op *op)
 /* Room for what ended requests have to send, as far as one send takes it; how much there is. */
 static unsigned session_pieces_new(struct session *s)
 {
+    struct mem_user *user;
     unsigned wanted = 0;
 
     LIST_EACH(node, &s->requests) {
@@ -217,7 +232,9 @@ static unsigned session_pieces_new(struct session *s)
     }
     if (wanted > SESSION_PIECES_MAX)
         wanted = SESSION_PIECES_MAX;
+    user = mem_enter(&s->limits->memory);
     s->pieces = wanted > SESSION_PIECES_FEW ? mem_alloc(wanted, sizeof *s->pieces) : NULL;
+    (void)mem_enter(user);
     if (s->pieces)
         return wanted;
     s->pieces = s->few;
@@ -558,8 +575,10 @@ static void session_idle(struct shard *here, struct timer *timer)
 struct session *session_new(struct shard *here, struct io_socket *socket, const struct listener *listener, struct session_limits *limits,
                             struct list *owner, void (*gone)(struct shard *here, void *context), void *context)
 {
+    struct mem_user *user = mem_enter(&limits->memory);
     struct session *s = mem_alloc(1, sizeof *s);
 
+    (void)mem_enter(user);
     if (!s) {
         io_close(shard_io(here), socket, NULL);
         return NULL;

@@ -15,6 +15,7 @@
 #define NET_SESSION_H
 
 #include "base/list.h"
+#include "base/mem.h"
 #include "rt/io.h"
 #include "rt/shard.h"
 
@@ -28,9 +29,10 @@ struct session_limits {
     size_t answers_max;  /* bytes of answers that are not yet sent: when they are reached, no request begins, and who does not take his for long is closed */
     size_t answers;
     struct list *sessions; /* all of them */
+    struct mem_user memory; /* what they hold, but for their requests */
 };
 
-/* Takes the socket. `owner` is the list that the session stands in until it is gone; `gone` runs then (the session is freed after it). NULL: no
+/* Takes the socket. `owner` is the list that the session stands in until it is gone; `gone` runs then (the session is freed). NULL: no
  * memory, the socket is closed. The limits are borrowed. */
 struct session *session_new(struct shard *here, struct io_socket *socket, const struct listener *listener, struct session_limits *limits,
                             struct list *owner, void (*gone)(struct shard *here, void *context), void *context);

@@ -34,6 +34,11 @@ size_t io_buffers_held(const struct io *io)
     return io->buffers_used;
 }
 
+size_t io_sockets_held(const struct io *io)
+{
+    return io->sockets.held;
+}
+
 struct io_buffer *io_buffer_new(struct io *io, size_t size)
 {
     struct io_buffer *buffer;

@@ -8,6 +8,7 @@
 #ifndef RT_IO_BACKEND_H
 #define RT_IO_BACKEND_H
 
+#include "base/mem.h"
 #include "rt/io.h"
 #include "rt/shard.h"
 
@@ -31,6 +32,7 @@ struct io {
     struct shard *shard;
     struct list completed, jobs_done; /* io_op.link, io_job.link */
     size_t buffers_budget, buffers_used; /* bytes of the buffers that somebody holds; the spare ones do not count */
+    struct mem_user sockets;          /* what the backend holds for them */
     unsigned spare_count;
     struct io_buffer *spare[IO_BUFFERS_SPARE];
 };

@@ -133,10 +133,27 @@ static void socket_ready(struct epoll_source *source, uint32_t events)
 static void try_recv(struct epoll_socket *s);
 static void try_send(struct epoll_socket *s);
 
+static struct epoll_socket *socket_alloc(struct io *io)
+{
+    struct mem_user *user = mem_enter(&io->sockets);
+    struct epoll_socket *s = mem_alloc(1, sizeof *s);
+
+    (void)mem_enter(user);
+    return s;
+}
+
+static void socket_free(struct io *io, struct epoll_socket *s)
+{
+    struct mem_user *user = mem_enter(&io->sockets);
+
+    mem_free(s);
+    (void)mem_enter(user);
+}
+
 /* Takes over fd, also on failure. 0 or an errno. */
 static int socket_new(struct epoll_io *io, int fd, struct epoll_socket **out)
 {
-    struct epoll_socket *s = mem_alloc(1, sizeof *s);
+    struct epoll_socket *s = socket_alloc(&io->io);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
     int failed = 0;
 
@@ -153,7 +170,7 @@ static int socket_new(struct epoll_io *io, int fd, struct epoll_socket **out)
     if (epoll_ctl(io->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
         failed = errno;
         close(fd);
-        mem_free(s);
+        socket_free(&io->io, s);
         return failed;
     }
     list_push_back(&io->sockets, &s->link);
@@ -175,7 +192,7 @@ static void epoll_close(struct io_socket *socket)
         timer_cancel(socket->io->shard, &s->pause);
     list_remove(&s->link);
     close(s->fd); /* and epoll forgets it: the descriptor is never duplicated */
-    mem_free(s);
+    socket_free(socket->io, s);
 }
 
 static void address_format(const struct sockaddr_storage *address, char text[static IO_ADDRESS_SIZE])

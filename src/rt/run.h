@@ -32,6 +32,9 @@ void rt_stop(struct shard *shard);
 /* How many descriptors this process may have; raised as far as it may be. */
 unsigned rt_files_max(void);
 
+/* Memory of the machine that this process has, in bytes; 0 when the system does not tell. From any thread. */
+uint64_t rt_resident(void);
+
 /* Cores that this process may use (at least 1). */
 unsigned rt_cores(void);
 

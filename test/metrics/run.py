@@ -14,7 +14,7 @@ import broker
 import suite
 
 SAMPLE = re.compile(r'(barnabas_[a-z_]+)(\{[a-z]+="(?:[^"\\]|\\.)*"\})? (\d+)')
-USERS = ["requests", "answers", "tails", "cleaning", "indexes", "partitions", "producers"]
+USERS = ["requests", "answers", "tails", "cleaning", "indexes", "partitions", "producers", "metadata", "groups", "sessions", "connections"]
 MEMORY_MAX = 64 << 20
 
 

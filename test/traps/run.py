@@ -136,7 +136,7 @@ def requests_that_nobody_reads(server):
 def at_the_edge_of_memory(server):
     """Answers that clients do not read are bounded by barnabas.memory.max: others wait, and who does not read for long is closed. A frame that could not
     be held is refused."""
-    clients, each, partitions = 10, 150, 7_000            # 270 MB of answers, and 9 may be held; more partitions would be refused
+    clients, each, partitions = 10, 180, 6_000            # 270 MB of answers, and 7 may be held; more partitions would be refused
     settings = {"barnabas.memory.max": 64 << 20}
     with broker.Barnabas(server.data.with_name("small"), settings) as small:
         resident = lambda: int(pathlib.Path(f"/proc/{small.process.pid}/status").read_text().split("VmRSS:")[1].split()[0])

@@ -51,6 +51,38 @@ static void test_the_nth_allocation_fails_once(void **state)
     mem_free(third);
 }
 
+/* What a user holds is counted, what others do is not; beyond its limit there is no memory for it. */
+static void test_users(void **state)
+{
+    struct mem_user user = {0}, other = {0};
+    void *nobodys = mem_alloc(1, 1000), *block, *larger;
+    size_t held;
+
+    assert_null(mem_enter(&user));
+    block = mem_alloc(1, 1000);
+    held = user.held;
+    assert_in_range(held, 1000, 1100);
+    assert_ptr_equal(mem_enter(&other), &user);
+    larger = mem_alloc(1, 1);
+    assert_ptr_equal(mem_enter(&user), &other);
+    assert_int_equal(user.held, held);
+    user.max = 4096;
+    assert_false(mem_crowded());
+    assert_null(mem_alloc(1, 4000));
+    assert_null(mem_resize(block, 1, 4200));
+    block = mem_resize(block, 1, 3800);
+    assert_in_range(user.held, 3800, 4096);
+    assert_true(mem_crowded());
+    mem_free(block);
+    assert_int_equal(user.held, 0);
+    (void)mem_enter(&other);
+    mem_free(larger);
+    (void)mem_enter(NULL);
+    assert_int_equal(other.held, 0);
+    assert_false(mem_crowded());
+    mem_free(nobodys);
+}
+
 /* Check values of the catalogue of CRC algorithms, and of RFC 3720 B.4. */
 static void test_crcs(void **state)
 {
@@ -69,6 +101,7 @@ int main(void)
         cmocka_unit_test(test_alloc_zeroes_and_checks_the_product),
         cmocka_unit_test(test_copy_ends_with_zero),
         cmocka_unit_test(test_the_nth_allocation_fails_once),
+        cmocka_unit_test(test_users),
         cmocka_unit_test(test_crcs),
     };
 

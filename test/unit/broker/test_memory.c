@@ -106,7 +106,7 @@ static void test_idle(void **state)
 
 int main(void)
 {
-    static const struct mem_source counted = {counted_alloc, counted_resize, counted_free};
+    static const struct mem_source counted = {counted_alloc, counted_resize, counted_free, block_size};
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_idle)};
 
     mem_set_source(&counted);

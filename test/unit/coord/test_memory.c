@@ -2,6 +2,7 @@
  * A whole life of a group, again and again, with each allocation of each step failing once: every call is answered, and
  * the group goes on.
  */
+#include "base/mem.h"
 #include "world.h"
 
 enum { STEPS = 13, ALLOCATIONS = 24 };
@@ -89,11 +90,51 @@ static void a_commit_is_whole_or_not_at_all(void **state)
     assert_true(failed && succeeded);
 }
 
+/* With three quarters of its memory taken nothing new is begun, and what there is goes on. */
+static void a_crowded_coordinator_goes_on(void **state)
+{
+    struct mem_user user = {0};
+    struct world *w;
+
+    (void)mem_enter(&user);
+    w = world_new();
+    JOIN(w, .who = "a", .version = 3, .protocols = "range:ma");
+    pass(w, 0);
+    SYNC(w, .who = "a", .id = "a#1", .generation = 1, .assign = "a#1=x");
+    COMMIT(w, .who = "a", .id = "a#1", .generation = 1, .commit = "t/0=1:m");
+    forget(w);
+    user.max = user.held / 3 * 4;
+    COMMIT(w, .who = "a", .id = "a#1", .generation = 1, .commit = "t/0=2:other");
+    assert_non_null(strstr(w->seen, "a: commit OK\n"));
+    forget(w);
+    COMMIT(w, .who = "a", .id = "a#1", .generation = 1, .commit = "t/1=2");
+    COMMIT(w, .who = "-", .group = "h", .commit = "t/0=7");
+    see(w, "a: commit COORDINATOR_NOT_AVAILABLE\n"
+           "-: commit COORDINATOR_NOT_AVAILABLE\n");
+    JOIN(w, .who = "b", .version = 3, .protocols = "range:mb");
+    assert_non_null(strstr(w->seen, "b: join COORDINATOR_NOT_AVAILABLE"));
+    forget(w);
+    JOIN(w, .who = "a", .id = "a#1", .version = 3, .protocols = "range:mb");
+    pass(w, 0);
+    assert_non_null(strstr(w->seen, "a: join OK "));
+    forget(w);
+    user.max = 0;
+    COMMIT(w, .who = "-", .group = "h", .commit = "t/0=7");
+    assert_non_null(strstr(w->seen, "-: commit OK\n"));
+    forget(w);
+    LEAVE(w, .who = "-", .id = "a#1", .instance = "");
+    forget(w);
+    world_free(w);
+    (void)mem_enter(NULL);
+    assert_int_equal(user.held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation_fails_once),
         cmocka_unit_test(a_commit_is_whole_or_not_at_all),
+        cmocka_unit_test(a_crowded_coordinator_goes_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

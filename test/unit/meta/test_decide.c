@@ -344,6 +344,27 @@ static void test_partitions_max(void **state)
     world_free(&w);
 }
 
+/* The image is to hold no more than it may; what is there stays, and what goes makes room. */
+static void test_memory_max(void **state)
+{
+    struct world w;
+    char name[8];
+    int made = 0;
+
+    (void)state;
+    world_init(&w);
+    w.rules.memory_max = w.image.memory.held + 20000;
+    while (snprintf(name, sizeof name, "t%d", made) && create(&w, ask(name, 10, 1), NULL) == STATUS_OK)
+        made++;
+    assert_in_range(made, 10, 100);
+    assert_in_range(w.image.memory.held, w.rules.memory_max - 2000, w.rules.memory_max + 500);
+    assert_int_equal(create(&w, ask("more", 10, 1), NULL), STATUS_POLICY_VIOLATION);
+    assert_int_equal(grow(&w, "t0", 1000, NULL), STATUS_POLICY_VIOLATION);
+    w.rules.memory_max += 1000 * sizeof(struct image_partition);
+    assert_int_equal(grow(&w, "t0", 1000, NULL), 0);
+    world_free(&w);
+}
+
 static void test_create_partitions(void **state)
 {
     struct world w;
@@ -722,6 +743,7 @@ int main(void)
         cmocka_unit_test(test_request_of_many),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_partitions_max),
+        cmocka_unit_test(test_memory_max),
         cmocka_unit_test(test_create_partitions),
         cmocka_unit_test(test_incremental_configs),
         cmocka_unit_test(test_whole_configs),
