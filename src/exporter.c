@@ -45,7 +45,7 @@ static enum MHD_Result asked(void *context, struct MHD_Connection *connection, c
         return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", otherwise, sizeof otherwise - 1);
     if (strcmp(url, "/metrics") != 0)
         return answer(connection, MHD_HTTP_NOT_FOUND, "text/plain", elsewhere, sizeof elsewhere - 1);
-    return answer(connection, MHD_HTTP_OK, CONTENT_TYPE, e->text, metrics_text(e->broker, rt_resident(), e->text));
+    return answer(connection, MHD_HTTP_OK, CONTENT_TYPE, e->text, metrics_text(e->broker, rt_memory(), e->text));
 }
 
 /* HOST:PORT or [HOST]:PORT, in numbers. */

@@ -150,7 +150,7 @@ static uint64_t sum(const struct broker *broker, size_t offset)
     return all;
 }
 
-static void put_memory(const struct broker *broker, uint64_t resident, struct text *t)
+static void put_memory(const struct broker *broker, uint64_t process, struct text *t)
 {
     uint64_t named = 0;
 
@@ -161,7 +161,7 @@ static void put_memory(const struct broker *broker, uint64_t resident, struct te
         named += held;
         put(t, "barnabas_memory_bytes{user=\"%s\"} %llu\n", memory_user_name(i), (unsigned long long)held);
     }
-    put(t, "barnabas_memory_bytes{user=\"other\"} %llu\n", (unsigned long long)(resident > named ? resident - named : 0));
+    put(t, "barnabas_memory_bytes{user=\"other\"} %llu\n", (unsigned long long)(process > named ? process - named : 0));
     put_head(t, "memory_limit_bytes", "gauge", "Bytes that each of them may hold.");
     for (unsigned i = 0; i < MEMORY_USERS; i++)
         put(t, "barnabas_memory_limit_bytes{user=\"%s\"} %zu\n", memory_user_name(i), memory_share(broker->config, i, broker->shards) * broker->shards);
@@ -197,11 +197,11 @@ static void put_dirs(const struct broker *broker, struct text *t)
     }
 }
 
-size_t metrics_text(const struct broker *broker, uint64_t resident, char text[static METRICS_TEXT_MAX])
+size_t metrics_text(const struct broker *broker, uint64_t process, char text[static METRICS_TEXT_MAX])
 {
     struct text t = {.to = text};
 
-    put_memory(broker, resident, &t);
+    put_memory(broker, process, &t);
     put_requests(broker, &t);
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].type)

@@ -53,7 +53,7 @@ struct metrics {
 void metrics_start(struct broker_shard *b); /* nothing, unless somebody may read */
 void metrics_stop(struct broker_shard *b);
 
-/* Everything in Prometheus' text format, at most METRICS_TEXT_MAX bytes; `resident`: what the process holds. Any thread, from the start of the shards until the broker is closed. */
-size_t metrics_text(const struct broker *broker, uint64_t resident, char text[static METRICS_TEXT_MAX]);
+/* Everything in Prometheus' text format, at most METRICS_TEXT_MAX bytes; `process`: what the process holds. Any thread, from the start of the shards until the broker is closed. */
+size_t metrics_text(const struct broker *broker, uint64_t process, char text[static METRICS_TEXT_MAX]);
 
 #endif

@@ -249,19 +249,20 @@ unsigned rt_files_max(void)
     return limit.rlim_cur < INT32_MAX ? (unsigned)limit.rlim_cur : INT32_MAX;
 }
 
-uint64_t rt_resident(void)
+uint64_t rt_memory(void)
 {
+    unsigned long long resident, mapped;
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     char text[128] = "";
-    const char *pages;
 
     if (fd < 0)
         return 0;
     if (read(fd, text, sizeof text - 1) < 0)
         text[0] = 0;
     close(fd);
-    pages = strchr(text, ' '); /* the second number of the line */
-    return pages ? strtoull(pages, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+    if (sscanf(text, "%*u %llu %llu", &resident, &mapped) != 2 || resident < mapped)
+        return 0;
+    return (resident - mapped) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 unsigned rt_cores(void)

@@ -32,8 +32,8 @@ void rt_stop(struct shard *shard);
 /* How many descriptors this process may have; raised as far as it may be. */
 unsigned rt_files_max(void);
 
-/* Memory of the machine that this process has, in bytes; 0 when the system does not tell. From any thread. */
-uint64_t rt_resident(void);
+/* Bytes of the machine's memory that are this process's alone: without files that are mapped, its program among them. 0: the system does not tell. Any thread. */
+uint64_t rt_memory(void);
 
 /* Cores that this process may use (at least 1). */
 unsigned rt_cores(void);
