@@ -3,7 +3,7 @@
  * are back.
  *
  *   start   open partitions (on each shard's own first turn) → lead and register → listen
- *   stop    answer what is parked in groups → end connections → stop partitions → stop the metadata log
+ *   stop    answer what is parked in groups → end connections → leave the cluster → stop partitions → stop the metadata log
  */
 #include "node.h"
 
@@ -20,7 +20,7 @@ struct node {
     struct broker *broker;
     struct node_hooks hooks;
     struct node_leg legs[SHARDS_MAX];
-    struct mail metadata_stopped;
+    struct mail alone; /* of a step that only shard 0 takes */
     unsigned out;
     void (*step)(struct node *node, struct node_leg *leg); /* on each shard; ends with node_leg_finish */
     void (*then)(struct node *node);                       /* on shard 0 */
@@ -186,15 +186,15 @@ void node_start_shard(struct node *node, struct shard *shard)
 
 static void node_metadata_stopped(struct shard *here, struct mail *mail)
 {
-    struct node *node = LIST_ENTRY(mail, struct node, metadata_stopped);
+    struct node *node = LIST_ENTRY(mail, struct node, alone);
 
     node->hooks.stopped(node, node->hooks.context);
 }
 
 static void node_partitions_stopped(struct node *node)
 {
-    node->metadata_stopped.run = node_metadata_stopped;
-    broker_stop_metadata(node->broker, &node->metadata_stopped);
+    node->alone.run = node_metadata_stopped;
+    broker_stop_metadata(node->broker, &node->alone);
 }
 
 static void node_stop_partitions(struct node *node, struct node_leg *leg)
@@ -202,9 +202,15 @@ static void node_stop_partitions(struct node *node, struct node_leg *leg)
     broker_stop_shard(node_shard(leg), &leg->done);
 }
 
+static void node_left(struct shard *here, struct mail *mail)
+{
+    node_each(LIST_ENTRY(mail, struct node, alone), node_stop_partitions, node_partitions_stopped);
+}
+
 static void node_disconnected(struct node *node)
 {
-    node_each(node, node_stop_partitions, node_partitions_stopped);
+    node->alone.run = node_left;
+    broker_leave(node->broker, &node->alone);
 }
 
 static void node_disconnect(struct node *node, struct node_leg *leg)

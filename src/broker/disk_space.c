@@ -277,6 +277,11 @@ struct disk_spaces *disk_spaces_new(struct broker_shard *b)
     return all;
 }
 
+bool disk_space_is_low(const struct disk_spaces *all, unsigned dir)
+{
+    return all->of[dir].low;
+}
+
 void disk_spaces_leave(struct disk_spaces *all, unsigned dir)
 {
     all->of[dir].left = true;

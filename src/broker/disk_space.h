@@ -16,6 +16,7 @@
 
 /* On shard 0, until stopped. NULL: no memory. */
 struct disk_spaces *disk_spaces_new(struct broker_shard *b) __attribute__((warn_unused_result));
+bool disk_space_is_low(const struct disk_spaces *spaces, unsigned dir);        /* when it was last looked at */
 void disk_spaces_leave(struct disk_spaces *spaces, unsigned dir);              /* that one failed */
 void disk_spaces_stop(struct disk_spaces *spaces, struct mail *done);          /* posted when no look is under way */
 void disk_spaces_free(struct disk_spaces *spaces);

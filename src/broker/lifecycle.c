@@ -305,6 +305,16 @@ static void broker_part_stopped(struct shard *here, struct mail *mail)
     broker_stop_less(broker_at(here));
 }
 
+void broker_leave(struct broker *broker, struct mail *done)
+{
+    struct broker_shard *b = broker->by_shard[0];
+
+    if (disk_space_is_low(b->spaces, broker->metadata_dir))
+        shard_post(b->shard, b->shard, done); /* what need not be written is not */
+    else
+        metadata_leave(broker->metadata, done);
+}
+
 void broker_stop_shard(struct broker_shard *b, struct mail *done)
 {
     b->stop_done = done;

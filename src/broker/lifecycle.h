@@ -4,7 +4,8 @@
  *   broker_open           blocking, before any shard runs: directory, identity, metadata replayed
  *   broker_start_shard    on each shard, first thing: its partitions are there, asleep (partitions.h)
  *   broker_lead           on shard 0: leads the metadata quorum, registers the node; `ready` when every shard has seen that
- *   broker_stop_shard     on each shard, when no connection is left: partitions stop and close
+ *   broker_leave          on shard 0, when no connection is left: the metadata says that the node is fenced
+ *   broker_stop_shard     on each shard, then: partitions stop and close
  *   broker_stop_metadata  on shard 0, after all shards
  *   broker_close          blocking, when no shard runs any more: the directory is marked clean
  */
@@ -29,6 +30,7 @@ enum status broker_open(const struct broker_options *options, struct broker **br
 enum status broker_start_shard(struct broker *broker, struct shard *shard, struct err *err) MUST_CHECK;
 enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here), struct err *err) MUST_CHECK;
 void broker_stop_groups(struct broker_shard *b); /* before the connections end: what is parked there is answered */
+void broker_leave(struct broker *broker, struct mail *done);
 void broker_stop_shard(struct broker_shard *b, struct mail *done);
 void broker_stop_metadata(struct broker *broker, struct mail *done);
 

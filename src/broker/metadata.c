@@ -359,6 +359,8 @@ void request_commit(struct request *r, const struct meta_records *records, void 
 
 /* ---- leadership and registration ---- */
 
+static void metadata_go(struct metadata *m);
+
 static void metadata_registered(struct shard *here, struct metadata_commit *commit)
 {
     struct metadata *m = LIST_ENTRY(commit, struct metadata, registration);
@@ -369,10 +371,11 @@ static void metadata_registered(struct shard *here, struct metadata_commit *comm
     m->started = NULL;
     if (m->dirs_changed)
         metadata_dirs_changed(m);
+    if (m->left && !m->registering)
+        metadata_go(m);
     if (started)
         started(here);
 }
-
 
 static enum status metadata_save_quorum(struct metadata *m, const struct quorum_state *state, struct err *err)
 {
@@ -523,6 +526,43 @@ void metadata_dirs_changed(struct metadata *m)
         return;
     (void)err_set(&err, STATUS_NO_MEMORY, "no memory to register the node without a log directory");
     metadata_fatal(m, &err);
+}
+
+/* ---- leaving ---- */
+
+static void metadata_gone(struct shard *here, struct metadata_commit *commit)
+{
+    struct metadata *m = LIST_ENTRY(commit, struct metadata, registration);
+
+    arena_free(&m->arena);
+    m->registering = false;
+    shard_post(here, here, m->left);
+    m->left = NULL;
+    if (m->dirs_changed)
+        metadata_dirs_changed(m);
+}
+
+static void metadata_go(struct metadata *m)
+{
+    struct decision d;
+
+    arena_init(&m->arena, REGISTRATION_MAX);
+    d = metadata_decision(m, &m->arena);
+    if (decide_leave(&d, m->broker->node_id) == STATUS_OK) {
+        m->registration = (struct metadata_commit){.records = d.records.values, .count = d.records.count, .done = metadata_gone};
+        m->registering = true;
+        if (metadata_commit(m, &m->registration) == STATUS_OK)
+            return;
+    }
+    log_line(LOG_WARN, "the cluster is not told that the node stops", "reason=%s", "no memory");
+    metadata_gone(m->b->shard, &m->registration);
+}
+
+void metadata_leave(struct metadata *m, struct mail *done)
+{
+    m->left = done;
+    if (!m->registering)
+        metadata_go(m);
 }
 
 /* ---- snapshots ---- */

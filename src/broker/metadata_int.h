@@ -33,6 +33,7 @@ struct metadata {
     struct snapshot_id snapshot; /* the newest */
     uint64_t bytes_since_snapshot;
     bool snapshotting;
+    struct mail *left;    /* not NULL: leaving */
     struct mail *stopped; /* not NULL: stopping */
 };
 
@@ -43,6 +44,7 @@ enum status metadata_open(struct broker *broker, struct fs *fs, struct image **i
 enum status metadata_start(struct metadata *m, struct broker_shard *b, const struct meta_records *bootstrap, void (*started)(struct shard *here),
                            struct err *err) MUST_CHECK;
 void metadata_dirs_changed(struct metadata *m); /* a log directory failed, or was cordoned: the registration is to say so */
+void metadata_leave(struct metadata *m, struct mail *done); /* the node is fenced, while all shards can still hear it */
 void metadata_stop(struct metadata *m, struct mail *done); /* when nothing is under way any more */
 enum status metadata_close(struct metadata *m, bool clean, struct err *err) MUST_CHECK; /* blocking */
 struct log *metadata_log(struct metadata *m);

@@ -119,6 +119,8 @@ enum status decide_register_broker(struct decision *d, const struct decide_node 
                                    int64_t *broker_epoch) MUST_CHECK;
 /* The directories of a node changed: as when it registers. */
 enum status decide_directories(struct decision *d, int32_t id, const struct decide_dirs *dirs) MUST_CHECK;
+/* The node stops: it is fenced, so that who registers in its place need not wait until its session has expired. */
+enum status decide_leave(struct decision *d, int32_t id) MUST_CHECK;
 /* A node's replica goes to another of its directories. */
 enum status decide_move(struct decision *d, int32_t id, const struct image_topic *topic, int32_t index, struct uuid directory) MUST_CHECK;
 

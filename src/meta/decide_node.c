@@ -287,6 +287,26 @@ static bool same_ids(const struct uuid *ids, size_t count, const struct uuid *kn
     return true;
 }
 
+static void registration_change(const struct image_broker *broker, struct broker_registration_change_record *record)
+{
+    broker_registration_change_record_init(record);
+    record->broker_id = broker->record.broker_id;
+    record->broker_epoch = broker->record.broker_epoch;
+}
+
+enum status decide_leave(struct decision *d, int32_t id)
+{
+    const struct image_broker *broker = image_broker(d->image, id);
+    struct broker_registration_change_record record;
+
+    if (!broker)
+        return STATUS_OK;
+    registration_change(broker, &record);
+    record.fenced = 1;
+    put(d, &broker_registration_change_record_message, 0, &record);
+    return decide__done(d);
+}
+
 enum status decide_directories(struct decision *d, int32_t id, const struct decide_dirs *dirs)
 {
     const struct image_broker *broker = image_broker(d->image, id);
@@ -295,9 +315,7 @@ enum status decide_directories(struct decision *d, int32_t id, const struct deci
 
     if (!broker || image_partition_version(d->image) < 1)
         return settle_all(d, id, dirs);
-    broker_registration_change_record_init(&record);
-    record.broker_id = id;
-    record.broker_epoch = broker->record.broker_epoch;
+    registration_change(broker, &record);
     if (!same_ids(dirs->ids, dirs->count, broker->record.log_dirs, broker->record.log_dirs_count)) {
         record.log_dirs = (struct uuid *)(uintptr_t)dirs->ids; /* the encoder only reads */
         record.log_dirs_count = (int32_t)dirs->count;

@@ -550,6 +550,30 @@ static void test_leads_again(void **state)
     world_free(&w);
 }
 
+/* A stop: who registers in the node's place need not wait; its partitions stay its own. */
+static void test_leave(void **state)
+{
+    struct decide_node node = {.id = 1, .incarnation = {{4}}, .dirs = {.ids = &(struct uuid){{2}}, .count = 1}};
+    int64_t epoch;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    (void)create(&w, ask("t", 1, 1), NULL);
+    begin(&w);
+    assert_int_equal(decide_leave(&w.d, 1), STATUS_OK);
+    assert_int_equal(commit(&w), 1);
+    assert_true(image_broker(&w.image, 1)->record.fenced);
+    assert_int_equal(image_partition(image_topic(&w.image, STR_LIT("t")), 0)->leader, 1);
+
+    begin(&w);
+    assert_int_equal(decide_register_broker(&w.d, &node, 100, &epoch), STATUS_OK);
+    assert_int_equal(commit(&w), 1);
+    assert_false(image_broker(&w.image, 1)->record.fenced);
+    assert_int_equal(image_partition(image_topic(&w.image, STR_LIT("t")), 0)->leader_epoch, 0);
+    world_free(&w);
+}
+
 static const struct image_partition *partition(const struct world *w, int32_t index)
 {
     return image_partition(image_topic(&w->image, STR_LIT("t")), index);
@@ -749,7 +773,7 @@ int main(void)
         cmocka_unit_test(test_whole_configs),
         cmocka_unit_test(test_leads_again),
         cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_leave), cmocka_unit_test(test_directories),
         cmocka_unit_test(test_cordoned),
         cmocka_unit_test(test_producer_ids),
         cmocka_unit_test(test_without_memory),
