@@ -28,6 +28,27 @@ uint32_t crc32c(const void *bytes, size_t size)
     return crc32c_extend(0, bytes, size);
 }
 
+/* Of polynomials modulo the CRC's; the highest bit is x^0. */
+static uint32_t product(uint32_t a, uint32_t b)
+{
+    uint32_t sum = 0;
+
+    for (; a; a <<= 1) {
+        sum ^= a & 1u << 31 ? b : 0;
+        b = b >> 1 ^ (b & 1 ? 0x82f63b78 : 0);
+    }
+    return sum;
+}
+
+/* Bytes that follow multiply what is before them by x^8 each. */
+uint32_t crc32c_join(uint32_t first, uint32_t second, size_t second_size)
+{
+    for (uint32_t power = 1u << 23; second_size; second_size >>= 1, power = product(power, power))
+        if (second_size & 1)
+            first = product(power, first);
+    return first ^ second;
+}
+
 uint32_t crc32_legacy(const void *bytes, size_t size)
 {
     return crc32_gzip_refl(0, bytes, size);

@@ -10,6 +10,7 @@
 #include "base/bug.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "base/stream.h"
 #include "base/writer.h"
 #include "rt/log.h"
 #include "store/log_int.h"
@@ -35,7 +36,7 @@ struct group {
     struct list commits;
     uint8_t *buffer;
     size_t filled;
-    uint32_t frames;
+    uint32_t frames, frames_crc;
 };
 
 struct journal {
@@ -316,7 +317,7 @@ void journal_begin(struct journal *j)
         half_change(j);
     j->open = !half_is_full(j);
     next_group(j)->filled = JOURNAL_GROUP_HEAD;
-    next_group(j)->frames = 0;
+    next_group(j)->frames = next_group(j)->frames_crc = 0;
 }
 
 bool journal_busy(struct journal *j)
@@ -336,15 +337,12 @@ static struct str_view log_name(const struct log *log)
     return str_from(strrchr(log->dir, '/') + 1);
 }
 
-/* The batches go to the tail and from there to the group. */
+/* The batches go to the group, which only the disk will read, and to the tail. */
 static void frame_write(struct group *group, const struct commit *c, uint8_t *room, size_t size)
 {
     struct str_view name = log_name(c->log);
-    uint8_t *to = room;
     struct writer w;
 
-    for (unsigned i = 0; i < c->pieces_count; to += c->pieces[i++].size)
-        memcpy(to, c->pieces[i].data, c->pieces[i].size);
     writer_init(&w, group->buffer + group->filled, size);
     writer_uuid(&w, c->log->topic_id);
     writer_i64(&w, c->base);
@@ -353,7 +351,12 @@ static void frame_write(struct group *group, const struct commit *c, uint8_t *ro
     writer_u16(&w, (uint16_t)name.size);
     writer_u16(&w, 0);
     writer_raw(&w, name.data, name.size);
-    writer_raw(&w, room, c->size);
+    group->frames_crc = crc32c_extend(group->frames_crc, w.start, writer_size(&w));
+    for (unsigned i = 0; i < c->pieces_count; room += c->pieces[i++].size) {
+        group->frames_crc = crc32c_extend(group->frames_crc, c->pieces[i].data, c->pieces[i].size);
+        stream_copy(writer_skip(&w, c->pieces[i].size), c->pieces[i].data, c->pieces[i].size);
+        memcpy(room, c->pieces[i].data, c->pieces[i].size);
+    }
     ASSERT(writer_size(&w) == size);
     group->filled += size;
     group->frames++;
@@ -409,7 +412,7 @@ static size_t group_finish(const struct journal *j, const struct group *group, u
     writer_u32(&w, group->frames);
     writer_init(&w, buffer, 8);
     writer_u32(&w, JOURNAL_MAGIC);
-    writer_u32(&w, crc32c(buffer + 8, group->filled - 8));
+    writer_u32(&w, crc32c_join(crc32c(buffer + 8, JOURNAL_GROUP_HEAD - 8), group->frames_crc, group->filled - JOURNAL_GROUP_HEAD));
     return whole;
 }
 

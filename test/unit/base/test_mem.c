@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include "base/crc32c.h"
+#include "base/stream.h"
 #include "test/unit/cm.h"
 
 static void test_alloc_zeroes_and_checks_the_product(void **state)
@@ -92,7 +93,25 @@ static void test_crcs(void **state)
     assert_int_equal(crc32c(zeros, sizeof zeros), 0x8a9136aa);
     assert_int_equal(crc32c("", 0), 0);
     assert_int_equal(crc32c_extend(crc32c("1234", 4), "56789", 5), 0xe3069283);
+    assert_int_equal(crc32c_join(crc32c("1234", 4), crc32c("56789", 5), 5), 0xe3069283);
+    assert_int_equal(crc32c_join(crc32c("", 0), 0xe3069283, 9), 0xe3069283);
+    assert_int_equal(crc32c_join(0xe3069283, 0, 0), 0xe3069283);
     assert_int_equal(crc32_legacy("123456789", 9), 0xcbf43926);
+}
+
+static void test_stream_copies_every_byte_and_no_more(void **state)
+{
+    uint8_t from[3000], to[3000];
+
+    for (size_t i = 0; i < sizeof from; i++)
+        from[i] = (uint8_t)(i * 7 + i / 256 + 1);
+    for (size_t at = 0; at < 130; at++)
+        for (size_t size = 0; size < sizeof to - 140; size += size < 200 || size > 2000 ? 13 : 301) {
+            memset(to, 0, sizeof to);
+            stream_copy(to + at, from + at % 7, size);
+            assert_memory_equal(to + at, from + at % 7, size);
+            assert_true(to[at + size] == 0 && (!at || to[at - 1] == 0));
+        }
 }
 
 int main(void)
@@ -103,6 +122,7 @@ int main(void)
         cmocka_unit_test(test_the_nth_allocation_fails_once),
         cmocka_unit_test(test_users),
         cmocka_unit_test(test_crcs),
+        cmocka_unit_test(test_stream_copies_every_byte_and_no_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
