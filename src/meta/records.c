@@ -48,12 +48,14 @@ uint8_t *meta_records_add(struct meta_records *records, size_t size)
 enum status meta_records_put(struct meta_records *records, const struct message *message, int16_t version,
                              const void *in)
 {
-    size_t head =
-        uvarint_size(META_FRAME_VERSION) + uvarint_size((uint16_t)message->key) + uvarint_size((uint16_t)version);
-    size_t size = head + message_size(message, version, in);
-    uint8_t *value = meta_records_add(records, size);
+    size_t size = uvarint_size(META_FRAME_VERSION) + uvarint_size((uint16_t)message->key) + uvarint_size((uint16_t)version);
+    uint8_t *value;
     struct writer w;
 
+    if (records->failed) /* for a part of this one, perhaps */
+        return STATUS_NO_MEMORY;
+    size += message_size(message, version, in);
+    value = meta_records_add(records, size);
     if (!value)
         return STATUS_NO_MEMORY;
     writer_init(&w, value, size);

@@ -748,6 +748,16 @@ static void test_each_allocation(void **state)
         mem_fail_at(0);
         assert_true(s == STATUS_NO_MEMORY || (s == STATUS_OK && w.d.records.count == 102 && !out.topics[0].error_code));
     }
+    assert_int_equal(commit(&w), 102);
+    s = STATUS_NO_MEMORY;
+    for (uint64_t n = 1; s != STATUS_OK; n++) {
+        arena_free(&w.arena);
+        begin(&w);
+        mem_fail_at(n);
+        s = decide_move(&w.d, 1, image_topic(&w.image, STR_LIT("t")), 0, (struct uuid){{2}});
+        mem_fail_at(0);
+        assert_true(s == STATUS_NO_MEMORY || (s == STATUS_OK && w.d.records.count == 1));
+    }
     arena_free(&kept);
     arena_init(&kept, 0); /* a name stays bad when there is no room to say why */
     assert_int_equal(topic_name_check(STR_LIT(".."), &kept, &message), STATUS_INVALID_TOPIC_EXCEPTION);
