@@ -8,6 +8,9 @@
  *   file        kept ──write, truncate──> now     a choice for each unit that a change touches (how many of those changes it has seen),
  *                                                 and one for the size
  *   directory   kept ──entry changes───> now      a choice for each change
+ *
+ * Each directory of the root is a file system of its own, but for the space. A sync that failed is told once to everybody who has the file, or the file system,
+ * open, as Linux does: who syncs what another one's sync has lost is not told that all is well.
  */
 #include "sim/disk.h"
 
@@ -46,8 +49,10 @@ struct table { /* of entries, or of changes to them */
 
 struct node {
     struct list link; /* the disk's, in order of creation */
+    struct node *volume; /* the directory of the root that it is in, or is; of the root's own files and of itself, the root */
     unsigned links, opens;
     bool directory, locked;
+    unsigned errors, told; /* syncs that failed (of a volume: of what is in it), and how many of them somebody heard of */
     struct content now, kept;
     uint64_t cached_from, cached_to; /* what of `now` is in memory */
     struct change *changes;
@@ -78,6 +83,7 @@ struct disk_file {
     struct file file;
     struct disk *disk;
     struct node *node;
+    unsigned heard; /* of node->errors */
     bool holds_lock;
 };
 
@@ -338,10 +344,12 @@ static void directory_sync(struct node *directory)
 
 /* --- nodes ----------------------------------------------------------------------------------------------------------------- */
 
-static struct node *node_new(struct disk *disk, bool directory)
+/* volume NULL: its own. */
+static struct node *node_new(struct disk *disk, struct node *volume, bool directory)
 {
     struct node *node = sim__alloc(1, sizeof *node);
 
+    node->volume = volume ? volume : node;
     node->directory = directory;
     list_push_back(&disk->nodes, &node->link);
     return node;
@@ -427,7 +435,7 @@ struct fs *disk_new(uint64_t seed, uint32_t unit)
     disk->random = seed;
     disk->unit = unit;
     list_init(&disk->nodes);
-    disk->root = node_new(disk, true);
+    disk->root = node_new(disk, NULL, true);
     disk->root->links = 1;
     return &disk->fs;
 }
@@ -442,6 +450,18 @@ static void disk_free(struct fs *fs)
     for (struct list *node = list_pop_front(&disk->nodes); node; node = list_pop_front(&disk->nodes))
         list_init(node);
     mem_free(disk);
+}
+
+/* A process that opens the volume begins: of what failed before, it hears nothing. (On Linux it may, once, and would begin again.) */
+static struct node *volume_begin(struct disk *disk, struct node *volume)
+{
+    LIST_EACH(link, &disk->nodes) {
+        struct node *node = LIST_ENTRY(link, struct node, link);
+
+        if (node->volume == volume)
+            node->told = node->errors;
+    }
+    return volume;
 }
 
 static enum status disk_open(struct fs *fs, const char *path, unsigned flags, struct file **out, struct err *err)
@@ -471,12 +491,15 @@ static enum status disk_open(struct fs *fs, const char *path, unsigned flags, st
         return leave(ENOMEM, "open", path, err);
     }
     if (!node) {
-        node = node_new(disk, false);
+        node = node_new(disk, parent->volume, false);
         directory_change(parent, NULL, name, node);
     }
+    if (node->directory)
+        node = volume_begin(disk, node->volume);
     node->opens++;
     file->disk = disk;
     file->node = node;
+    file->heard = node->told;
     *out = &file->file;
     return STATUS_OK;
 }
@@ -498,7 +521,7 @@ static enum status disk_mkdir(struct fs *fs, const char *path, struct err *err)
         if (node && !node->directory)
             failed = ENOTDIR;
         else if (!node)
-            directory_change(parent, NULL, name, node_new(disk, true));
+            directory_change(parent, NULL, name, node_new(disk, parent == disk->root ? NULL : parent->volume, true));
     }
     return leave(failed, "make directory", path, err);
 }
@@ -703,6 +726,8 @@ static void sync_fail(struct disk *disk, struct node *node, bool drops)
 {
     size_t size = node->kept.size;
 
+    node->errors++;
+    node->volume->errors += node->volume != node;
     for (size_t i = 0; i < node->changes_count; i++) {
         const struct change *change = &node->changes[i];
         if (!change->bytes) {
@@ -746,6 +771,17 @@ static void node_sync_or_fail(struct disk *disk, struct node *node, bool keeps, 
         directory_sync(node);
 }
 
+static void volume_sync_or_fail(struct disk *disk, const struct node *volume, bool keeps, bool drops)
+{
+    for (struct list *link = disk->nodes.prev, *next; link != &disk->nodes; link = next) { /* what a directory lets go is younger than it */
+        struct node *node = LIST_ENTRY(link, struct node, link);
+
+        next = link->prev;
+        if (node->volume == volume)
+            node_sync_or_fail(disk, node, keeps, drops);
+    }
+}
+
 static enum status disk_file_sync(struct file *file, struct err *err)
 {
     struct disk_file *open = disk_file_of(file);
@@ -757,15 +793,14 @@ static enum status disk_file_sync(struct file *file, struct err *err)
         return leave(failed, "sync", file->path, err);
     keeps = happens(disk, disk->faults.sync_keeps);
     drops = happens(disk, disk->faults.sync_drops);
-    if (!open->node->directory) {
+    if (open->node->directory)
+        volume_sync_or_fail(disk, open->node, keeps, drops);
+    else
         file_sync_or_fail(disk, open->node, keeps, drops);
-    } else {
-        for (struct list *link = disk->nodes.prev, *next; link != &disk->nodes; link = next) { /* what a directory lets go is younger than it */
-            next = link->prev;
-            node_sync_or_fail(disk, LIST_ENTRY(link, struct node, link), keeps, drops);
-        }
-    }
-    return leave(keeps || drops ? EIO : 0, "sync", file->path, err);
+    if (keeps || drops || open->heard != open->node->errors)
+        failed = EIO;
+    open->heard = open->node->told = open->node->errors;
+    return leave(failed, "sync", file->path, err);
 }
 
 static enum status disk_file_truncate(struct file *file, uint64_t size, struct err *err)
@@ -917,7 +952,7 @@ struct fs *disk_crash(struct fs *fs, const uint32_t *outcomes)
     LIST_EACH(each, &disk->nodes) {
         struct node *node = LIST_ENTRY(each, struct node, link);
         if (node != disk->root && node->links)
-            node->twin = node_new(crashed, node->directory);
+            node->twin = node_new(crashed, node->volume == node ? NULL : node->volume->twin, node->directory);
         if (node->links)
             node->twin->opens = 1; /* held until all entries are there */
     }

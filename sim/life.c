@@ -22,7 +22,7 @@ struct life {
     struct config *config;
     enum life_state state;
     uint64_t calls, die_at;
-    bool may_fail, was_ready;
+    bool may_fail, may_not_save, was_ready;
     struct list files; /* life_file.link */
     struct err err;
 };
@@ -352,6 +352,11 @@ void life_fall_ill(struct life *life)
     life->may_fail = true;
 }
 
+void life_lose_dir(struct life *life)
+{
+    life->may_not_save = true;
+}
+
 bool life_is_ill(const struct life *life)
 {
     return life->may_fail || life_starved(life);
@@ -391,7 +396,7 @@ static size_t close_node(struct life *life)
     struct memory *outer = memory_enter(&life->memory);
     enum status s = node_close(life->node, &life->err);
 
-    ASSERT(s == STATUS_OK || life->state == LIFE_DEAD || life->may_fail || life_starved(life)); /* it may die at its last call */
+    ASSERT(s == STATUS_OK || life->state == LIFE_DEAD || life->may_fail || life->may_not_save || life_starved(life)); /* it may die at its last call */
     config_free(life->config);
     memory_enter(outer);
     sim_kill(life->sim);

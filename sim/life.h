@@ -38,6 +38,7 @@ void life_die_at(struct life *life, uint64_t calls); /* that many calls from now
 uint64_t life_calls(const struct life *life);        /* that changed the disk, until now */
 const char *life_error(const struct life *life);     /* of FAILED */
 void life_fall_ill(struct life *life);               /* from now on it may fail */
+void life_lose_dir(struct life *life);               /* a log directory fails, which it may notice as late as at its stop; it goes on, and does not stop cleanly */
 bool life_is_ill(const struct life *life);           /* it may fail, or memory was short */
 bool life_failed_well(const struct life *life);      /* FAILED, as it may: the reason that it gives is the disk, or memory */
 

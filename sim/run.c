@@ -330,8 +330,10 @@ static void strike(struct run *r)
     note_rot(r, &fault);
     if (fault.ill_us)
         disk_falls_ill(r, &fault);
-    if (fault.dir_fails)
+    if (fault.dir_fails) {
         tell_format(r, "THE DISK has lost %s", dirs_fail(&r->dirs, r->sim));
+        life_lose_dir(r->life);
+    }
     if (dirs_are_needed(&r->dirs))
         life_fall_ill(r->life);
     if (fault.end)

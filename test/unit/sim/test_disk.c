@@ -230,6 +230,27 @@ static void test_failed_sync(void **state)
     }
 }
 
+/* What one's sync lost, the next one's is told of. */
+static void test_failed_sync_is_told(void **state)
+{
+    struct fs *disk = disk_new(3, DISK_SECTOR);
+    struct file *one, *two;
+    struct err err;
+
+    file_unref(durable_file(disk, 16 * DISK_SECTOR));
+    one = open_file(disk, "/f", FS_WRITE);
+    two = open_file(disk, "/f", FS_WRITE);
+    assert_int_equal(write_at(one, 0, 16 * DISK_SECTOR, 'b'), STATUS_OK);
+    disk_set_faults(disk, &(struct disk_faults){.sync_drops = 1000000});
+    assert_int_equal(file_sync(one, &err), STATUS_IO);
+    disk_set_faults(disk, &(struct disk_faults){0});
+    assert_int_equal(file_sync(two, &err), STATUS_IO);
+    assert_int_equal(file_sync(two, &err), STATUS_OK);
+    file_unref(one);
+    file_unref(two);
+    fs_free(disk);
+}
+
 static void test_faults(void **state)
 {
     struct fs *disk = disk_new(1, DISK_SECTOR);
