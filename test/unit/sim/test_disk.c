@@ -299,7 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_torn_write), cmocka_unit_test(test_overwritten_twice),  cmocka_unit_test(test_cut_end),
-        cmocka_unit_test(test_entries),    cmocka_unit_test(test_kill_loses_nothing), cmocka_unit_test(test_failed_sync),
+        cmocka_unit_test(test_entries),    cmocka_unit_test(test_kill_loses_nothing), cmocka_unit_test(test_failed_sync), cmocka_unit_test(test_failed_sync_is_told),
         cmocka_unit_test(test_faults),     cmocka_unit_test(test_rot),
     };
 
