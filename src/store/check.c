@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "store/segment.h"
 
-enum { CHECK_CHUNK = 128 * 1024, SPARE_CHUNK = 4096 }; /* read at once; without memory */
+enum { CHECK_CHUNK = 512 * 1024, SPARE_CHUNK = 4096 }; /* read at once; without memory */
 
 /* --- batches --------------------------------------------------------------------------------------------------------------- */
 
