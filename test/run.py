@@ -36,6 +36,7 @@ SUITES = [
     ("full", "test/full/run.py"),
     ("traps", "test/traps/run.py"),
     ("metrics", "test/metrics/run.py"),
+    ("memory", "test/memory/run.py"),
     ("unit", "test/unit/run.py"),
     ("sim", "test/sim/run.py"),
     ("rooms", "tools/check_rooms.py"),

@@ -19,6 +19,12 @@ void *mem_copy(const void *bytes, size_t size) __attribute__((warn_unused_result
 
 void mem_free(void *block); /* NULL is allowed */
 
+/* What a block of `size` bytes takes of malloc's. */
+static inline size_t mem_block(size_t size)
+{
+    return size <= 24 ? 32 : (size + 8 + 15) & ~(size_t)15;
+}
+
 /* What was freed goes back to the system, page by page: it stays with the process otherwise. Some milliseconds for a hundred megabytes. */
 void mem_trim(void);
 

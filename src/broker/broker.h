@@ -100,6 +100,7 @@ struct broker_shard {
     struct image *image;               /* committed metadata, this shard's copy */
     struct store *store;
     struct map partitions;             /* struct broker_partition by topic id and index */
+    struct mem_user partitions_held;   /* by them, and by what is open of them, counted when it was opened and at each housekeeping */
     struct map configs;                /* of those (config_shared.h) */
     struct producers_shared producers; /* of those */
     struct fetch_sessions *sessions;
@@ -153,6 +154,7 @@ unsigned broker_partition_shard(const struct broker *broker, struct uuid topic_i
 struct broker_partition {
     struct map_node node;
     struct { struct uuid topic_id; int32_t index; } key;
+    uint32_t counted;            /* of b->partitions_held: what `partition` holds */
     struct str_view topic;       /* owned */
     enum partition_life life;
     bool folder;                 /* it has one */

@@ -130,8 +130,10 @@ static void broker_housekeep(struct shard *here, struct timer *timer)
     struct broker_shard *b = LIST_ENTRY(timer, struct broker_shard, housekeeping);
 
     for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
-        if (bp->life == PARTITION_AWAKE)
+        if (bp->life == PARTITION_AWAKE) {
             partition_housekeep(bp->partition, shard_wall_ms(here));
+            broker_partition_count(b, bp);
+        }
     if (b->metadata)
         metadata_housekeep(b->metadata);
     if (*store_rested(b->store) >= RESTED_MANY) {

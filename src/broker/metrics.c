@@ -22,14 +22,12 @@ enum { SAMPLE_MS = 1000 };
 static void sample_memory(struct broker_shard *b)
 {
     struct metrics *m = &b->metrics;
-    uint64_t partitions = gauge_get(&m->values[METRIC_AWAKE]) + gauge_get(&m->values[METRIC_WAKING]) + gauge_get(&m->values[METRIC_ASLEEP]);
-
     gauge_set(&m->memory[MEMORY_REQUESTS], io_buffers_held(shard_io(b->shard)));
     gauge_set(&m->memory[MEMORY_ANSWERS], m->answers ? *m->answers : 0);
     gauge_set(&m->memory[MEMORY_TAILS], store_tails_held(b->store));
     gauge_set(&m->memory[MEMORY_CLEANING], cleaner_holds(b->cleaner));
     gauge_set(&m->memory[MEMORY_INDEXES], store_indexes_held(b->store));
-    gauge_set(&m->memory[MEMORY_PARTITIONS], partitions * MEMORY_PARTITION);
+    gauge_set(&m->memory[MEMORY_PARTITIONS], b->partitions_held.held);
     gauge_set(&m->memory[MEMORY_PRODUCERS], b->producers.count * MEMORY_PRODUCER);
     gauge_set(&m->memory[MEMORY_METADATA], b->image->memory.held + (b->metadata ? metadata_image(b->metadata)->memory.held : 0));
     gauge_set(&m->memory[MEMORY_GROUPS], groups_memory(b->groups));

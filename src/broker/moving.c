@@ -343,6 +343,7 @@ static void move_rested(struct shard *here, struct mail *mail)
     }
     m->partition = bp->partition;
     bp->partition = NULL;
+    broker_partition_count(m->b, bp);
     move_submit(m, last_work, last_done);
 }
 

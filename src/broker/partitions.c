@@ -121,7 +121,14 @@ static void partition_lives(struct broker_shard *b, struct broker_partition *bp,
     bp->life = life;
 }
 
-static struct broker_partition *partition_new(struct broker_shard *b, const struct image_topic *topic, int32_t index)
+void broker_partition_count(struct broker_shard *b, struct broker_partition *bp)
+{
+    b->partitions_held.held -= bp->counted;
+    bp->counted = bp->partition ? (uint32_t)partition_memory(bp->partition) : 0;
+    b->partitions_held.held += bp->counted;
+}
+
+static struct broker_partition *partition_make(struct broker_shard *b, const struct image_topic *topic, int32_t index)
 {
     struct broker_partition *bp = mem_alloc(1, sizeof *bp);
     char *name = mem_copy(topic->name.data, topic->name.size);
@@ -142,15 +149,29 @@ static struct broker_partition *partition_new(struct broker_shard *b, const stru
     return NULL;
 }
 
+static struct broker_partition *partition_new(struct broker_shard *b, const struct image_topic *topic, int32_t index)
+{
+    struct mem_user *user = mem_enter(&b->partitions_held);
+    struct broker_partition *bp = partition_make(b, topic, index);
+
+    (void)mem_enter(user);
+    return bp;
+}
+
 static void partition_free(struct broker_shard *b, struct broker_partition *bp)
 {
+    struct mem_user *user;
+
     partition_known(b, bp);
     list_remove(&bp->asleep);
     config_unshare(&b->configs, bp->config);
     map_remove(&b->partitions, &bp->node);
     b->lives[bp->life]--;
+    b->partitions_held.held -= bp->counted;
+    user = mem_enter(&b->partitions_held);
     mem_free((char *)(uintptr_t)bp->topic.data);
     mem_free(bp);
+    (void)mem_enter(user);
 }
 
 void receipt_less(struct metadata_receipt *receipt)
@@ -261,6 +282,7 @@ static bool partition_serve(struct broker_shard *b, struct broker_partition *bp,
     bp->folder = true;
     partition_known(b, bp);
     partition_attach(partition, b->shard, b->store, &b->producers);
+    broker_partition_count(b, bp);
     if (topic) {
         if (!broker_configure_partition(b, bp))
             return false;
@@ -664,6 +686,9 @@ void broker_close_partitions(struct broker_shard *b)
         b->unsaved |= (uint64_t)!saved << (bp->dir % DIRS_MAX);
         partition_free(b, bp);
     }
+    (void)mem_enter(&b->partitions_held);
     map_free(&b->partitions);
+    (void)mem_enter(NULL);
+    ASSERT(b->partitions_held.held == 0);
     map_free(&b->configs);
 }

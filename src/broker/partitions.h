@@ -45,6 +45,8 @@ void broker_dir_lost(struct broker_shard *b, unsigned dir);
 enum status broker_partition_rest(struct broker_shard *b, struct broker_partition *bp, struct mail *rested) MUST_CHECK;
 /* Then it is opened again, where it is now. */
 void broker_partition_resume(struct broker_shard *b, struct broker_partition *bp);
+/* What it holds when it is open, or that it is not, is in b->partitions_held from now on. */
+void broker_partition_count(struct broker_shard *b, struct broker_partition *bp);
 /* Of a topic that was deleted while it moved. */
 void broker_partition_close(struct closing *closing);
 

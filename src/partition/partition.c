@@ -220,6 +220,11 @@ void partition_stop(struct partition *p, struct mail *done)
     log_when_idle(p->log, done);
 }
 
+size_t partition_memory(const struct partition *p)
+{
+    return mem_block(sizeof *p) + log_memory(p->log);
+}
+
 bool partition_close(struct partition *p, bool clean)
 {
     struct err err;

@@ -167,6 +167,9 @@ bool partition_is_being_cleaned(const struct partition *p);
 /* As log_clean; of the order only what the partition knows is filled in. */
 bool partition_clean(struct partition *p, struct log_clean *clean) __attribute__((warn_unused_result));
 
+/* What it holds itself, its log among it; its producers are counted by who shares them, and reads and appends by those who ask. */
+size_t partition_memory(const struct partition *p);
+
 /* Age-based work: rolls, retention, producer expiry. */
 void partition_housekeep(struct partition *p, int64_t wall_ms);
 

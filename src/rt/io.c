@@ -31,7 +31,7 @@ void io__destroy(struct io *io)
 
 size_t io_buffers_held(const struct io *io)
 {
-    return io->buffers_used;
+    return io->buffers_used + io->spare_count * (size_t)IO_BUFFER_SIZE;
 }
 
 size_t io_sockets_held(const struct io *io)

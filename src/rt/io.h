@@ -32,7 +32,7 @@ struct io_buffer {
 
 #define IO_BUFFER_SIZE (64 * 1024 - 64) /* room of a pooled buffer */
 
-size_t io_buffers_held(const struct io *io); /* bytes of those that somebody has */
+size_t io_buffers_held(const struct io *io); /* bytes of those that somebody has, and of the spare ones */
 size_t io_sockets_held(const struct io *io); /* bytes that the backend has for the sockets there are */
 /* A buffer with room for at least `size` bytes: a pooled one when it fits, else one of its own. NULL: no memory within the budget. One reference. */
 struct io_buffer *io_buffer_new(struct io *io, size_t size) __attribute__((warn_unused_result));

@@ -25,6 +25,19 @@ int64_t log_recovery_point(const struct log *log)
     return log->synced;
 }
 
+size_t log_memory(const struct log *log)
+{
+    size_t bytes = mem_block(sizeof *log + strlen(log->dir) + 1) + log->count * mem_block(sizeof(struct segment)) + mem_block(log->epochs.capacity * sizeof *log->epochs.list);
+
+    if (log->capacity > 1)
+        bytes += mem_block(log->capacity * sizeof(struct segment *));
+    if (log->work)
+        bytes += mem_block(sizeof *log->work);
+    if (log->marks)
+        bytes += mem_block(sizeof *log->marks);
+    return bytes;
+}
+
 uint64_t log_size(const struct log *log)
 {
     return log->size;

@@ -92,6 +92,7 @@ int64_t log_recovery_point(const struct log *log); /* everything below it is syn
 const char *log_directory(const struct log *log);
 bool log_offline(const struct log *log); /* its log directory has failed */
 uint64_t log_size(const struct log *log); /* bytes of all segments */
+size_t log_memory(const struct log *log); /* what it holds itself: without its tail, the indexes of its segments, and what is under way */
 struct uuid log_topic_id(const struct log *log);
 
 /* One append: a sequence of v2 batches with offsets and epoch set, checked; borrowed until `done` runs at the top of the loop on the log's

@@ -37,13 +37,13 @@ def text(value):
     return uvarint(len(value) + 1) + value.encode()
 
 
-def batch(base_offset, epoch, values, key=None, attributes=0):
-    """A batch of records without timestamps."""
+def batch(base_offset, epoch, values, key=None, attributes=0, producer=(-1, -1, -1)):
+    """A batch of records without timestamps; the producer's id, epoch and sequence."""
     body = b""
     for i, value in enumerate(values):
         one = b"\0" + varint(0) + varint(i) + (varint(len(key)) + key if key is not None else varint(-1)) + varint(len(value)) + value + varint(0)
         body += varint(len(one)) + one
-    covered = struct.pack(">hiqqqhii", attributes, len(values) - 1, 0, 0, -1, -1, -1, len(values)) + body
+    covered = struct.pack(">hiqqqhii", attributes, len(values) - 1, 0, 0, *producer, len(values)) + body
     return struct.pack(">qiibI", base_offset, len(covered) + 9, epoch, 2, crc32c(covered)) + covered
 
 

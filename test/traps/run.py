@@ -7,7 +7,6 @@ reports are scenes of test/differential, marked there by their rows.
 """
 import json
 import pathlib
-import socket
 import struct
 import subprocess
 import sys
@@ -16,42 +15,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 import broker
 import suite
+from raw import Raw, text
 
 CREATE_TOPICS, METADATA, LIST_OFFSETS, API_VERSIONS = 19, 3, 2, 18
 OLD_PYTHON = broker.DEPS / "kafka-python-2.0.2" / "bin" / "python"
 NEW_PYTHON = broker.DEPS / "python" / "bin" / "python"
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]      # by their number in a batch's attributes
-
-
-def text(value):
-    return struct.pack(">h", len(value)) + value.encode()
-
-
-class Raw:
-    """A connection that sends what it is told to."""
-
-    def __init__(self, address, client="raw"):
-        host, port = address.split(":")
-        self.socket = socket.create_connection((host, int(port)), broker.DEADLINE_S)
-        self.client = client
-
-    def send(self, key, version, body, correlation=0):
-        request = struct.pack(">hhi", key, version, correlation) + text(self.client) + body
-        self.socket.sendall(struct.pack(">i", len(request)) + request)
-
-    def receive(self):
-        """A reply after its correlation id; None when the broker closed."""
-        size = self.exactly(4)
-        return size and self.exactly(struct.unpack(">i", size)[0])[4:]
-
-    def exactly(self, size):
-        got = b""
-        while len(got) < size:
-            piece = self.socket.recv(size - len(got))
-            if not piece:
-                return None
-            got += piece
-        return got
 
 
 def produce(address, topic, values, **config):
