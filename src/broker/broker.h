@@ -113,7 +113,7 @@ struct broker_shard {
     struct disk_spaces *spaces;        /* on shard 0, else NULL */
     struct mail look;                  /* to shard 0 and back: the space is to be looked at */
     bool look_asked, look_again;
-    struct timer housekeeping;
+    struct timer housekeeping, flushing;
     struct metrics metrics;
     size_t lives[PARTITION_LIVES];     /* how many of the partitions are in each */
     uint64_t offline;                  /* the log directories that do not work */

@@ -143,6 +143,28 @@ static void broker_housekeep(struct shard *here, struct timer *timer)
     broker_arm_housekeeping(b);
 }
 
+static void broker_flush(struct shard *here, struct timer *timer);
+
+/* What is acknowledged before it is on the disk may have to be there in time (flush.ms); by default the system decides. */
+static void broker_arm_flushing(struct broker_shard *b)
+{
+    const struct config *config = b->broker->config;
+    int64_t interval_ms = config_i64(config, CONFIG_LOG_FLUSH_SCHEDULER_INTERVAL_MS);
+
+    if (config_async(config) && interval_ms > 0 && interval_ms < INT64_MAX)
+        timer_set(b->shard, &b->flushing, shard_now_ms(b->shard) + (uint64_t)interval_ms, broker_flush);
+}
+
+static void broker_flush(struct shard *here, struct timer *timer)
+{
+    struct broker_shard *b = LIST_ENTRY(timer, struct broker_shard, flushing);
+
+    for (struct broker_partition *bp = broker_partition_next(b, NULL); bp; bp = broker_partition_next(b, bp))
+        if (bp->life == PARTITION_AWAKE)
+            partition_flush(bp->partition);
+    broker_arm_flushing(b);
+}
+
 static enum status broker_add_partitions(struct broker_shard *b, struct err *err)
 {
     for (struct image_topic *t = image_topic_first(b->image); t; t = image_topic_next(b->image, t))
@@ -186,6 +208,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
         store_limit_files(b->store, broker->files / broker->shards + 1);
     broker_listen(b);
     broker_arm_housekeeping(b);
+    broker_arm_flushing(b);
     metrics_start(b);
     if (broker_add_partitions(b, err))
         return err->status;
@@ -214,6 +237,7 @@ enum status broker_lead(struct broker *broker, void (*ready)(struct shard *here)
 static void broker_close_shard(struct broker_shard *b)
 {
     timer_cancel(b->shard, &b->housekeeping);
+    timer_cancel(b->shard, &b->flushing);
     groups_free(b->groups);
     broker_close_partitions(b);
     fetch_sessions_free(b->sessions);

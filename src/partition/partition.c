@@ -380,6 +380,12 @@ bool partition_clean(struct partition *p, struct log_clean *clean)
     return false;
 }
 
+void partition_flush(struct partition *p)
+{
+    shard_assert(p->shard);
+    log_flush(p->log);
+}
+
 void partition_housekeep(struct partition *p, int64_t wall_ms)
 {
     int64_t start = log_start_offset(p->log);

@@ -172,5 +172,6 @@ size_t partition_memory(const struct partition *p);
 
 /* Age-based work: rolls, retention, producer expiry. */
 void partition_housekeep(struct partition *p, int64_t wall_ms);
+void partition_flush(struct partition *p); /* log_flush */
 
 #endif

@@ -296,11 +296,20 @@ struct str_view log__epochs_text(struct log *log)
     return text;
 }
 
+/* Whether what is taken now is synced before it is acknowledged. */
+static bool syncs(const struct log *log)
+{
+    int64_t most = log->config->flush_messages;
+
+    return store__durability(log->store) == DURABILITY_SYNC || log->work->flush || (most && log->work->taken - log->synced >= most);
+}
+
 static void commit_start(struct log *log, struct commit *c)
 {
     log->commits++;
     log->commits_begun++;
-    c->sync = store__durability(log->store) == DURABILITY_SYNC;
+    c->sync = syncs(log);
+    log->work->flush = false;
     c->base = log->writing->base;
     c->position = log->work->tail.taken;
     c->journaled = journal_take(log->home->journal, c);
@@ -383,8 +392,10 @@ static void direct_succeeded(struct log *log, struct commit *c)
         files_use(store__files(log->store), seg);
     tail_move(&log->work->tail, log->written);
     log->spilled = log->durable;
-    if (c->sync)
+    if (c->sync) {
         log->synced = log->durable;
+        log->work->flushed_ms = shard_now_ms(store__shard(log->store));
+    }
 }
 
 static void commit_succeeded(struct log *log, struct commit *c)
@@ -459,6 +470,20 @@ void log__commit_done(struct shard *here, struct commit *c)
     log__spill_go_on(log);
     appends_complete(here, &appends, log__offline(log) ? STATUS_KAFKA_STORAGE_ERROR : STATUS_OK);
     log__check_idle(log);
+}
+
+void log_flush(struct log *log)
+{
+    uint64_t now_ms = shard_now_ms(store__shard(log->store));
+
+    if (store__durability(log->store) == DURABILITY_SYNC || log__offline(log) || log->synced == log->durable)
+        return;
+    if ((log->work && now_ms - log->work->flushed_ms < (uint64_t)log->config->flush_ms) || !log_reserve(log)) /* without memory the next time */
+        return;
+    if (log->commits || !list_empty(&log->work->queue))
+        log->work->flush = true;
+    else
+        log__sync(log);
 }
 
 /* --- failing and ending ---------------------------------------------------------------------------------------------------- */

@@ -262,7 +262,7 @@ void journal_forget(struct log *log)
 
 struct file *journal_volume(const struct journal *j)
 {
-    return j->volume;
+    return j ? j->volume : NULL;
 }
 
 static bool other_half_free(const struct journal *j)
@@ -273,10 +273,10 @@ static bool other_half_free(const struct journal *j)
 /* The logs of the half, some at a time: their spills run while more are asked. */
 void journal_feed(struct journal *j)
 {
-    struct half *half = &j->halves[!j->current];
+    struct half *half = j ? &j->halves[!j->current] : NULL;
     struct list *node;
 
-    for (unsigned asked = 0; asked < FEED && (node = list_pop_front(&half->logs));) {
+    for (unsigned asked = 0; half && asked < FEED && (node = list_pop_front(&half->logs));) {
         struct log *log = LIST_ENTRY(node, struct log_work, journal_halves[!j->current])->log;
         if (log->synced == log->durable)
             continue;

@@ -34,6 +34,7 @@ struct log_config { /* of the topic; borrowed by its logs */
     int64_t segment_index_bytes, index_interval_bytes;
     int64_t retention_bytes, retention_ms; /* -1: no limit */
     int64_t file_delete_delay_ms;
+    int64_t flush_messages, flush_ms; /* of DURABILITY_ASYNC: so many records, or what is so old, are synced; 0: no matter how many, at the next log_flush */
     bool append_time;    /* message.timestamp.type=LogAppendTime */
     bool deletes;        /* cleanup.policy has delete */
     bool compacts;       /* cleanup.policy has compact (clean.h) */
@@ -171,6 +172,9 @@ void log_set_start(struct log *log, int64_t offset);
 
 /* Rolls by age, and deletes segments beyond retention. Called now and then (log.retention.check.interval.ms). Blocking work goes to jobs. */
 void log_housekeep(struct log *log, int64_t wall_ms);
+
+/* With DURABILITY_ASYNC: when the log was not synced for flush_ms, it is. Called now and then (log.flush.scheduler.interval.ms). */
+void log_flush(struct log *log);
 
 /* Aborted transactions. Opening: they are known below this offset; a producer snapshot from there or before serves to learn the others again, and
  * when some were lost (a file did not read) no later one does. log_learn_aborted: those whose markers are at `from` or beyond are these, by their

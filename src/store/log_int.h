@@ -115,6 +115,8 @@ struct log_work {
     struct list tail_link;       /* the directory's tails or to_spill */
     struct list sync_link;       /* the directory's to_sync */
     int64_t sync_to;             /* what a sync has to cover */
+    uint64_t flushed_ms;         /* when it was last synced, or since when it is written to */
+    bool flush;                  /* DURABILITY_ASYNC: the next commit syncs */
     enum { PAGE_OPEN, PAGE_FULL, PAGE_SEALED } page;
     bool blank;                  /* the file of `writing` is to be made and synced, though there is nothing to write */
     struct list journal_halves[2]; /* the journal's: what it holds of this log is not yet synced in the segment */

@@ -136,7 +136,7 @@ static void sync_work(struct io_job *job)
     s->status = STATUS_OK;
     for (size_t i = 0; i < s->count; i++)
         files += s->items[i].seal ? SEAL_FILES : 1;
-    if (files > SYNC_EACH_MAX) {
+    if (files > SYNC_EACH_MAX && s->volume) {
         s->status = file_sync(s->volume, &s->err);
         return;
     }
@@ -390,6 +390,7 @@ static void synced(const struct spill *s, const struct spill_item *item)
     log->jobs--;
     log->syncing = false;
     if (!s->status) {
+        log->work->flushed_ms = shard_now_ms(store__shard(log->store));
         if (log->synced < item->end)
             log->synced = item->end;
         if (item->unsynced)

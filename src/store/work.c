@@ -13,6 +13,7 @@ bool log_reserve(struct log *log)
         return log->work;
     work->log = log;
     work->taken = log->end;
+    work->flushed_ms = shard_now_ms(store__shard(log->store));
     list_init(&work->queue);
     list_init(&work->store_link);
     list_init(&work->tail_link);

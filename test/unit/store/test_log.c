@@ -422,6 +422,88 @@ static void test_async(void **state)
     fs_free(fs);
 }
 
+/* So many records are synced before the last of them is acknowledged. */
+static void test_async_flush_messages(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_ASYNC);
+    struct log_config config = world_config;
+    struct log_open open;
+    struct log *log;
+
+    config.flush_messages = 3;
+    open = how_on(fs, &config, false);
+    log = world_open_log(&w, &open);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 1}), STATUS_OK);
+    assert_int_equal(log_recovery_point(log), 0);
+    assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2}), STATUS_OK);
+    assert_int_equal(log_recovery_point(log), 4);
+    assert_int_equal(world_put(&w, log, (struct batch_spec){.count = 2}), STATUS_OK);
+    assert_int_equal(log_recovery_point(log), 4);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+/* What is old enough is synced by a job, or by the commit that comes. */
+static void test_async_flush_ms(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_ASYNC);
+    struct log_config config = world_config;
+    enum status worst = STATUS_OK;
+    struct log_open open;
+    struct log *log;
+    unsigned done = 0;
+
+    config.flush_ms = 1000;
+    open = how_on(fs, &config, false);
+    log = world_open_log(&w, &open);
+    assert_int_equal(world_put(&w, log, (struct batch_spec){0}), STATUS_OK);
+    log_flush(log);
+    world_idle(&w, log);
+    assert_int_equal(log_recovery_point(log), 0);
+    sim_run(w.sim, 1000 * 1000);
+    world_idle(&w, log); /* a turn, so that the shard looks at the clock */
+    log_flush(log);
+    world_idle(&w, log);
+    assert_int_equal(log_recovery_point(log), 1);
+
+    assert_int_equal(world_put(&w, log, (struct batch_spec){0}), STATUS_OK);
+    sim_run(w.sim, 1000 * 1000);
+    world_idle(&w, log);
+    world_queue(log, (struct batch_spec){.base_offset = 2}, &done, &worst);
+    log_flush(log);
+    world_idle(&w, log);
+    assert_int_equal(done, 1);
+    assert_int_equal(worst, STATUS_OK);
+    assert_int_equal(log_recovery_point(log), 3);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
+/* So is what a log had that came to rest. */
+static void test_async_flush_rested(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_ASYNC);
+    struct log_open open = how_on(fs, &world_config, false);
+    struct log *log = world_open_log(&w, &open);
+
+    assert_int_equal(world_put(&w, log, (struct batch_spec){0}), STATUS_OK);
+    log_housekeep(log, WORLD_WALL);
+    log_housekeep(log, WORLD_WALL);
+    assert_int_equal(*store_rested(w.store), 1);
+    log_flush(log);
+    world_idle(&w, log);
+    assert_int_equal(log_recovery_point(log), 1);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
 static void test_rolls_by_time(void **state)
 {
     struct fs *fs = fs_mem_new();
@@ -681,6 +763,9 @@ int main(void)
         cmocka_unit_test(test_fresh),
         cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_async),
+        cmocka_unit_test(test_async_flush_messages),
+        cmocka_unit_test(test_async_flush_ms),
+        cmocka_unit_test(test_async_flush_rested),
         cmocka_unit_test(test_rolls_by_time),
         cmocka_unit_test(test_retention_slices),
         cmocka_unit_test(test_epochs),
