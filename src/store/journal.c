@@ -18,7 +18,9 @@
 enum {
     COMMITS_FIRST = 64,            /* that go the slow way before a journal is made: a broker that only starts and stops makes none */
     GROUP_BYTES = 1 << 20,         /* a group that has as many takes no more */
-    GROUPS = 2,                    /* one is written while the next gathers */
+    WRITES = 2,                    /* under way at a time */
+    GROUPS = 2 * WRITES,           /* they, and one that gathers; and those whose commits are told how it went, while the next one is written already */
+    LARGE_SHARE = 32,              /* of a buffer: 64 KiB. A group with as much need not wait for the one before it; smaller ones gather, and cost less */
     SHARE_BYTES_MAX = 1 << 20,     /* of one log: more is not written twice */
     FEED = 512,                    /* logs that are told at a time that the journal wants its half back */
     HEAD_ROOM = FS_BLOCK,
@@ -34,6 +36,8 @@ struct group {
     struct io_write write;
     struct journal *journal;
     struct list commits;
+    bool landed;              /* its write ended */
+    bool stuck;               /* it found no space, where the file system copies what is written over: it is tried again */
     uint8_t *buffer;
     size_t filled;
     uint32_t frames, frames_crc;
@@ -60,8 +64,8 @@ struct journal {
     struct err err;
     struct group groups[GROUPS]; /* by sequence, in turn */
     bool open;                /* the next one takes commits */
-    bool writing;             /* the last one */
-    bool stuck;               /* it found no space, where the file system copies what is written over: it is tried again */
+    unsigned writing;         /* the last ones, in order: one that landed before another that has not waits for it */
+    bool failed;              /* one of them: none is written after it */
 
     size_t waits;             /* logs of the half that is not filled that were asked to sync, and have not yet (log.journal_waits) */
 };
@@ -74,6 +78,12 @@ static size_t whole_blocks(size_t size)
 static struct group *next_group(struct journal *j)
 {
     return &j->groups[(j->sequence + 1) % GROUPS];
+}
+
+/* Of those that are written. */
+static struct group *first_group(struct journal *j)
+{
+    return &j->groups[(j->sequence + 1 - j->writing) % GROUPS];
 }
 
 struct journal *journal_new(struct store *store, const char *dir, size_t size)
@@ -396,8 +406,8 @@ static uint64_t oldest_needed(const struct journal *j)
     return other->first && !other_half_free(j) ? other->first : j->halves[j->current].first;
 }
 
-/* Its head, and zeros to the end of its last block. */
-static size_t group_finish(const struct journal *j, const struct group *group, uint64_t oldest)
+/* Its head, and zeros to the end of its last block. `before`: groups that may not be there yet when it is. */
+static size_t group_finish(const struct journal *j, const struct group *group, uint64_t oldest, uint32_t before)
 {
     size_t whole = whole_blocks(group->filled);
     uint8_t *buffer = group->buffer;
@@ -409,7 +419,7 @@ static size_t group_finish(const struct journal *j, const struct group *group, u
     writer_i64(&w, (int64_t)j->sequence);
     writer_i64(&w, (int64_t)oldest);
     writer_u32(&w, (uint32_t)group->filled);
-    writer_u32(&w, group->frames);
+    writer_u32(&w, before << JOURNAL_FRAMES_BITS | group->frames);
     writer_init(&w, buffer, 8);
     writer_u32(&w, JOURNAL_MAGIC);
     writer_u32(&w, crc32c_join(crc32c(buffer + 8, JOURNAL_GROUP_HEAD - 8), group->frames_crc, group->filled - JOURNAL_GROUP_HEAD));
@@ -429,11 +439,12 @@ static void group_write(struct journal *j)
         j->halves[0].first = 1;
     j->sequence++;
     oldest = oldest_needed(j);
-    whole = group_finish(j, group, oldest);
+    whole = group_finish(j, group, oldest, j->writing);
     group->write = (struct io_write){.done = group_written, .file = j->file, .offset = HEAD_ROOM + (uint64_t)j->current * j->half_size + j->used,
                                      .bytes = {group->buffer, BUG(ETCD_14370) ? 0 : whole}};
+    group->landed = false;
     j->used += whole;
-    j->writing = true;
+    j->writing++;
     io_write(shard_io(store__shard(j->store)), &group->write);
 }
 
@@ -448,46 +459,65 @@ static void group_end(struct shard *here, struct group *group, enum status statu
     }
 }
 
-/* The next one begins before anybody is told of this one: the disk does not wait for what they do. */
+/* Those that landed, in order, and behind one that failed all: what it was to be for the disk, nobody may know. */
+static void groups_end(struct shard *here, struct journal *j, struct group *group, unsigned count)
+{
+    for (; count; count--, group = &j->groups[(group - j->groups + 1) % GROUPS])
+        group_end(here, group, group->write.status, &group->write.err);
+    if (j->failed && !j->writing)
+        group_end(here, next_group(j), STATUS_KAFKA_STORAGE_ERROR, NULL);
+}
+
+/* The next one begins before anybody is told of those that landed: the disk does not wait for what they do. */
 static void group_written(struct shard *here, struct io_write *write)
 {
-    struct group *group = LIST_ENTRY(write, struct group, write);
+    struct group *group = LIST_ENTRY(write, struct group, write), *first;
     struct store_dir *dir = LIST_ENTRY(group->commits.next, struct commit, link)->log->home;
     struct journal *j = group->journal;
+    unsigned landed = 0;
 
-    if (write->status == STATUS_NO_SPACE && !dir->offline && !j->stuck) {
-        j->stuck = true;
+    if (write->status == STATUS_NO_SPACE && !dir->offline && !group->stuck) {
+        group->stuck = true;
         store__no_space(dir, &write->err);
         return;
     }
-    j->writing = j->stuck = false;
-    if (!write->status)
-        journal_submit(j);
-    group_end(here, group, write->status, &write->err);
-    if (write->status)
-        group_end(here, next_group(j), write->status, &write->err);
+    group->landed = true;
+    group->stuck = false;
+    j->failed |= write->status != STATUS_OK;
+    for (first = first_group(j); j->writing && first_group(j)->landed; landed++)
+        j->writing--;
+    journal_submit(j);
+    groups_end(here, j, first, landed);
     store__commit_waiting(j->store);
 }
 
 void journal_retry(struct journal *j)
 {
-    struct io_write *write = j ? &j->groups[j->sequence % GROUPS].write : NULL;
-
-    if (!j || !j->stuck)
-        return;
-    j->stuck = false;
-    *write = (struct io_write){.done = group_written, .file = write->file, .offset = write->offset, .bytes = write->bytes};
-    io_write(shard_io(store__shard(j->store)), write);
+    for (unsigned i = 0; j && i < GROUPS; i++) {
+        struct io_write *write = &j->groups[i].write;
+        if (!j->groups[i].stuck)
+            continue;
+        j->groups[i].stuck = false;
+        *write = (struct io_write){.done = group_written, .file = write->file, .offset = write->offset, .bytes = write->bytes};
+        io_write(shard_io(store__shard(j->store)), write);
+    }
 }
 
 void journal_give_up(struct journal *j)
 {
-    if (j && j->stuck)
-        group_written(store__shard(j->store), &j->groups[j->sequence % GROUPS].write);
+    for (unsigned i = 0; j && i < GROUPS; i++)
+        if (j->groups[i].stuck)
+            group_written(store__shard(j->store), &j->groups[i].write);
+}
+
+/* Whether one may begin beside those that are under way. */
+static bool may_begin(struct journal *j)
+{
+    return !j->writing || (j->writing < WRITES && next_group(j)->filled >= j->capacity / LARGE_SHARE);
 }
 
 void journal_submit(struct journal *j)
 {
-    if (j && j->open && !j->writing && !list_empty(&next_group(j)->commits))
+    if (j && j->open && !j->failed && may_begin(j) && !list_empty(&next_group(j)->commits))
         group_write(j);
 }

@@ -7,17 +7,18 @@
  *
  *   barnabas-journal.<n>    [head][ half: group group group .. ][ half: group group .. ]      format: docs/formats/journal.md
  *
- * While one group is written the next gathers, and it begins when that one is done, before anybody is told: the disk does not wait for who is answered.
- * When one failed none is written after it.
+ * While one group is written the next gathers, and it begins when that one is done, before anybody is told: the disk does not wait for who is answered. A large one begins beside the one
+ * before it, and says so in its header; what landed first waits for that one. When one failed none is written after it.
  *
  * While one half is filled, the logs that have bytes in the other are spilled and synced (spill.c), all of them by a few jobs; then that half is free to
  * be filled again. Never is a half overwritten before; when it is not free in time, commits wait.
  *
  * Invariants
- * 1. A group is durable in the journal before any of it is acknowledged, read, or written to a segment.
+ * 1. A group and all before it are durable in the journal before any of it is acknowledged, read, or written to a segment.
  * 2. What the journal owes a log lies in one segment, the log's last one: a roll syncs the segment that it ends, with its indexes, before anything is taken for the next, and
  *    none before it is removed or compacted until that one has its file.
- * 3. The header of each group tells the oldest group that is still needed; those from it on are there, or a disk has lost them.
+ * 3. The header of each group tells the oldest group that is still needed; those from it on are there, or a disk has lost them; but for those that its header
+ *    says were under way before it: when one of these is not there, nothing from there on was acknowledged.
  *
  * So recovery is to write each frame where it belongs: it asks nothing of a log but its folder, its topic id and its last segment. It comes
  * before a log is opened, which then finds in its segments what was acknowledged, and perhaps a group that was not. Until every log that is to live was opened the journals of the
@@ -87,7 +88,8 @@ enum status journal_look(struct fs *fs, const char *path, const struct journal_l
 enum {
     JOURNAL_MAGIC = 0x424e4a31,       /* "BNJ1": head and group */
     JOURNAL_HEAD = 16,                /* u32 magic, u32 crc of what follows, u64 id */
-    JOURNAL_GROUP_HEAD = 40,          /* u32 magic, u32 crc of what follows, u64 id, sequence, oldest; u32 size, u32 frames */
+    JOURNAL_GROUP_HEAD = 40,          /* u32 magic, u32 crc of what follows, u64 id, sequence, oldest; u32 size, u8 groups under way before it, u24 frames */
+    JOURNAL_FRAMES_BITS = 24,
     JOURNAL_FRAME_HEAD = 40,          /* uuid topic id, i64 segment base, u64 position, u32 size, u16 name size, u16 0 */
     JOURNAL_NAME_MAX = 255,
     JOURNAL_NUMBERS = 64,             /* as many shards as there may be */

@@ -35,6 +35,7 @@ enum {
 struct group {
     uint64_t sequence, oldest, at; /* at: in the file */
     uint32_t size, frames;
+    unsigned before; /* groups that were under way when it was written */
 };
 
 struct frame {
@@ -116,6 +117,8 @@ static bool group_read(const uint8_t *at, size_t left, uint64_t id, struct group
     group->oldest = (uint64_t)reader_i64(&r);
     group->size = reader_u32(&r);
     group->frames = reader_u32(&r);
+    group->before = group->frames >> JOURNAL_FRAMES_BITS;
+    group->frames &= (1u << JOURNAL_FRAMES_BITS) - 1;
     if (r.bad || magic != JOURNAL_MAGIC || !ours)
         return false;
     if (group->size >= JOURNAL_GROUP_HEAD && group->size <= left && group->size <= GROUP_MAX && crc32c(at + 8, group->size - 8) == crc)
@@ -195,19 +198,28 @@ static enum status groups_find(struct window *w, uint64_t id, struct group *grou
     return STATUS_OK;
 }
 
-/* The groups that are needed: the last `*needed` of them. */
-static enum status groups_choose(const struct group *groups, size_t count, size_t *needed, struct err *err)
+/* The groups that are needed: the last `*needed` of *count. What was under way together with one that is not there does not count: *torn is that one. */
+static enum status groups_choose(const struct group *groups, size_t *count, size_t *needed, uint64_t *torn, struct err *err)
 {
-    const struct group *last = count ? &groups[count - 1] : NULL;
+    const struct group *last = *count ? &groups[*count - 1] : NULL;
+    uint64_t landed, end, wanted;
 
     *needed = 0;
     if (!last)
         return STATUS_OK;
-    if (last->oldest > last->sequence || last->sequence - last->oldest >= count)
+    if (last->oldest > last->sequence || last->before >= last->sequence)
+        return err_set(err, STATUS_CORRUPT, "group %llu does not read", (unsigned long long)last->sequence);
+    landed = last->sequence - last->before - 1; /* when it was written, and all before that one */
+    for (size_t i = *count; i-- && groups[i].sequence > landed + 1;)
+        if (!i || groups[i - 1].sequence + 1 != groups[i].sequence) {
+            *torn = groups[i].sequence - 1;
+            *count = i;
+        }
+    end = *count ? groups[*count - 1].sequence : landed;
+    wanted = last->oldest <= end ? end - last->oldest + 1 : 0; /* no sequence stands twice */
+    if (end < landed || wanted > *count || (wanted && groups[*count - wanted].sequence != last->oldest))
         return err_set(err, STATUS_CORRUPT, "of the groups %llu to %llu some are broken", (unsigned long long)last->oldest, (unsigned long long)last->sequence);
-    *needed = (size_t)(last->sequence - last->oldest) + 1;
-    if (groups[count - *needed].sequence != last->oldest) /* no sequence stands twice */
-        return err_set(err, STATUS_CORRUPT, "of the groups %llu to %llu some are broken", (unsigned long long)last->oldest, (unsigned long long)last->sequence);
+    *needed = (size_t)wanted;
     return STATUS_OK;
 }
 
@@ -276,7 +288,7 @@ static enum status file_look(struct window *w, struct group *groups, const struc
     for (size_t i = 0; i < count; i++)
         if (file_read(w->file, groups[i].at, w->bytes, groups[i].size, &got, err) || group_look(&groups[i], w->bytes, got, look, err))
             return err->status;
-    return groups_choose(groups, count, &needed, err);
+    return groups_choose(groups, &count, &needed, &torn, err);
 }
 
 enum status journal_look(struct fs *fs, const char *path, const struct journal_look *look, struct err *err)
@@ -388,7 +400,7 @@ static enum status groups_note(struct journal_recovery *r, struct window *w, uin
     size_t count, needed;
     uint64_t torn = 0;
 
-    if (groups_find(w, id, groups, &count, &torn, err) || groups_choose(groups, count, &needed, err))
+    if (groups_find(w, id, groups, &count, &torn, err) || groups_choose(groups, &count, &needed, &torn, err))
         return err->status;
     if (torn > (count ? groups[count - 1].sequence : 0)) /* it went bad, or more likely it was being written */
         log_line(LOG_WARN, "journal ends with a torn group: ignored", "dir=%s file=%s group=%llu", r->dir, r->sources[r->sources_count - 1].name, (unsigned long long)torn);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "base/crc32c.h"
 #include "base/reader.h"
 #include "sim/disk.h"
 #include "store/journal.h"
@@ -622,6 +623,42 @@ static void test_broken_before_the_end(void **state)
     image_free(&image);
 }
 
+/* As if so many groups before it had been under way when it was written. */
+static void say_before(struct image *image, size_t group, uint8_t before)
+{
+    char *at = image->journal.bytes + image->groups[group].at;
+    uint32_t crc;
+
+    at[JOURNAL_GROUP_HEAD - 4] = (char)before;
+    crc = __builtin_bswap32(crc32c(at + 8, image->groups[group].size - 8));
+    memcpy(at + 4, &crc, sizeof crc);
+}
+
+static void test_torn_before_a_whole_one(void **state)
+{
+    struct image image;
+    size_t last;
+
+    image_make(&image);
+    last = image.count - 1;
+    say_before(&image, last, 1);
+    assert_int_equal(image_recover(&image, 1), PUTS);
+    image.journal.bytes[image.groups[last - 1].at + 50] ^= 1;
+    assert_int_equal(image_recover(&image, 1), PUTS - 2);
+    assert_int_equal(image_recover(&image, 3), PUTS - 2);
+    say_before(&image, last, 0);
+    assert_int_equal(image_recover(&image, 1), -1);
+    say_before(&image, last, 2);
+    assert_int_equal(image_recover(&image, 1), PUTS - 2);
+    image.journal.bytes[image.groups[last - 2].at + 50] ^= 1;
+    assert_int_equal(image_recover(&image, 1), PUTS - 3);
+    say_before(&image, last, 1);
+    assert_int_equal(image_recover(&image, 1), -1);
+    say_before(&image, last, 255); /* more than there were */
+    assert_int_equal(image_recover(&image, 1), -1);
+    image_free(&image);
+}
+
 /* Nothing is replayed after a clean stop; a folder that is gone is missed; records that somebody else wrote in their place are not. */
 static void test_whose_records(void **state)
 {
@@ -866,6 +903,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_torn_at_every_byte),
+        cmocka_unit_test(test_torn_before_a_whole_one),
         cmocka_unit_test(test_broken_before_the_end),
         cmocka_unit_test(test_whose_records),
         cmocka_unit_test(test_no_space_for_it),
