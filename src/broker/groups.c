@@ -3,7 +3,7 @@
  *
  *   loading ─→ active ─→ broken (an append failed) ─→ loading again, once no append is under way
  *      └─→ dead (it does not load) ←─┘ the log directory is lost
- *   without memory it stays loading, and begins again a little later
+ *   without memory, or an open file to be had, it stays loading, and begins again a little later
  *   and from any of them: closing, when its partition closes; freed once nothing of it is under way
  *
  * Invariants
@@ -35,7 +35,7 @@ enum {
     LOAD_BATCH_MAX = 256 * 1024 * 1024,    /* decompressed */
     EXPIRE_AGAIN_MS = 10,                  /* when one turn was not enough */
     CROWDED_AGAIN_MS = 60 * 1000,          /* the operator is told once a minute */
-    LOAD_AGAIN_MS = 100,                   /* when there was no memory */
+    LOAD_AGAIN_MS = 100,                   /* when there was no memory, or too many files were open */
 };
 
 enum coordinator_state { COORDINATOR_LOADING, COORDINATOR_ACTIVE, COORDINATOR_BROKEN, COORDINATOR_DEAD };
@@ -593,7 +593,7 @@ static void load_failed(struct load *l)
 
     log_line(LOG_ERROR, "group coordinator does not load", "partition=%d reason=%s", l->coordinator->index,
              l->err.text);
-    if (l->err.status == STATUS_NO_MEMORY)
+    if (l->err.status == STATUS_NO_MEMORY || l->err.status == STATUS_NO_SPACE)
         coordinator_load_later(l->coordinator);
     else
         l->coordinator->state = COORDINATOR_DEAD;

@@ -107,9 +107,10 @@ void partition_read(struct partition *p, struct partition_read *read)
     read->start_offset = failed ? -1 : log_start_offset(p->log);
 }
 
+/* What is short for now (memory, open files) is no fault of the disk. */
 static enum status warmed_status(enum status status)
 {
-    return status && status != STATUS_NO_MEMORY ? STATUS_KAFKA_STORAGE_ERROR : status;
+    return status && status != STATUS_NO_MEMORY && status != STATUS_NO_SPACE ? STATUS_KAFKA_STORAGE_ERROR : status;
 }
 
 static void read_warmed(struct shard *here, struct log_warm *warm)
