@@ -21,10 +21,7 @@
 #include "wire/api/fetch.h"
 #include "wire/legacy.h"
 
-enum {
-    FETCH_ROUNDS = 3,                      /* in which all that a leg wants should have come from the disk */
-    FETCH_OLD_BYTES_MAX = 8 * 1024 * 1024, /* of one partition when it is converted for an old client */
-};
+enum { FETCH_OLD_BYTES_MAX = 8 * 1024 * 1024 }; /* of one partition when it is converted for an old client */
 
 enum fetch_state { FETCH_READING, FETCH_WAITING, FETCH_DISARMING };
 
@@ -131,13 +128,13 @@ static void fetch_part_warmed(struct shard *here, struct partition_read *read)
         fetch_leg_read(here, &part->leg->read);
 }
 
-/* What the answer has no room for can wait until it is asked for again; and so can what others of the leg drive out of memory, or out of the open files, again and
- * again, once there is something to answer. */
-static void fetch_part_warm(struct fetch_leg *leg, struct fetch_part *part, struct partition *p)
+/* What the answer has no room for can wait until it is asked for again; and so can what would drive others of the leg, or of other requests, out of the open files before
+ * they are read, and all that is not there once there is something to answer. */
+static void fetch_part_warm(struct fetch_leg *leg, struct fetch_part *part, struct partition *p, const struct store *store)
 {
     const struct fetch_request *in = leg->fetch->request->in;
 
-    if ((in->max_bytes >= 0 && leg->taken >= (size_t)in->max_bytes) || (leg->rounds > FETCH_ROUNDS && leg->bytes)) {
+    if ((in->max_bytes >= 0 && leg->taken >= (size_t)in->max_bytes) || leg->warming >= store_warms_most(store) || (leg->rounds > 1 && leg->bytes)) {
         part->read.status = STATUS_OK;
         part->read.slice.more = true;
         return;
@@ -165,7 +162,7 @@ static void fetch_part_read(struct fetch_leg *leg, struct fetch_part *part, stru
     } else {
         partition_read(p, &part->read);
         if (part->read.status == STATUS_NOT_CACHED)
-            fetch_part_warm(leg, part, p);
+            fetch_part_warm(leg, part, p, b->store);
     }
     leg->taken += part->read.slice.size;
     if (part->read.status || part->read.diverging_epoch >= 0)

@@ -86,6 +86,11 @@ size_t *store_rested(struct store *store)
     return &store->rested;
 }
 
+unsigned store_warms_most(const struct store *store)
+{
+    return store->files.count_max / 4 + 1;
+}
+
 void store_limit_indexes(struct store *store, size_t bytes)
 {
     store->files.bytes_max = bytes;

@@ -36,6 +36,8 @@ void store_use_journal(struct store *store, size_t size);
 #define STORE_FILES 1000
 #define STORE_INDEXES ((size_t)32 << 20) /* bytes of the indexes that are read back into memory */
 void store_limit_files(struct store *store, unsigned files);
+/* So many segments a request may have brought at a time: the first is still open when the last one is, also when others do the same. */
+unsigned store_warms_most(const struct store *store);
 
 void store_limit_indexes(struct store *store, size_t bytes);
 
