@@ -204,13 +204,13 @@ static struct segment *segment_after(const struct log *log, const struct segment
 /* Takes from the queue what belongs to the segment. Without memory for a list of pieces: one append, which needs none. */
 static void commit_gather(struct log *log, struct commit *c, const struct segment *next)
 {
+    size_t size = 0, takes = journal_takes(log->home->journal), bytes_max = takes ? takes : COMMIT_BYTES_MAX;
     unsigned most = 0;
-    size_t size = 0;
 
     LIST_EACH(node, &log->work->queue) {
         const struct log_append *append = LIST_ENTRY(node, struct log_append, link);
         size += append->bytes.size;
-        if (most == COMMIT_APPENDS_MAX || (most && size > COMMIT_BYTES_MAX) || (next && append->base_offset >= next->base))
+        if (most == COMMIT_APPENDS_MAX || (most && size > bytes_max) || (next && append->base_offset >= next->base))
             break;
         most++;
     }
@@ -356,6 +356,8 @@ bool log__commit(struct log *log)
     commit_gather(log, c, next);
     if (c->make || c->pieces_count) {
         commit_start(log, c);
+        if (!log->work->direct && !list_empty(&log->work->queue))
+            store__wants_commit(log); /* the next group's */
     } else {
         store__commit_free(log->store, c);
         log__check_idle(log);

@@ -17,14 +17,12 @@
 
 enum {
     COMMITS_FIRST = 64,            /* that go the slow way before a journal is made: a broker that only starts and stops makes none */
-    GROUP_BYTES = 1 << 20,         /* a group that has as many takes no more */
     WRITES = 2,                    /* under way at a time */
     GROUPS = 2 * WRITES,           /* they, and one that gathers; and those whose commits are told how it went, while the next one is written already */
     LARGE_SHARE = 32,              /* of a buffer: 64 KiB. A group with as much need not wait for the one before it; smaller ones gather, and cost less */
-    SHARE_BYTES_MAX = 1 << 20,     /* of one log: more is not written twice */
     FEED = 512,                    /* logs that are told at a time that the journal wants its half back */
     HEAD_ROOM = FS_BLOCK,
-    BUFFER_BYTES = GROUP_BYTES + SHARE_BYTES_MAX + FS_BLOCK,
+    BUFFER_BYTES = (2 << 20) + FS_BLOCK,
 };
 
 struct half {
@@ -330,16 +328,27 @@ void journal_begin(struct journal *j)
     next_group(j)->frames = next_group(j)->frames_crc = 0;
 }
 
+/* Half of a buffer: what one log brings, and what a group has that takes no more. */
+static size_t share(const struct journal *j)
+{
+    return (j->capacity - FS_BLOCK) / 2;
+}
+
 bool journal_busy(struct journal *j)
 {
     if (!j || j->state != READY)
         return false;
-    return j->open ? next_group(j)->filled >= GROUP_BYTES : !j->kept; /* what is kept must not be written over: there will be no room */
+    return j->open ? next_group(j)->filled >= share(j) : !j->kept; /* what is kept must not be written over: there will be no room */
 }
 
 bool journal_rolls(const struct journal *j)
 {
     return j && j->state == READY && !j->kept;
+}
+
+size_t journal_takes(const struct journal *j)
+{
+    return journal_rolls(j) ? share(j) : 0;
 }
 
 static struct str_view log_name(const struct log *log)
@@ -383,7 +392,7 @@ bool journal_take(struct journal *j, struct commit *c)
         return false;
     if (j->state == NONE && ++j->commits == COMMITS_FIRST)
         make(j, log);
-    if (!j->open || c->make || !c->pieces_count || c->size > SHARE_BYTES_MAX)
+    if (!j->open || c->make || !c->pieces_count || c->size > share(j))
         return false;
     group = next_group(j);
     if (size > j->capacity - group->filled || log_name(log).size > JOURNAL_NAME_MAX)

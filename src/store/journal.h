@@ -24,7 +24,7 @@
  * before a log is opened, which then finds in its segments what was acknowledged, and perhaps a group that was not. Until every log that is to live was opened the journals of the
  * lives before stay, and the new ones have other numbers: the shard's, or that and a multiple of JOURNAL_NUMBERS.
  *
- * The file is made by a job after the first commits, so that an idle shard has none, and is removed at a clean stop. Large commits of one log do not go through it.
+ * The file is made by a job after the first commits, so that an idle shard has none, and is removed at a clean stop. Batches that are larger than half of a group do not go through it.
  */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
@@ -44,6 +44,7 @@ void journal_free(struct journal *journal);
 /* The end of a turn: begin; each commit is offered (false: it is to go on its own); submit. */
 void journal_begin(struct journal *journal);
 bool journal_busy(struct journal *journal); /* its groups are under way, or this one is full: what wants a commit waits */
+size_t journal_takes(const struct journal *journal); /* at most so many bytes a commit; 0: it takes none */
 bool journal_take(struct journal *journal, struct commit *c);
 void journal_submit(struct journal *journal);
 void journal_retry(struct journal *journal);   /* a group found no space, and there may be some */
