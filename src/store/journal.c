@@ -20,7 +20,9 @@ enum {
     WRITES = 2,                    /* under way at a time */
     GROUPS = 2 * WRITES,           /* they, and one that gathers; and those whose commits are told how it went, while the next one is written already */
     LARGE_SHARE = 32,              /* of a buffer: 64 KiB. A group with as much need not wait for the one before it; smaller ones gather, and cost less */
-    FEED = 512,                    /* logs that are told at a time that the journal wants its half back */
+    FEED = 512,                    /* logs that are looked at, or spilled, at a time when the journal wants its half back */
+    CARRY_BYTES = 4 << 10,         /* a tail of as many is taken over to the other half */
+    CARRY_MORE = 32 << 10,         /* what a group takes of them beside its own, once a quarter of the half is filled */
     HEAD_ROOM = FS_BLOCK,
     BUFFER_BYTES = (2 << 20) + FS_BLOCK,
 };
@@ -34,6 +36,7 @@ struct group {
     struct io_write write;
     struct journal *journal;
     struct list commits;
+    struct list carried;      /* logs whose tails it takes over from the other half: log.journal_halves of that one */
     bool landed;              /* its write ended */
     bool stuck;               /* it found no space, where the file system copies what is written over: it is tried again */
     uint8_t *buffer;
@@ -64,8 +67,10 @@ struct journal {
     bool open;                /* the next one takes commits */
     unsigned writing;         /* the last ones, in order: one that landed before another that has not waits for it */
     bool failed;              /* one of them: none is written after it */
+    bool told;                /* the last one tells that the other half is not needed */
 
-    size_t waits;             /* logs of the half that is not filled that were asked to sync, and have not yet (log.journal_waits) */
+    struct list small;        /* logs of the half that is not filled, whose tails are to be taken over from it */
+    size_t waits;             /* logs of that half that were asked to sync, and have not yet (log.journal_waits) */
 };
 
 static size_t whole_blocks(size_t size)
@@ -96,8 +101,10 @@ struct journal *journal_new(struct store *store, const char *dir, size_t size)
     j->capacity = j->half_size / 4 / FS_BLOCK * FS_BLOCK < BUFFER_BYTES ? j->half_size / 4 / FS_BLOCK * FS_BLOCK : BUFFER_BYTES;
     list_init(&j->halves[0].logs);
     list_init(&j->halves[1].logs);
+    list_init(&j->small);
     for (size_t i = 0; i < GROUPS; i++) {
         list_init(&j->groups[i].commits);
+        list_init(&j->groups[i].carried);
         j->groups[i].journal = j;
     }
     return j;
@@ -273,26 +280,68 @@ struct file *journal_volume(const struct journal *j)
     return j ? j->volume : NULL;
 }
 
+static struct str_view log_name(const struct log *log)
+{
+    return str_from(strrchr(log->dir, '/') + 1);
+}
+
 static bool other_half_free(const struct journal *j)
 {
-    return !j->kept && list_empty(&j->halves[!j->current].logs) && !j->waits;
+    bool carries = false;
+
+    for (unsigned i = 0; i < GROUPS; i++)
+        carries |= !list_empty(&j->groups[i].carried);
+    return !j->kept && list_empty(&j->halves[!j->current].logs) && list_empty(&j->small) && !carries && !j->waits;
+}
+
+/* But for a group that says no more than that the other half is not needed. */
+static bool half_is_full(const struct journal *j)
+{
+    return j->half_size - j->used < j->capacity + FS_BLOCK;
+}
+
+/* So much of the half is filled that what is not yet taken over to it is spilled: else it would be full before the other one is free. */
+static bool is_late(const struct journal *j)
+{
+    return j->used > j->half_size / 4 * 3 || half_is_full(j);
+}
+
+/* All that the journal owes it is in its tail, and is little. */
+static bool may_carry(const struct journal *j, const struct log *log)
+{
+    const struct tail *tail = &log->work->tail;
+
+    return journal_owes(log) && log->spilled == log->synced && tail->end - tail->from <= CARRY_BYTES && log_name(log).size <= JOURNAL_NAME_MAX && !is_late(j);
+}
+
+static void ask_sync(struct journal *j, struct log *log)
+{
+    if (!journal_owes(log))
+        return;
+    log->journal_waits = true;
+    j->waits++;
+    log__sync(log);
+}
+
+static struct log *other_half_log(const struct journal *j, struct list *node)
+{
+    return LIST_ENTRY(node, struct log_work, journal_halves[!j->current])->log;
 }
 
 /* The logs of the half, some at a time: their spills run while more are asked. */
 void journal_feed(struct journal *j)
 {
-    struct half *half = j ? &j->halves[!j->current] : NULL;
-    struct list *node;
+    struct list *logs = j ? &j->halves[!j->current].logs : NULL;
 
-    for (unsigned asked = 0; half && asked < FEED && (node = list_pop_front(&half->logs));) {
-        struct log *log = LIST_ENTRY(node, struct log_work, journal_halves[!j->current])->log;
-        if (log->synced == log->durable)
-            continue;
-        log->journal_waits = true;
-        j->waits++;
-        asked++;
-        log__sync(log);
+    for (unsigned looks = 0; j && looks < FEED && j->waits < FEED && !list_empty(logs); looks++) {
+        struct list *node = list_pop_front(logs);
+        if (may_carry(j, other_half_log(j, node)))
+            list_push_back(&j->small, node);
+        else
+            ask_sync(j, other_half_log(j, node));
     }
+    while (j && is_late(j) && j->waits < FEED && !list_empty(&j->small))
+        ask_sync(j, other_half_log(j, list_pop_front(&j->small)));
 }
 
 void journal_synced(struct log *log)
@@ -303,29 +352,32 @@ void journal_synced(struct log *log)
 
 /* --- a group --------------------------------------------------------------------------------------------------------------- */
 
-static bool half_is_full(const struct journal *j)
-{
-    return j->half_size - j->used < j->capacity;
-}
-
 /* Not while a group is under way: what it brings belongs to the half that it is written to. */
 static void half_change(struct journal *j)
 {
     j->current = !j->current;
     j->used = 0;
     j->halves[j->current].first = j->sequence + 1;
-    journal_feed(j);
 }
 
+static void group_write(struct journal *j);
+
+/* The last group of a half tells that the other one is not needed before that one is written over: else a crash that tears what is written there would leave one that
+ * is missed. */
 void journal_begin(struct journal *j)
 {
     if (!j || j->state != READY || j->open)
         return;
-    if (half_is_full(j) && !j->writing && other_half_free(j))
-        half_change(j);
-    j->open = !half_is_full(j);
+    journal_feed(j);
     next_group(j)->filled = JOURNAL_GROUP_HEAD;
     next_group(j)->frames = next_group(j)->frames_crc = 0;
+    if (half_is_full(j) && !j->writing && !j->failed && other_half_free(j)) {
+        if (j->told)
+            half_change(j);
+        else
+            group_write(j);
+    }
+    j->open = !half_is_full(j);
 }
 
 /* Half of a buffer: what one log brings, and what a group has that takes no more. */
@@ -351,40 +403,53 @@ size_t journal_takes(const struct journal *j)
     return journal_rolls(j) ? share(j) : 0;
 }
 
-static struct str_view log_name(const struct log *log)
+static size_t frame_size(const struct log *log, size_t size)
 {
-    return str_from(strrchr(log->dir, '/') + 1);
+    return JOURNAL_FRAME_HEAD + log_name(log).size + size;
 }
 
-/* The batches go to the group, which only the disk will read, and to the tail. */
-static void frame_write(struct group *group, const struct commit *c, uint8_t *room, size_t size)
+/* Its head, before `size` bytes: where they go. */
+static uint8_t *frame_begin(struct group *group, const struct log *log, int64_t base, uint64_t position, size_t size)
 {
-    struct str_view name = log_name(c->log);
+    struct str_view name = log_name(log);
     struct writer w;
 
-    writer_init(&w, group->buffer + group->filled, size);
-    writer_uuid(&w, c->log->topic_id);
-    writer_i64(&w, c->base);
-    writer_i64(&w, (int64_t)c->position);
-    writer_u32(&w, (uint32_t)c->size);
+    writer_init(&w, group->buffer + group->filled, frame_size(log, 0));
+    writer_uuid(&w, log->topic_id);
+    writer_i64(&w, base);
+    writer_i64(&w, (int64_t)position);
+    writer_u32(&w, (uint32_t)size);
     writer_u16(&w, (uint16_t)name.size);
     writer_u16(&w, 0);
     writer_raw(&w, name.data, name.size);
     group->frames_crc = crc32c_extend(group->frames_crc, w.start, writer_size(&w));
-    for (unsigned i = 0; i < c->pieces_count; room += c->pieces[i++].size) {
+    group->filled += frame_size(log, size);
+    group->frames++;
+    return group->buffer + group->filled - size;
+}
+
+/* The batches go to the group, which only the disk will read, and to the tail. */
+static void frame_write(struct group *group, const struct commit *c, uint8_t *room)
+{
+    uint8_t *to = frame_begin(group, c->log, c->base, c->position, c->size);
+
+    for (unsigned i = 0; i < c->pieces_count; room += c->pieces[i].size, to += c->pieces[i++].size) {
         group->frames_crc = crc32c_extend(group->frames_crc, c->pieces[i].data, c->pieces[i].size);
-        stream_copy(writer_skip(&w, c->pieces[i].size), c->pieces[i].data, c->pieces[i].size);
+        stream_copy(to, c->pieces[i].data, c->pieces[i].size);
         memcpy(room, c->pieces[i].data, c->pieces[i].size);
     }
-    ASSERT(writer_size(&w) == size);
-    group->filled += size;
-    group->frames++;
+}
+
+/* The half that is filled has bytes of the log. */
+static void half_owes(struct journal *j, struct log *log)
+{
+    if (list_empty(&log->work->journal_halves[j->current]))
+        list_push_back(&j->halves[j->current].logs, &log->work->journal_halves[j->current]);
 }
 
 bool journal_take(struct journal *j, struct commit *c)
 {
     struct log *log = c->log;
-    size_t size = JOURNAL_FRAME_HEAD + log_name(log).size + c->size;
     struct group *group;
     uint8_t *room;
 
@@ -395,16 +460,54 @@ bool journal_take(struct journal *j, struct commit *c)
     if (!j->open || c->make || !c->pieces_count || c->size > share(j))
         return false;
     group = next_group(j);
-    if (size > j->capacity - group->filled || log_name(log).size > JOURNAL_NAME_MAX)
+    if (frame_size(log, c->size) > j->capacity - group->filled || log_name(log).size > JOURNAL_NAME_MAX)
         return false;
     room = tail_room(&log->work->tail, c->size);
     if (!room)
         return false;
-    frame_write(group, c, room, size);
+    frame_write(group, c, room);
     list_push_back(&group->commits, &c->link);
-    if (list_empty(&log->work->journal_halves[j->current]))
-        list_push_back(&j->halves[j->current].logs, &log->work->journal_halves[j->current]);
+    half_owes(j, log);
     return true;
+}
+
+static void frame_carry(struct group *group, const struct log *log, size_t size)
+{
+    const struct tail *tail = &log->work->tail;
+    uint8_t *to = frame_begin(group, log, log->writing->base, tail->from, size);
+
+    tail_copy(tail, to);
+    group->frames_crc = crc32c_extend(group->frames_crc, to, size);
+}
+
+/* Small tails of the other half: as many as there is room for in the last block, which is written anyway. */
+static void group_carry(struct journal *j, struct group *group)
+{
+    size_t most = whole_blocks(group->filled) + (j->used > j->half_size / 4 ? CARRY_MORE : 0);
+
+    if (most > j->capacity)
+        most = j->capacity;
+    while (!list_empty(&j->small)) {
+        struct list *node = j->small.next;
+        struct log *log = other_half_log(j, node);
+        size_t size = (size_t)(log->work->tail.end - log->work->tail.from);
+        if (may_carry(j, log) && frame_size(log, size) > most - group->filled)
+            return;
+        list_remove(node);
+        if (may_carry(j, log)) {
+            frame_carry(group, log, size);
+            list_push_back(&group->carried, node);
+        } else {
+            ask_sync(j, log);
+        }
+    }
+}
+
+/* It landed, and all before it. */
+static void group_carried(struct journal *j, struct group *group)
+{
+    for (struct list *node = list_pop_front(&group->carried); node; node = list_pop_front(&group->carried))
+        half_owes(j, other_half_log(j, node));
 }
 
 /* The other half may not be free, and yet have had no group: in a journal that is kept. */
@@ -444,10 +547,12 @@ static void group_write(struct journal *j)
     size_t whole;
 
     j->open = false;
+    group_carry(j, group);
     if (!j->sequence)
         j->halves[0].first = 1;
     j->sequence++;
     oldest = oldest_needed(j);
+    j->told = oldest == j->halves[j->current].first;
     whole = group_finish(j, group, oldest, j->writing);
     group->write = (struct io_write){.done = group_written, .file = j->file, .offset = HEAD_ROOM + (uint64_t)j->current * j->half_size + j->used,
                                      .bytes = {group->buffer, BUG(ETCD_14370) ? 0 : whole}};
@@ -459,11 +564,11 @@ static void group_write(struct journal *j)
 
 static void group_end(struct shard *here, struct group *group, enum status status, const struct err *err)
 {
+    if (status)
+        store__dir_failed(store__dir_find(group->journal->store, group->journal->dir), err);
     for (struct list *node = list_pop_front(&group->commits); node; node = list_pop_front(&group->commits)) {
         struct commit *c = LIST_ENTRY(node, struct commit, link);
         c->status = status;
-        if (status)
-            store__failed(c->log, status, err);
         log__commit_done(here, c);
     }
 }
@@ -481,8 +586,8 @@ static void groups_end(struct shard *here, struct journal *j, struct group *grou
 static void group_written(struct shard *here, struct io_write *write)
 {
     struct group *group = LIST_ENTRY(write, struct group, write), *first;
-    struct store_dir *dir = LIST_ENTRY(group->commits.next, struct commit, link)->log->home;
     struct journal *j = group->journal;
+    struct store_dir *dir = store__dir_find(j->store, j->dir);
     unsigned landed = 0;
 
     if (write->status == STATUS_NO_SPACE && !dir->offline && !group->stuck) {
@@ -493,8 +598,10 @@ static void group_written(struct shard *here, struct io_write *write)
     group->landed = true;
     group->stuck = false;
     j->failed |= write->status != STATUS_OK;
-    for (first = first_group(j); j->writing && first_group(j)->landed; landed++)
+    for (first = first_group(j); j->writing && first_group(j)->landed; landed++) {
+        group_carried(j, first_group(j));
         j->writing--;
+    }
     journal_submit(j);
     groups_end(here, j, first, landed);
     store__commit_waiting(j->store);

@@ -10,15 +10,17 @@
  * While one group is written the next gathers, and it begins when that one is done, before anybody is told: the disk does not wait for who is answered. A large one begins beside the one
  * before it, and says so in its header; what landed first waits for that one. When one failed none is written after it.
  *
- * While one half is filled, the logs that have bytes in the other are spilled and synced (spill.c), all of them by a few jobs; then that half is free to
- * be filled again. Never is a half overwritten before; when it is not free in time, commits wait.
+ * While one half is filled, the logs that have bytes in the other are spilled and synced (spill.c), all of them by a few jobs. But who has little there, and nothing in its file that is not
+ * synced, has its tail taken over: into what is left of the last blocks of the groups that are written. Then that half is free to be filled again. Never is a half overwritten before;
+ * when it is not free in time, commits wait.
  *
  * Invariants
  * 1. A group and all before it are durable in the journal before any of it is acknowledged, read, or written to a segment.
  * 2. What the journal owes a log lies in one segment, the log's last one: a roll syncs the segment that it ends, with its indexes, before anything is taken for the next, and
  *    none before it is removed or compacted until that one has its file.
  * 3. The header of each group tells the oldest group that is still needed; those from it on are there, or a disk has lost them; but for those that its header
- *    says were under way before it: when one of these is not there, nothing from there on was acknowledged.
+ *    says were under way before it: when one of these is not there, nothing from there on was acknowledged. So what is taken over is needed where it was until the
+ *    group that has it landed, and all before it; and the last group of a half, written when the other one was free, says so.
  *
  * So recovery is to write each frame where it belongs: it asks nothing of a log but its folder, its topic id and its last segment. It comes
  * before a log is opened, which then finds in its segments what was acknowledged, and perhaps a group that was not. Until every log that is to live was opened the journals of the

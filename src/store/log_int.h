@@ -259,6 +259,7 @@ void store__stays_wanting(struct log *log);      /* until store__commit_waiting 
 void store__commit_waiting(struct store *store); /* a journal's group is back, or there is space: what waited for it may commit */
 void store__ask_space(struct store_dir *dir);
 void store__failed(struct log *log, enum status status, const struct err *why); /* NULL: there was no memory to tell */
+void store__dir_failed(struct store_dir *dir, const struct err *why); /* the same, of no log: `why` is told, and needed unless it is offline already */
 struct commit *store__commit_new(struct store *store) __attribute__((warn_unused_result)); /* NULL: no memory, and its own is in use: when that is back, those who want to commit may */
 void store__commit_free(struct store *store, struct commit *c);
 struct shard *store__shard(const struct store *store);

@@ -5,7 +5,7 @@
  *                                                                                                         └─ a sync is wanted ──> to_sync ──job──> synced
  *
  * A directory has one job of each kind under way. Logs that take a record now and then are many, and each costs its file's opening and a small write: so they
- * are kept as long as there is memory for them (store_limit_tails), and when there is not, those go that hold at least the average; the oldest of them
+ * are kept as long as there is memory for them (store_limit_tails), and when there is not, those go that hold more than the others; the oldest of them
  * first, a second chance for the others. A sync begins when every log that waits for one is spilled, and covers all of these: file by file when they are
  * few, else the file system as a whole, which costs as much for fifty thousand files as for some.
  *
@@ -330,21 +330,29 @@ static uint64_t tail_size(struct list *tail_link)
     return log->work->tail.end - log->work->tail.from;
 }
 
-/* Makes room in memory: of so many logs those that hold at least the average; the others go behind. */
+/* Of the oldest `count` tails those of at least so many bytes are to be spilled; the others go behind. */
+static void relieve_of(struct store_dir *dir, uint64_t count, uint64_t bytes)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct list *node = list_pop_front(&dir->tails);
+        list_push_back(tail_size(node) >= bytes ? &dir->to_spill : &dir->tails, node);
+    }
+}
+
+/* Makes room in memory: of so many logs those that hold well more than the average, or, where all hold much the same, at least that. */
 static void dir_relieve(struct store_dir *dir)
 {
-    uint64_t size = 0, count = 0;
+    uint64_t size = 0, count = 0, most = 0;
 
     if (!list_empty(&dir->to_spill) || dir->spill.busy)
         return;
     for (struct list *at = dir->tails.next; at != &dir->tails && count < LOOKS; at = at->next) {
         size += tail_size(at);
+        most = tail_size(at) > most ? tail_size(at) : most;
         count++;
     }
-    for (uint64_t i = 0; i < count; i++) {
-        struct list *node = list_pop_front(&dir->tails);
-        list_push_back(tail_size(node) >= size / count ? &dir->to_spill : &dir->tails, node);
-    }
+    if (count)
+        relieve_of(dir, count, most >= size / count * 3 / 2 ? size / count * 3 / 2 : size / count);
     spill_begin(dir);
 }
 

@@ -274,9 +274,18 @@ static void dir_failed(struct store_dir *dir)
     store__commit_waiting(dir->store);
 }
 
+void store__dir_failed(struct store_dir *dir, const struct err *why)
+{
+    if (dir->offline)
+        return;
+    log_line(LOG_ERROR, "log directory offline", "dir=%s reason=%s", dir->path, why->text);
+    dir_failed(dir);
+    if (dir->store->offline)
+        dir->store->offline(dir->store->shard, dir->path, why);
+}
+
 void store__failed(struct log *log, enum status status, const struct err *why)
 {
-    struct store *store = log->store;
     struct err unknown;
 
     if (log__offline(log))
@@ -285,10 +294,7 @@ void store__failed(struct log *log, enum status status, const struct err *why)
         (void)err_set(&unknown, status, "%s: no memory for the reason", log->dir);
         why = &unknown;
     }
-    log_line(LOG_ERROR, "log directory offline", "dir=%s reason=%s", log->home->path, why->text);
-    dir_failed(log->home);
-    if (store->offline)
-        store->offline(store->shard, log->home->path, why);
+    store__dir_failed(log->home, why);
 }
 
 void store_on_offline(struct store *store, void (*offline)(struct shard *here, const char *log_dir, const struct err *why))

@@ -223,6 +223,18 @@ struct file *tail_source(const struct tail *tail, struct file *disk, uint64_t po
     return source;
 }
 
+void tail_copy(const struct tail *tail, uint8_t *to)
+{
+    const struct tail_chunk *chunk = tail->first;
+
+    for (uint64_t at = tail->from; at < tail->end; chunk = chunk->next) {
+        uint64_t end = chunk_end(tail, chunk);
+        memcpy(to, chunk->data + (at - chunk->position), (size_t)(end - at));
+        to += end - at;
+        at = end;
+    }
+}
+
 static unsigned chunks_count(const struct tail *tail)
 {
     unsigned count = 0;

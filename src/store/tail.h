@@ -45,6 +45,9 @@ struct file *tail_source(const struct tail *tail, struct file *disk, uint64_t po
 /* The file that has all bytes from `from` to `to` (file_part tells where each is), for as long as somebody has it. NULL: no memory. */
 struct file *tail_span(const struct tail *tail, struct file *disk, uint64_t from, uint64_t to) __attribute__((warn_unused_result));
 
+/* All that it holds. */
+void tail_copy(const struct tail *tail, uint8_t *to);
+
 /* Writes [from, to) to the segment's file: the chunks from `first` to `last` hold it, those of a tail at some time, behind which there may be more meanwhile.
  * Blocking. */
 enum status tail_write(const struct tail_chunk *first, const struct tail_chunk *last, struct file *disk, uint64_t from, uint64_t to, struct err *err) MUST_CHECK;
