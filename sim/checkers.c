@@ -520,8 +520,10 @@ static void check_find(struct check *c, const struct op *find, int64_t deleted)
         check__broken(c, "time-lookup", "offset %" PRId64 " is told to be of %" PRId64, find->offset, find->found);
     for (size_t i = 0; i < c->sends_count && !check__is_compacted(c); i++) {
         send = c->sends[i];
+        if (!op_acknowledged(send) || send->ended >= find->begun)
+            continue;
         uint64_t first = send->offset < deleted ? (uint64_t)(deleted - send->offset) : 0;
-        for (uint64_t n = first; op_acknowledged(send) && send->ended < find->begun && n < send->count && n < first + 3; n++) { /* their timestamps come back */
+        for (uint64_t n = first; n < send->count && n < first + 3; n++) { /* their timestamps come back */
             int64_t offset = send->offset + (int64_t)n, timestamp = op_timestamp(send, (uint32_t)n);
             if (find->timestamp >= 0 ? timestamp >= find->timestamp && (find->offset < 0 || offset < find->offset) : timestamp > find->found)
                 check__broken(c, "time-lookup", "asked for %" PRId64 ", told was offset %" PRId64 " of %" PRId64 ", and there is %" PRId64 " of %" PRId64, find->timestamp,
