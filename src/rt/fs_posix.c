@@ -248,7 +248,7 @@ static bool pages_cached(const struct file *file, uint64_t offset, size_t size)
 
 static size_t posix_file_cached(struct file *file, uint64_t offset, size_t size)
 {
-    if (size > PROBE_STEP && pages_cached(file, offset, size) && byte_cached(file, offset) && byte_cached(file, offset + size - 1))
+    if (size > 2 * PROBE_STEP && pages_cached(file, offset, size) && byte_cached(file, offset) && byte_cached(file, offset + size - 1))
         return size;
     for (size_t at = 0; at < size; at += PROBE_STEP)
         if (!byte_cached(file, offset + at))

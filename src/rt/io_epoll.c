@@ -43,7 +43,7 @@ enum {
     EVENTS_MAX = 256,        /* of one wait */
     PIECES_MAX = 64,         /* of one sendmsg */
     BOUNCE_SIZE = 16 * 1024, /* for ranges of files that are copied */
-    FILE_CHUNK = 1024 * 1024, /* that is probed and sent at once */
+    FILE_CHUNK = 256 * 1024, /* that is probed and sent at once */
     BACKLOG = 1024,
     ACCEPT_PAUSE_MS = 100, /* when descriptors or memory have run out */
 };

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "store/segment.h"
 
-enum { CHECK_CHUNK = 512 * 1024, SPARE_CHUNK = 4096 }; /* read at once; without memory */
+enum { CHECK_CHUNK = 128 * 1024, SPARE_CHUNK = 4096 }; /* read at once; without memory */
 
 /* --- batches --------------------------------------------------------------------------------------------------------------- */
 
@@ -78,7 +78,7 @@ static enum status check_batches(struct check *c, uint64_t from, uint64_t to, in
 
 enum status segment_check(const struct segment *seg, uint64_t from, uint64_t to, uint64_t end, int64_t base, int64_t limit, uint64_t *good, struct err *err)
 {
-    uint8_t spare[SPARE_CHUNK], *chunk = mem_alloc(CHECK_CHUNK, 1);
+    uint8_t spare[SPARE_CHUNK], *chunk = mem_resize(NULL, CHECK_CHUNK, 1); /* not zeroed */
     struct check check = {.scan = {.file = seg->file, .tail = seg->tail, .end = end, .capacity = chunk ? CHECK_CHUNK : SPARE_CHUNK, .buffer = chunk ? chunk : spare},
                           .before = from, .next = base};
     enum status status;
