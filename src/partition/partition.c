@@ -383,7 +383,8 @@ bool partition_clean(struct partition *p, struct log_clean *clean)
 void partition_flush(struct partition *p)
 {
     shard_assert(p->shard);
-    log_flush(p->log);
+    if (!p->stopped) /* its log may be idle already, and about to be closed */
+        log_flush(p->log);
 }
 
 void partition_housekeep(struct partition *p, int64_t wall_ms)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A log against a model: what was appended is what is read, from every offset, after every kind of reopening.
  */
+#include <errno.h>
+
 #include "world.h"
 
 #define DIR_PATH "/data/t-0"
@@ -504,6 +506,60 @@ static void test_async_flush_rested(void **state)
     fs_free(fs);
 }
 
+/* More than are synced one by one where a journal has the file system. */
+static void test_async_flush_many(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_ASYNC);
+    struct log_open open = how_on(fs, &world_config, false);
+    struct log *logs[40];
+    char dir[32];
+
+    open.dir = dir;
+    for (size_t i = 0; i < 40; i++) {
+        snprintf(dir, sizeof dir, "/data/t-%zu", i);
+        logs[i] = world_open_log(&w, &open);
+        assert_int_equal(world_put(&w, logs[i], (struct batch_spec){0}), STATUS_OK);
+    }
+    for (size_t i = 0; i < 40; i++)
+        log_flush(logs[i]);
+    for (size_t i = 0; i < 40; i++)
+        world_idle(&w, logs[i]);
+    for (size_t i = 0; i < 40; i++) {
+        log_flush(logs[i]); /* nothing is left to do */
+        assert_int_equal(log_recovery_point(logs[i]), 1);
+        world_close_log(&w, logs[i], true);
+    }
+    world_end(&w);
+    fs_free(fs);
+}
+
+static int fail_sync(void *context, enum fs_call call, const char *path)
+{
+    return call == FS_CALL_SYNC ? EIO : 0;
+}
+
+/* What was acknowledged may be lost: nothing more is. */
+static void test_async_flush_fails(void **state)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_ASYNC);
+    struct log_open open = how_on(fs, &world_config, false);
+    struct log *log = world_open_log(&w, &open);
+    struct err err;
+
+    assert_int_equal(world_put(&w, log, (struct batch_spec){0}), STATUS_OK);
+    fs_mem_set_fault(fs, fail_sync, NULL);
+    log_flush(log);
+    world_idle(&w, log);
+    assert_true(log_offline(log));
+    assert_int_equal(world_put(&w, log, (struct batch_spec){0}), STATUS_KAFKA_STORAGE_ERROR);
+    world_idle(&w, log);
+    assert_int_equal(log_close(log, true, &err), STATUS_KAFKA_STORAGE_ERROR);
+    world_end(&w);
+    fs_free(fs);
+}
+
 static void test_rolls_by_time(void **state)
 {
     struct fs *fs = fs_mem_new();
@@ -766,6 +822,8 @@ int main(void)
         cmocka_unit_test(test_async_flush_messages),
         cmocka_unit_test(test_async_flush_ms),
         cmocka_unit_test(test_async_flush_rested),
+        cmocka_unit_test(test_async_flush_many),
+        cmocka_unit_test(test_async_flush_fails),
         cmocka_unit_test(test_rolls_by_time),
         cmocka_unit_test(test_retention_slices),
         cmocka_unit_test(test_epochs),
