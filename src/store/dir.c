@@ -370,21 +370,27 @@ enum status log_dir_open(struct fs *fs, const char *path, struct log_dir **out, 
     return STATUS_OK;
 }
 
-/* On a full disk the metadata comes first: what a journal holds of the others waits for space for all of it. */
-static enum status dir_affords(const struct log_dir *dir, uint64_t bytes, struct err *err)
+/* On a full disk the metadata comes first: what a journal holds of the others waits for space for all of it. What their files have already is only written once more. */
+static enum status dir_affords(const struct log_dir *dir, const char *folder, struct uuid topic_id, struct err *err)
 {
-    uint64_t free, total;
+    uint64_t free, total, bytes = journal_recovery_bytes(dir->recovery, topic_id, folder);
 
     if (!bytes)
         return STATUS_OK;
     if (fs_space(dir->fs, dir->path, &free, &total, err))
         return err->status;
-    return free >= bytes + START_NEEDS / 2 ? STATUS_OK : err_set(err, STATUS_NO_SPACE, "%llu bytes of the journals wait for space", (unsigned long long)bytes);
+    if (free >= bytes + START_NEEDS / 2)
+        return STATUS_OK;
+    if (journal_recovery_growth(dir->recovery, topic_id, folder, &bytes, err))
+        return err->status;
+    if (!bytes || free >= bytes + START_NEEDS / 2)
+        return STATUS_OK;
+    return err_set(err, STATUS_NO_SPACE, "%llu bytes of the journals wait for space", (unsigned long long)bytes);
 }
 
 enum status log_dir_recover(const struct log_dir *dir, const char *folder, struct uuid topic_id, bool durable, int64_t *recovery_point, struct err *err)
 {
-    if (dir_affords(dir, journal_recovery_bytes(dir->recovery, topic_id, folder), err))
+    if (dir_affords(dir, folder, topic_id, err))
         return err->status;
     return journal_recovery_apply(dir->recovery, topic_id, folder, durable, recovery_point, err);
 }

@@ -68,6 +68,8 @@ enum status journal_recovery_new(struct fs *fs, const char *dir, struct journal_
 void journal_recovery_free(struct journal_recovery *recovery); /* NULL is allowed, here and below: it holds nothing */
 bool journal_recovery_holds(const struct journal_recovery *recovery, struct uuid topic_id, const char *folder);
 uint64_t journal_recovery_bytes(const struct journal_recovery *recovery, struct uuid topic_id, const char *folder); /* of batches */
+/* Of these, what the files do not have room for: where they grow. */
+enum status journal_recovery_growth(const struct journal_recovery *recovery, struct uuid topic_id, const char *folder, uint64_t *bytes, struct err *err) MUST_CHECK;
 /* Before a log is opened: what is held of it is put into its segment and synced, and the recovery point moved behind it; a folder is made when there is none. Not `durable`: the volume will be
  * synced before the log is believed, or appended to.
  * For several logs at once, on any threads. STATUS_INCONSISTENT_TOPIC_ID: the folder is of another one; STATUS_CORRUPT: the segment has other records, or lost some. */

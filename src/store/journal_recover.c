@@ -759,6 +759,47 @@ uint64_t journal_recovery_bytes(const struct journal_recovery *r, struct uuid to
     return bytes;
 }
 
+/* The size of the log's last segment, whose base is a->base. */
+static enum status last_size(struct applying *a, uint64_t *size, struct err *err)
+{
+    char path[FS_PATH_MAX];
+    enum status status;
+
+    *size = 0;
+    if (a->base < 0)
+        return STATUS_OK;
+    if (segment_path(path, a->folder, a->base, ".log", err) || fs_open(a->recovery->fs, path, FS_READ, &a->file, err))
+        return err->status;
+    status = file_size(a->file, size, err);
+    file_unref(a->file);
+    return status;
+}
+
+enum status journal_recovery_growth(const struct journal_recovery *r, struct uuid topic_id, const char *name, uint64_t *bytes, struct err *err)
+{
+    const struct target *target = r ? target_find(r, topic_id, str_from(name)) : NULL;
+    struct applying a = {.recovery = r};
+    uint64_t size, behind = 0;
+
+    *bytes = 0;
+    if (!target)
+        return STATUS_OK;
+    if (snprintf(a.folder, sizeof a.folder, "%s/%s", r->dir, name) >= (int)sizeof a.folder)
+        return err_set(err, STATUS_INVALID, "%s: the path is too long", r->dir);
+    if (folder_know(&a, err) || last_size(&a, &size, err))
+        return err->status;
+    for (size_t i = target->first; i != NONE; i = r->places[i].next) {
+        const struct place *place = &r->places[i];
+
+        if (place->base > a.base)
+            *bytes += place->size;
+        else if (place->base == a.base && place->position + place->size > size + behind)
+            behind = place->position + place->size - size;
+    }
+    *bytes += behind;
+    return STATUS_OK;
+}
+
 enum status journal_recovery_apply(const struct journal_recovery *r, struct uuid topic_id, const char *name, bool durable, int64_t *recovery_point,
                                    struct err *err)
 {

@@ -70,6 +70,10 @@ void store_space(struct store *store, const char *log_dir, const struct store_sp
     dir->asked = false;
     dir->granted = dir->room = found->room - (int64_t)*store__tails(store); /* those are not in their files yet */
     dir->low = found->low || dir->room <= 0;
+    if (dir->low) { /* while there is the reserve: what the journal alone has cannot be read after a kill on a disk that is full by then */
+        list_move_all(&dir->to_spill, &dir->tails);
+        store__spill(dir);
+    }
     if (dir->space == SPACE_THERE)
         return;
     if (dir->space == SPACE_TRYING && found->any)

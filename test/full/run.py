@@ -156,6 +156,29 @@ def killed_when_full(world):
     go_on(server, world.clients)
 
 
+def read_when_full(world):
+    """kill -9 on a full disk, again and again: what the journals hold and the files have, too, is read though nothing could be written."""
+    at, server, records = world.at, world.server, 2000
+    cli(server, "topic", "create", "read", "--partitions", "1")
+    subprocess.run(["kcat", "-b", server.address, "-P", "-t", "read", "-p", "0"], input=b"".join(b"%d %s\n" % (i, b"x" * 100) for i in range(records)), check=True,
+                   timeout=broker.DEADLINE_S)
+    written = at / "data" / "read-0" / f"{0:020}.log"
+    fill(at, RESERVE // 2)
+    broker.until(lambda: refused(server), "produce refused")
+    broker.until(lambda: written.exists() and written.stat().st_size > records * 100, "the journal's copy is not the only one")
+    for _ in range(4):
+        fill(at, 0)
+        server.kill()
+        fill(at, 0)
+        server.start()
+        fill(at, 0)
+        read = subprocess.run(["kcat", "-b", server.address, "-C", "-t", "read", "-o", "beginning", "-e", "-q", "-f", "%o\n"], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, timeout=broker.DEADLINE_S)
+        suite.check(read.stdout.split(), [b"%d" % i for i in range(records)], "what is read")
+    os.unlink(at / "somebody-else")
+    go_on(server, world.clients)
+
+
 def stopped_when_full(world):
     """A stop on a full disk ends, and so does the start after it."""
     at, server = world.at, world.server
@@ -195,7 +218,7 @@ def main():
     clients_of = suite.program("kill9")
     classes = scratch / "classes"
     subprocess.run(["javac", "-cp", f"{broker.DEPS}/kafka/libs/*", "-d", classes, HERE.parent / "kill9" / "JavaProducer.java"], check=True)
-    for case in [nearly_full, retention_makes_room, full, killed_when_full, stopped_when_full]:
+    for case in [nearly_full, retention_makes_room, full, killed_when_full, read_when_full, stopped_when_full]:
         if options.chosen(case.__name__):
             suite.run_case(case.__name__, run, case, classes, clients_of, scratch)
     suite.finish()
