@@ -191,20 +191,24 @@ void dirs_close(struct broker *broker)
 
 /* ---- what they hold ---- */
 
-/* Two folders of the same name: one of them may be of a topic that was deleted while its directory was away. `one` gets what counts. */
+static bool is_stranger(struct uuid id, const struct image_topic *topic)
+{
+    return !uuid_is_zero(id) && !uuid_equal(id, topic->id);
+}
+
+/* Two folders of the same name: one of them, or both, may be of topics that were deleted while their directory was away. `one` gets what counts. */
 static enum status entry_choose(const struct broker *broker, const struct image *image, struct broker_entry *one, struct broker_entry *other, struct err *err)
 {
     const struct image_topic *topic = image_topic(image, one->entry->topic);
     struct log_dir *first = broker->dirs[one->dir].log_dir, *second = broker->dirs[other->dir].log_dir;
-    struct uuid first_id = log_dir_topic_id(first, one->entry->name), second_id = log_dir_topic_id(second, other->entry->name);
     unsigned named = DIR_UNKNOWN;
 
-    if (!topic || (uuid_equal(second_id, topic->id) && !uuid_equal(first_id, topic->id) && !uuid_is_zero(first_id))) {
+    if (!topic || is_stranger(log_dir_topic_id(first, one->entry->name), topic)) {
         one->entry = other->entry;
         one->dir = other->dir;
         return STATUS_OK;
     }
-    if (uuid_equal(first_id, topic->id) && !uuid_equal(second_id, topic->id) && !uuid_is_zero(second_id))
+    if (is_stranger(log_dir_topic_id(second, other->entry->name), topic))
         return STATUS_OK;
     if (image_partition(topic, one->entry->partition)) /* a directory failed when it was to be removed there, after a move */
         named = dirs_by_id(broker, image_directory_of(image_partition(topic, one->entry->partition), broker->node_id));
@@ -324,15 +328,13 @@ static void strangers_leave(struct broker *broker, const struct image *image)
         for (int32_t i = 0; i < t->count; i++) {
             struct map_node *node;
             struct log_dir *dir;
-            struct uuid id;
 
             broker_folder_name(folder, t->name, i);
             node = map_get(&broker->entries, folder, strlen(folder));
             if (!node || MAP_ENTRY(node, struct broker_entry, node)->dir == dirs_locate_new(broker, t, i))
                 continue;
             dir = broker->dirs[MAP_ENTRY(node, struct broker_entry, node)->dir].log_dir;
-            id = log_dir_topic_id(dir, folder);
-            if (uuid_is_zero(id) || uuid_equal(id, t->id))
+            if (!is_stranger(log_dir_topic_id(dir, folder), t))
                 continue;
             map_remove(&broker->entries, node);
             if (log_dir_remove_partition(dir, folder, &err))
