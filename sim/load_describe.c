@@ -5,7 +5,7 @@
  * connection was lost shows within a minute: until then nothing is known.
  *
  * A member that was dealt partitions in a generation, and later hears that it is still in it, was a member of a stable group in between. So what a
- * description says wrong of it is a doubt (member_doubt), which the member's next heartbeat makes certain or lets drop.
+ * description says wrong of it is a doubt (member_doubt), which the member's next commit, when it is accepted, makes certain.
  */
 #include "sim/load_int.h"
 #include "wire/api/describe_configs.h"

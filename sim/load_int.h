@@ -226,7 +226,7 @@ struct member_view {
     size_t owned_count;
 };
 bool member_look(struct client *c, struct member_view *view);
-/* Somebody was told this. It is wrong when the member's next heartbeat is answered as if nothing had happened. */
+/* Somebody was told this. It is wrong when the member's next commit is accepted as if nothing had happened. */
 void member_doubt(struct client *c, const char *what);
 
 #endif

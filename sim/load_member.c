@@ -103,6 +103,16 @@ void member_doubt(struct client *c, const char *what)
     m->doubt_connections = c->connections;
 }
 
+/* A commit was accepted. (A heartbeat says nothing: while a coordinator loads, all are.) */
+static void judge_doubt(struct member *m, const struct call *call)
+{
+    if (call->begun_us <= m->doubt_us || m->generation != (int32_t)call->note)
+        return;
+    if (m->doubt && m->doubt_connections == m->c.connections)
+        load_broken(&m->c, "described", "%s of %s, generation %d: %s", m->id, m->group_id, m->generation, m->doubt);
+    m->doubt = NULL;
+}
+
 /* --- joining --- */
 
 static void on_joined(struct client *c, const struct call *call, const void *response)
@@ -281,11 +291,13 @@ static void on_committed(struct client *c, const struct call *call, const void *
         return;
     }
     error = out->topics[0].partitions[0].error_code;
-    if (!error)
+    if (!error) {
         history_end(&c->load->history, call->op, OP_OK);
-    else if (error == STATUS_ILLEGAL_GENERATION || error == STATUS_UNKNOWN_MEMBER_ID || error == STATUS_REBALANCE_IN_PROGRESS ||
-             error == STATUS_COORDINATOR_LOAD_IN_PROGRESS) /* what a coordinator had under way when it stopped being one may be done */
+        judge_doubt(m, call);
+    } else if (error == STATUS_ILLEGAL_GENERATION || error == STATUS_UNKNOWN_MEMBER_ID || error == STATUS_REBALANCE_IN_PROGRESS ||
+             error == STATUS_COORDINATOR_LOAD_IN_PROGRESS) { /* what a coordinator had under way when it stopped being one may be done */
         history_end(&c->load->history, call->op, OP_REFUSED);
+    }
     if (error)
         on_error(m, error);
     else
@@ -321,6 +333,7 @@ static void commit(struct member *m)
               generation);
     call = client_call(&m->c, API_OFFSET_COMMIT, (int16_t)(2 + load_random(load, 8)), &in, on_committed);
     call->ops = 1;
+    call->note = (uint64_t)generation;
     call->op = history_begin(&load->history, (struct op){.kind = OP_COMMIT, .process = m->c.id, .partition = want->partition, .group = m->group,
                                                          .generation = generation, .offset = want->offset});
 }
@@ -353,9 +366,6 @@ static void on_beat(struct client *c, const struct call *call, const void *respo
     if (out && out->error_code) {
         on_error(m, out->error_code);
     } else if (out) {
-        if (m->doubt && m->doubt_connections == c->connections && call->begun_us > m->doubt_us && m->generation == (int32_t)call->note)
-            load_broken(c, "described", "%s of %s, generation %d: %s", m->id, m->group_id, m->generation, m->doubt);
-        m->doubt = NULL;
         if (m->state == MEMBER_JOINED && m->idles == c->connections && c->load->sim->now_us > m->joined_us + IDLE_US)
             load_broken(c, "idle", "%s of %s, generation %d, never sent its SyncGroup, and is still a member", m->id, m->group_id, m->generation);
         client_sleep(c, m->state == MEMBER_JOINED ? 3000000 : 200000);
@@ -372,7 +382,7 @@ static void beat(struct member *m)
     in.generation_id = m->generation;
     in.group_instance_id = instance_of(m);
     m->beat_us = m->c.load->sim->now_us;
-    client_call(&m->c, API_HEARTBEAT, (int16_t)load_random(m->c.load, 5), &in, on_beat)->note = (uint64_t)m->generation;
+    client_call(&m->c, API_HEARTBEAT, (int16_t)load_random(m->c.load, 5), &in, on_beat);
 }
 
 static void on_left(struct client *c, const struct call *call, const void *response)
