@@ -88,7 +88,10 @@ static void test_users(void **state)
 static void test_crcs(void **state)
 {
     static const uint8_t zeros[32];
+    static uint8_t bytes[70000];
 
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 31 + i / 256);
     assert_int_equal(crc32c("123456789", 9), 0xe3069283);
     assert_int_equal(crc32c(zeros, sizeof zeros), 0x8a9136aa);
     assert_int_equal(crc32c("", 0), 0);
@@ -96,6 +99,9 @@ static void test_crcs(void **state)
     assert_int_equal(crc32c_join(crc32c("1234", 4), crc32c("56789", 5), 5), 0xe3069283);
     assert_int_equal(crc32c_join(crc32c("", 0), 0xe3069283, 9), 0xe3069283);
     assert_int_equal(crc32c_join(0xe3069283, 0, 0), 0xe3069283);
+    assert_int_equal(crc32c_join(0xe3069283, 0x8a9136aa, (size_t)1 << 40 | 32), crc32c_join(crc32c_join(0xe3069283, 0, (size_t)1 << 40), 0x8a9136aa, 32));
+    for (size_t size = 0; size <= sizeof bytes; size = 2 * size + 1)
+        assert_int_equal(crc32c_join(0xe3069283, crc32c(bytes, size), size), crc32c_extend(0xe3069283, bytes, size));
     assert_int_equal(crc32_legacy("123456789", 9), 0xcbf43926);
 }
 
