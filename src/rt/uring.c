@@ -10,7 +10,7 @@
 #include "rt/io_backend.h"
 
 enum {
-    ENTRIES = 8,          /* each journal has one write under way */
+    ENTRIES = 8,          /* that wait to be submitted: each is at once, and more than these may be under way */
     STEP_MAX = 1 << 30,   /* of one submission: its size has 32 bits */
 };
 
