@@ -22,7 +22,7 @@ enum {
     LARGE_SHARE = 32,              /* of a buffer: 64 KiB. A group with as much need not wait for the one before it; smaller ones gather, and cost less */
     FEED = 512,                    /* logs that are looked at, or spilled, at a time when the journal wants its half back */
     CARRY_BYTES = 4 << 10,         /* a tail of as many is taken over to the other half */
-    CARRY_MORE = 32 << 10,         /* what a group takes of them beside its own, once a quarter of the half is filled */
+    CARRY_MORE = 16 << 10,         /* what a group takes of them, beside what is left of its last block */
     HEAD_ROOM = FS_BLOCK,
     BUFFER_BYTES = (2 << 20) + FS_BLOCK,
 };
@@ -480,10 +480,10 @@ static void frame_carry(struct group *group, const struct log *log, size_t size)
     group->frames_crc = crc32c_extend(group->frames_crc, to, size);
 }
 
-/* Small tails of the other half: as many as there is room for in the last block, which is written anyway. */
+/* Small tails of the other half. The sooner all are done the less a start has to read. */
 static void group_carry(struct journal *j, struct group *group)
 {
-    size_t most = whole_blocks(group->filled) + (j->used > j->half_size / 4 ? CARRY_MORE : 0);
+    size_t most = whole_blocks(group->filled) + CARRY_MORE;
 
     if (most > j->capacity)
         most = j->capacity;

@@ -11,7 +11,7 @@
  * before it, and says so in its header; what landed first waits for that one. When one failed none is written after it.
  *
  * While one half is filled, the logs that have bytes in the other are spilled and synced (spill.c), all of them by a few jobs. But who has little there, and nothing in its file that is not
- * synced, has its tail taken over: into what is left of the last blocks of the groups that are written. Then that half is free to be filled again. Never is a half overwritten before;
+ * synced, has its tail taken over, with the groups that are written. Then that half is free to be filled again. Never is a half overwritten before;
  * when it is not free in time, commits wait.
  *
  * Invariants
