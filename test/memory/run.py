@@ -230,7 +230,8 @@ def idle_connections(node):
     broker.until(lambda: node.held("connections") > count * 100, "and counted")
     counted, grown = (node.held("connections") - before[1]) / count, (node.anonymous() - before[0]) / count
     print(f"{count} connections: {counted:.0f} bytes each are counted, {grown:.0f} the process grew by")
-    suite.check(counted < CONNECTION_MAX and grown < CONNECTION_MAX, True, f"{counted} {grown}")
+    suite.check(counted < CONNECTION_MAX, True, f"{counted} are counted")
+    suite.check(count < 5_000 or grown < CONNECTION_MAX, True, f"{grown}")     # of few, what the process does besides would be as much
     for connection in them:
         connection.close()
 
