@@ -131,6 +131,22 @@ static enum status log_see_file(struct log *log, const char *name, int64_t now_m
     return segment_named(name, ".log", &base) ? log_add_segment(log, base, now_ms, err) : STATUS_OK;
 }
 
+/* As in Kafka, an index whose segment is not there goes: a crash while segments were removed may have left it, or the segment's name was lost. */
+static enum status log_see_orphan(struct log *log, const char *name, struct err *err)
+{
+    static const char *const suffixes[] = {".index", ".timeindex", ".txnindex"};
+    char path[FS_PATH_MAX];
+    bool orphan = false;
+    int64_t base;
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        orphan |= segment_named(name, suffixes[i], &base) && (!log->count || log->segments[log__segment_at(log, base)]->base != base);
+    if (!orphan)
+        return STATUS_OK;
+    log_line(LOG_WARN, "an index without its segment goes", "dir=%s name=%s", log->dir, name);
+    return join(path, log->dir, name, err) ? err->status : fs_remove(log->fs, path, err);
+}
+
 static enum status log_see_files(struct log *log, int64_t now_ms, struct err *err)
 {
     char **names;
@@ -148,6 +164,8 @@ static enum status log_see_files(struct log *log, int64_t now_ms, struct err *er
     }
     for (size_t i = 0; i < count && !status; i++) /* sorted, so the segments are in order */
         status = log_see_file(log, names[i], now_ms, err);
+    for (size_t i = 0; i < count && !status; i++)
+        status = log_see_orphan(log, names[i], err);
     mem_free(names);
     return status;
 }

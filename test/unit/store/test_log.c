@@ -166,6 +166,36 @@ static void test_read_back(void **state)
     fs_free(fs);
 }
 
+/* Indexes of a segment that is not there: they would be taken for those of another one that begins there. */
+static void test_orphans(void **state)
+{
+    static const char *const names[] = {"00000000000000777777.index", "00000000000000777777.timeindex", "00000000000000777777.txnindex"};
+    struct fs *fs = fs_mem_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs, &small_config, false);
+    struct log *log = world_open_log(&w, &open);
+    static struct model model;
+    char path[FS_PATH_MAX];
+    struct err err;
+
+    model.count = 0;
+    model_fill(&w, log, &model, 50);
+    world_close_log(&w, log, true);
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", open.dir, names[i]);
+        assert_int_equal(fs_write_file(fs, path, "x", 1, &err), STATUS_OK);
+    }
+    log = world_open_log(&w, &open);
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", open.dir, names[i]);
+        assert_false(fs_exists(fs, path));
+    }
+    model_check(log, &model);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    fs_free(fs);
+}
+
 /* A slice ends at the limit, at size_max, and at the end of the segment; never in the middle of a first batch that must be whole. */
 static void test_slices(void **state)
 {
@@ -813,6 +843,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read_back),
+        cmocka_unit_test(test_orphans),
         cmocka_unit_test(test_slices),
         cmocka_unit_test(test_group_commit),
         cmocka_unit_test(test_tail_needs_no_search),
