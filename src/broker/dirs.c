@@ -317,7 +317,7 @@ static enum status dirs_begin(struct broker *broker, bool *again, struct err *er
     return STATUS_OK;
 }
 
-/* A folder that is not where the metadata says may be of a namesake that was deleted while its directory was away: it goes, and is not taken for the
+/* A folder that is not where the metadata says may be of a namesake that was deleted while its directory was away: it is put aside, and not taken for the
  * partition's, of which a journal elsewhere may have the records. */
 static void strangers_leave(struct broker *broker, const struct image *image)
 {
@@ -337,8 +337,8 @@ static void strangers_leave(struct broker *broker, const struct image *image)
             if (!is_stranger(log_dir_topic_id(dir, folder), t))
                 continue;
             map_remove(&broker->entries, node);
-            if (log_dir_remove_partition(dir, folder, &err))
-                log_line(LOG_WARN, "folder of a deleted topic stays", "dir=%s folder=%s reason=%s", log_dir_path(dir), folder, err.text);
+            if (log_dir_put_aside(dir, folder, &err))
+                log_line(LOG_WARN, "folder of another topic stays", "dir=%s folder=%s reason=%s", log_dir_path(dir), folder, err.text);
         }
 }
 

@@ -248,8 +248,7 @@ static enum status partition_try(struct log_dir *dir, struct partition_open *how
     return status ? status : partition_open(how, partition, err);
 }
 
-/* A folder of that name with another topic's id is of a topic that was deleted while the node was down: it goes. It is said, because no checksum tells a
- * topic's id that rotted. */
+/* A folder of that name with another topic's id is of a topic that was deleted while the node was down, or its id rotted. */
 static enum status partition_load(struct log_dir *dir, struct partition_open *how, bool durable, struct partition **partition, struct err *err)
 {
     char folder[FOLDER_NAME_SIZE];
@@ -259,8 +258,7 @@ static enum status partition_load(struct log_dir *dir, struct partition_open *ho
     status = partition_try(dir, how, folder, durable, partition, err);
     if (status != STATUS_INCONSISTENT_TOPIC_ID)
         return status;
-    log_line(LOG_WARN, "a folder of another topic goes", "dir=%s/%s", how->log_dir, folder);
-    status = log_dir_remove_partition(dir, folder, err);
+    status = log_dir_put_aside(dir, folder, err);
     how->recovery_point = how->log_start = how->cleaned = -1; /* were that one's, too */
     how->fresh = true;
     return status ? status : partition_try(dir, how, folder, durable, partition, err);

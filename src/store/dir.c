@@ -12,7 +12,7 @@
 #include "store/journal.h"
 #include "store/text.h"
 
-enum { START_BYTES = 64 << 20, START_KEEPS = 1 << 20, START_NEEDS = 128 << 10, CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255 };
+enum { START_BYTES = 64 << 20, START_KEEPS = 1 << 20, START_NEEDS = 128 << 10, CHECKPOINT_MAX = 64 << 20, CHECKPOINT_LINE_MAX = 300, TOPIC_MAX = 249, NAME_MAX_BYTES = 255, STRAYS_MAX = 1000 };
 
 static const char lock_name[] = ".lock", clean_name[] = LOG_DIR_CLEAN;
 
@@ -517,12 +517,13 @@ static void folder_id(const struct log_dir *dir, const char *folder, char hex[st
         (void)snprintf(hex + 2 * i, 3, "%02x", id.b[i]);
 }
 
-enum status log_dir_remove_partition(struct log_dir *dir, const char *name, struct err *err)
+/* Where a partition's folder is, and where it goes: beside, with Kafka's name for it. `why`: "delete", "stray". */
+static enum status folder_leaves(const struct log_dir *dir, const char *name, const char *hex, const char *why, char from[static FS_PATH_MAX], char to[static FS_PATH_MAX],
+                                 struct err *err)
 {
-    enum { SUFFIX_MAX = sizeof "-2147483647." + 32 + sizeof "-delete" };
-    char from[FS_PATH_MAX], to[FS_PATH_MAX], hex[33], suffix[SUFFIX_MAX];
+    enum { SUFFIX_MAX = sizeof "-2147483647." + 48 + sizeof "-delete" };
+    char suffix[SUFFIX_MAX];
     struct log_dir_entry entry;
-    enum status status;
     size_t room;
     int n;
 
@@ -530,15 +531,41 @@ enum status log_dir_remove_partition(struct log_dir *dir, const char *name, stru
         return err_set(err, STATUS_INVALID, "%s is no partition's folder", name);
     if (join(from, dir->path, name, err))
         return err->status;
+    room = NAME_MAX_BYTES - (size_t)snprintf(suffix, sizeof suffix, "-%d.%s-%s", entry.partition, hex, why);
+    n = snprintf(to, FS_PATH_MAX, "%s/%.*s%s", dir->path, (int)(entry.topic.size < room ? entry.topic.size : room), name, suffix);
+    return n < FS_PATH_MAX ? STATUS_OK : err_set(err, STATUS_INVALID, "%s: the path is too long", dir->path);
+}
+
+enum status log_dir_remove_partition(struct log_dir *dir, const char *name, struct err *err)
+{
+    char from[FS_PATH_MAX], to[FS_PATH_MAX], hex[33];
+    enum status status;
+
     folder_id(dir, name, hex);
-    room = NAME_MAX_BYTES - (size_t)snprintf(suffix, sizeof suffix, "-%d.%s-delete", entry.partition, hex);
-    n = snprintf(to, sizeof to, "%s/%.*s%s", dir->path, (int)(entry.topic.size < room ? entry.topic.size : room), name, suffix);
-    if (n >= FS_PATH_MAX)
-        return err_set(err, STATUS_INVALID, "%s: the path is too long", dir->path);
+    if (folder_leaves(dir, name, hex, "delete", from, to, err))
+        return err->status;
     status = fs_rename(dir->fs, from, to, err);
     if (status == STATUS_NO_SPACE) /* for the longer name */
         return fs_remove_tree(dir->fs, from, err);
     if (status || fs_sync_dir(dir->fs, dir->path, err))
         return err->status;
     return fs_remove_tree(dir->fs, to, err);
+}
+
+enum status log_dir_put_aside(struct log_dir *dir, const char *name, struct err *err)
+{
+    char from[FS_PATH_MAX], to[FS_PATH_MAX], hex[33], id[48];
+
+    folder_id(dir, name, hex);
+    (void)snprintf(id, sizeof id, "%s", hex);
+    for (unsigned i = 1; i <= STRAYS_MAX; i++) {
+        if (folder_leaves(dir, name, id, "stray", from, to, err))
+            return err->status;
+        if (!fs_exists(dir->fs, to)) {
+            log_line(LOG_WARN, "a folder of another topic is put aside", "folder=%s name=%s", from, to);
+            return fs_rename(dir->fs, from, to, err) ? err->status : fs_sync_dir(dir->fs, dir->path, err);
+        }
+        (void)snprintf(id, sizeof id, "%s.%u", hex, i);
+    }
+    return err_set(err, STATUS_INVALID, "%s: too many of its name were put aside", from);
 }

@@ -80,5 +80,8 @@ enum status log_dir_mark_clean(struct log_dir *dir, int64_t broker_epoch, struct
 
 /* Renames a partition's folder to "<name>.<hex>-delete" (Kafka's form) and removes it; for a deleted topic. */
 enum status log_dir_remove_partition(struct log_dir *dir, const char *name, struct err *err) MUST_CHECK;
+/* A folder that seems to be of another topic than the one that has its name now: it is renamed as Kafka's strays, TOPIC-PARTITION.ID-stray, said, and left alone from
+ * then on: no checksum tells an id that rotted. */
+enum status log_dir_put_aside(struct log_dir *dir, const char *name, struct err *err) MUST_CHECK;
 
 #endif

@@ -164,6 +164,40 @@ static void test_remove_partition(void **state)
     fs_free(fs);
 }
 
+/* A folder of another topic, or whose id rotted: nothing in it is lost, however often. */
+static void test_put_aside(void **state)
+{
+    static const char *const left[] = {".lock", "a-0.00000000000000000000000000000007-stray", "a-0.00000000000000000000000000000007.1-stray"};
+    struct fs *fs = fs_mem_new();
+    struct log_dir *dir;
+    size_t count, size;
+    struct err err;
+    char **names, *content;
+
+    folder(fs, "/data");
+    dir = open_dir(fs);
+    for (int i = 0; i < 2; i++) {
+        folder(fs, "/data/a-0");
+        put(fs, "/data/a-0/partition.metadata", "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAABw\n");
+        put(fs, "/data/a-0/00000000000000000000.log", i ? "second" : "first");
+        assert_int_equal(log_dir_put_aside(dir, "a-0", &err), STATUS_OK);
+    }
+    assert_int_equal(fs_list(fs, "/data", &names, &count, &err), STATUS_OK);
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(names[i], left[i]);
+    mem_free(names);
+    assert_int_equal(fs_read_file(fs, "/data/a-0.00000000000000000000000000000007.1-stray/00000000000000000000.log", 1000, &content, &size, &err), STATUS_OK);
+    assert_string_equal(content, "second");
+    mem_free(content);
+    log_dir_close(dir);
+    dir = open_dir(fs); /* they are no partitions */
+    (void)log_dir_entries(dir, &count);
+    assert_int_equal(count, 0);
+    log_dir_close(dir);
+    fs_free(fs);
+}
+
 /* A folder that a killed process made is used from now on, so it must outlive a power cut. */
 static void test_folders_are_durable(void **state)
 {
@@ -190,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_broken_checkpoints),
         cmocka_unit_test(test_clean_marker),
         cmocka_unit_test(test_remove_partition),
+        cmocka_unit_test(test_put_aside),
         cmocka_unit_test(test_folders_are_durable),
     };
 
