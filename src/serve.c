@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See serve.h. Options → configuration → node (node.h) on one thread a core.
+ * See serve.h. Options → configuration → node (node.h) on a thread for every two processors.
  *
  * Standard output gets one line, when clients may connect: "ready PLAINTEXT://127.0.0.1:9092 cluster=... node=... ms=...". Everything else is log
  * lines on standard error.
@@ -180,6 +180,14 @@ static void on_signal(struct shard *shard, int signal, void *context)
     node_stop(s->node);
 }
 
+/* Half of the processors, if not told: what a shard has the kernel do for the network and the disk, its jobs and clients that are near need the rest. */
+static unsigned shards_wanted(const struct config *config)
+{
+    unsigned told = (unsigned)config_i64(config, CONFIG_BARNABAS_SHARDS), half = (rt_cores() + 1) / 2;
+
+    return told ? told : half < SHARDS_MAX ? half : SHARDS_MAX;
+}
+
 static enum status run(struct serving *s, struct fs *fs, struct err *err)
 {
     unsigned files = rt_files_max();
@@ -225,9 +233,7 @@ int serve(int argc, char **argv)
     if (status == STATUS_OK && s.memory && !(fs = fs_mem_new()))
         status = err_set(&err, STATUS_NO_MEMORY, "no memory");
     if (status == STATUS_OK) {
-        int64_t shards = config_i64(s.config, CONFIG_BARNABAS_SHARDS);
-
-        s.shards = shards ? (unsigned)shards : rt_cores() < SHARDS_MAX ? rt_cores() : SHARDS_MAX;
+        s.shards = shards_wanted(s.config);
         rt_host_name(s.host, sizeof s.host);
         status = run(&s, fs ? fs : disk, &err);
     }

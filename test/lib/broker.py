@@ -145,6 +145,7 @@ class Broker:
 
 class Barnabas(Broker):
     CLEAN = (0,)
+    SHARDS = 2  # requests go from one to the other, on few processors, too
 
     def __init__(self, data, settings=None, port=0, arguments=(), binary=BUILD / "barnabas"):
         super().__init__(data, settings, port)
@@ -152,7 +153,7 @@ class Barnabas(Broker):
         self.binary = binary
 
     def _spawn(self):
-        settings = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port}", **self.settings}
+        settings = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port}", "barnabas.shards": self.SHARDS, **self.settings}
         self.process = self._popen(
             [
                 self.binary,
