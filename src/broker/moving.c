@@ -39,6 +39,8 @@ struct move {
     struct folder_copy copy;
     bool copying, over, whole; /* the copy was begun; the round has ended; there is a folder to adopt */
     bool closed;               /* the partition, well */
+    bool owed;                 /* its files lacked some of what is durable when it rested */
+    int64_t end;               /* of its log */
     unsigned rounds;
     uint64_t copied;           /* in rounds that ended */
     int64_t size, reached;     /* as far as it is known here */
@@ -201,7 +203,7 @@ static void adopt_done(struct shard *here, struct io_job *job)
         log_line(LOG_INFO, "partition moved", "folder=%s from=%s to=%s bytes=%llu", m->folder, log_dir_path(m->source), log_dir_path(m->target),
                  (unsigned long long)m->copied);
     move_free(m);
-    broker_partition_resume(b, bp);
+    broker_partition_resume(b, bp, false);
     hurry(b);
 }
 
@@ -215,7 +217,7 @@ static void decision_back(struct shard *here, struct mail *mail)
         return;
     }
     move_failed(m);
-    broker_partition_resume(m->b, bp);
+    broker_partition_resume(m->b, bp, false);
     move_drop(m);
 }
 
@@ -318,6 +320,8 @@ static void last_done(struct shard *here, struct io_job *job)
     m->out = false;
     if (m->partition)
         bp->clean = m->closed;
+    if (m->partition && m->closed)
+        bp->recovery_point = m->end;
     m->partition = NULL;
     bp->folder = m->whole || !m->closed;
     if (m->err.status == STATUS_OK) {
@@ -326,7 +330,7 @@ static void last_done(struct shard *here, struct io_job *job)
         return;
     }
     move_failed(m);
-    broker_partition_resume(m->b, bp);
+    broker_partition_resume(m->b, bp, !m->closed && m->owed);
     move_drop(m);
 }
 
@@ -337,7 +341,9 @@ static void move_rested(struct shard *here, struct mail *mail)
     struct log *log = bp->partition ? partition_log(bp->partition) : NULL;
 
     if (log) {
-        bp->recovery_point = log_end_offset(log);
+        bp->recovery_point = log_recovery_point(log); /* a full disk may keep it from being closed */
+        m->end = log_end_offset(log);
+        m->owed = log_recovery_point(log) < log_durable_offset(log);
         bp->log_start = log_start_offset(log);
         bp->cleaned = log_cleaned_offset(log);
     }

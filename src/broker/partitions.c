@@ -422,12 +422,14 @@ enum status broker_partition_rest(struct broker_shard *b, struct broker_partitio
     return STATUS_OK;
 }
 
-void broker_partition_resume(struct broker_shard *b, struct broker_partition *bp)
+void broker_partition_resume(struct broker_shard *b, struct broker_partition *bp, bool owed)
 {
     struct opening *o = bp->opening;
 
     partition_place(b, bp, &o->how);
-    if (partition_offline(b, bp))
+    if (owed)
+        (void)err_set(&o->err, STATUS_KAFKA_STORAGE_ERROR, "its files lack what the journal has, which the next start gives them");
+    else if (partition_offline(b, bp))
         (void)err_set(&o->err, STATUS_KAFKA_STORAGE_ERROR, "its log directory is offline");
     io_job_submit(shard_io(b->shard), &o->job);
 }

@@ -43,8 +43,8 @@ void broker_dir_lost(struct broker_shard *b, unsigned dir);
 
 /* Of a move (moving.h): nobody uses it from now on, and who asks for it waits as for one that wakes; `rested` is posted when it may be closed. STATUS_NO_MEMORY. */
 enum status broker_partition_rest(struct broker_shard *b, struct broker_partition *bp, struct mail *rested) MUST_CHECK;
-/* Then it is opened again, where it is now. */
-void broker_partition_resume(struct broker_shard *b, struct broker_partition *bp);
+/* Then it is opened again, where it is now. owed: not before the next start, which gives its files what only the journal has of it. */
+void broker_partition_resume(struct broker_shard *b, struct broker_partition *bp, bool owed);
 /* What it holds when it is open, or that it is not, is in b->partitions_held from now on. */
 void broker_partition_count(struct broker_shard *b, struct broker_partition *bp);
 /* Of a topic that was deleted while it moved. */
