@@ -290,9 +290,11 @@ struct str_view log__epochs_text(struct log *log)
 {
     struct str_view text = {NULL, 0};
 
-    if (log->epochs.dirty)
-        text = epochs_format(&log->epochs);
-    log->epochs.dirty = log->epochs.dirty && !text.data;
+    if (!log->epochs.dirty && !log->epochs_unsynced)
+        return text;
+    text = epochs_format(&log->epochs);
+    if (text.data)
+        log->epochs.dirty = log->epochs_unsynced = false;
     return text;
 }
 

@@ -107,7 +107,7 @@ enum status epochs_parse(struct epochs *e, struct str_view text, struct err *err
             return err_set(err, STATUS_NO_MEMORY, "no memory for the epochs");
         epochs_assign(e, (int32_t)epoch, start);
     }
-    e->dirty = false;
+    e->dirty = e->count != count; /* some did not grow */
     return STATUS_OK;
 }
 

@@ -144,6 +144,7 @@ struct log {
     bool unmade, unsynced;       /* its folder (folder.c); unsynced: or the file of the segment that is written */
     bool discarded;              /* its topic is gone */
     bool as_left;                /* by a clean stop: its files say all that there is to say */
+    bool epochs_unsynced;        /* their file may be in memory only: it is written again before the next segment begins */
     bool held;                   /* the direct one waits for the journaled ones before it and for the tail */
     bool aborted_lost;           /* at opening: one did not read */
     bool clean_refused;          /* a segment does not read: no compaction */
@@ -178,7 +179,7 @@ void log__check_idle(struct log *log);
 bool log__idle(const struct log *log);
 enum status log__make_segment(struct fs *fs, const char *dir, struct segment *seg, unsigned flags, struct file **file, struct err *err) MUST_CHECK; /* blocking; not yet durable. FS_EXCLUSIVE, or 0 */
 enum status log__epochs_path(char path[static FS_PATH_MAX], const char *dir, struct err *err) MUST_CHECK;
-struct str_view log__epochs_text(struct log *log);                 /* for the file; data NULL: it has them, or there is no memory, and the next one serves */
+struct str_view log__epochs_text(struct log *log);                 /* for the file; data NULL: it has them on disk, or there is no memory, and the next one serves */
 
 /* folder.c: blocking */
 enum status log__save_metadata(const struct log *log, struct err *err) MUST_CHECK; /* durable on return */

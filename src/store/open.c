@@ -268,6 +268,7 @@ static enum status log_load_epochs(struct log *log, struct err *err)
         return status;
     log_line(LOG_WARN, "leader epochs do not read: the batches tell them", "file=%s reason=%s", path, err->text);
     epochs_cut_end(&log->epochs, 0);
+    log->epochs.dirty = true;
     return STATUS_OK;
 }
 
@@ -420,7 +421,7 @@ static enum status log_load(struct log *log, const struct log_open *how, struct 
     log_settle(log, how);
     if (log_check_epochs(log, err) || log_complete_epochs(log, err))
         return err->status;
-    log->epochs.dirty = log->epochs.count > 0; /* who closed it may not have synced them: they are durable before anything is rolled again */
+    log->epochs_unsynced = log->epochs.count > 0; /* who closed it may not have waited for the disk */
     return epochs_spare(log, err);
 }
 
@@ -496,7 +497,7 @@ static enum status log_save(struct log *log, struct err *err)
         return err_set(err, STATUS_NO_MEMORY, "no memory for an index");
     if (!log->as_left && (segment_put(log->last, log->fs, log->dir, err) || log_put_snapshot(log, err)))
         return err->status;
-    return log->as_left ? STATUS_OK : log_put_epochs(log, err);
+    return log_put_epochs(log, err);
 }
 
 enum status log_close(struct log *log, bool clean, struct err *err)

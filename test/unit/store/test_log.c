@@ -647,7 +647,9 @@ static void test_epochs(void **state)
     struct world w = world_begin(fs, DURABILITY_SYNC);
     struct log_open open = how_on(fs, &world_config, false);
     struct log *log = world_open_log(&w, &open);
-    static const char *const rotten[] = {"0\n2\n0 0\n3 1\n", "0\n2\n0 0\n7 10\n", "0\n1\n0 0\n", "0\n2\n0 0\n", "0\n2\n1 0\n3 10\n"};
+    static const char *const rotten[] = {"0\n2\n0 0\n3 1\n", "0\n2\n0 0\n7 10\n", "0\n1\n0 0\n", "0\n2\n0 0\n", "0\n2\n1 0\n3 10\n", "0\n3\n0 0\n3 10\n3 12\n"};
+    char *text;
+    size_t size;
     struct err err;
     int32_t found;
     int64_t end;
@@ -686,6 +688,11 @@ static void test_epochs(void **state)
         assert_int_equal(end, 10);
         log_epoch_end(log, 3, &found, &end);
         assert_int_equal(end, 20);
+        world_close_log(&w, log, true); /* and tell Kafka, though nothing was appended */
+        assert_int_equal(fs_read_file(fs, "/data/t-0/leader-epoch-checkpoint", 100, &text, &size, &err), STATUS_OK);
+        assert_string_equal(text, "0\n2\n0 0\n3 10\n");
+        mem_free(text);
+        log = world_open_log(&w, &open);
     }
     world_close_log(&w, log, true);
     world_end(&w);
