@@ -9,6 +9,8 @@
  *                                                 and one for the size
  *   directory   kept ──entry changes───> now      a choice for each change
  *
+ * What is written through a file that is open FS_DURABLE is synced by itself: not what others wrote to the file before.
+ *
  * Each directory of the root is a file system of its own, but for the space. A sync that failed is told once to everybody who has the file, or the file system,
  * open, as Linux does: who syncs what another one's sync has lost is not told that all is well.
  */
@@ -84,7 +86,8 @@ struct disk_file {
     struct disk *disk;
     struct node *node;
     unsigned heard; /* of node->errors */
-    bool holds_lock;
+    bool holds_lock, direct; /* direct: FS_DURABLE */
+    uint64_t from, to;       /* what was written through it, and the sync that follows is of; equal: nothing */
 };
 
 static const struct fs_backend disk_backend;
@@ -227,6 +230,38 @@ static void node_sync(struct node *node)
     for (size_t i = 0; i < node->changes_count; i++)
         change_apply(&node->kept, &node->changes[i]);
     changes_forget(node);
+}
+
+/* A part of a change that was not synced stays one, of a file that has its size already. */
+static void change_part(struct node *node, const struct change *change, uint64_t from, uint64_t to)
+{
+    if (from < to)
+        node_change(node, from, to - from, copied(change->bytes + (from - change->offset), to - from));
+}
+
+/* What was written in [from, to): that is there now, and the file is as long as that needs. */
+static void node_sync_range(struct node *node, uint64_t from, uint64_t to)
+{
+    struct change *changes = node->changes;
+    size_t count = node->changes_count;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!changes[i].bytes) { /* it was cut, which its file system's journal tells in order */
+            node_sync(node);
+            return;
+        }
+    }
+    node->changes = NULL;
+    node->changes_count = node->changes_room = 0;
+    content_resize(&node->kept, node->now.size);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t end = change_end(&changes[i]);
+        change_apply_between(&node->kept, &changes[i], from, to);
+        change_part(node, &changes[i], changes[i].offset, end < from ? end : from);
+        change_part(node, &changes[i], changes[i].offset > to ? changes[i].offset : to, end);
+        mem_free(changes[i].bytes);
+    }
+    mem_free(changes);
 }
 
 static uint32_t changes_touching(const struct node *node, uint64_t from, uint64_t to)
@@ -500,6 +535,7 @@ static enum status disk_open(struct fs *fs, const char *path, unsigned flags, st
     file->disk = disk;
     file->node = node;
     file->heard = node->told;
+    file->direct = flags & FS_DURABLE;
     *out = &file->file;
     return STATUS_OK;
 }
@@ -715,6 +751,8 @@ static enum status disk_file_write(struct file *file, uint64_t offset, const str
     if (size) {
         node_change(open->node, offset, size, bytes);
         node_cache(open->node, offset, offset + size);
+        open->from = open->direct ? offset : 0;
+        open->to = open->direct ? offset + size : 0;
     } else
         mem_free(bytes);
     return leave(failed, "write", file->path, err);
@@ -795,11 +833,14 @@ static enum status disk_file_sync(struct file *file, struct err *err)
     drops = happens(disk, disk->faults.sync_drops);
     if (open->node->directory)
         volume_sync_or_fail(disk, open->node, keeps, drops);
+    else if (open->from < open->to && !keeps && !drops)
+        node_sync_range(open->node, open->from, open->to);
     else
         file_sync_or_fail(disk, open->node, keeps, drops);
     if (keeps || drops || open->heard != open->node->errors)
         failed = EIO;
     open->heard = open->node->told = open->node->errors;
+    open->from = open->to = 0;
     return leave(failed, "sync", file->path, err);
 }
 

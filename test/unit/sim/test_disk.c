@@ -75,6 +75,42 @@ static struct file *durable_file(struct fs *disk, size_t size)
     return file;
 }
 
+static bool all_are(const char *at, size_t size, char byte)
+{
+    for (size_t i = 0; i < size; i++)
+        if (at[i] != byte)
+            return false;
+    return true;
+}
+
+/* What is written through a durable file is there; what others wrote on both sides of it is not, before they sync. */
+static void test_durable_alone(void **state)
+{
+    struct fs *disk = disk_new(1, DISK_SECTOR);
+    struct file *file = durable_file(disk, 1024), *direct = open_file(disk, "/f", FS_WRITE | FS_DURABLE);
+    uint32_t nothing[CHOICES] = {0};
+    size_t size;
+    char *content;
+
+    assert_int_equal(write_at(file, 1024, 3 * 4096 - 1024, 'b'), STATUS_OK);
+    assert_int_equal(write_at(direct, 4096, 4096, 'c'), STATUS_OK);
+    content = cut(disk, nothing, "/f", &size);
+    assert_int_equal(size, 3 * 4096);
+    assert_true(all_are(content, 1024, 'a') && all_are(content + 1024, 3072, 0) && all_are(content + 4096, 4096, 'c') && all_are(content + 8192, 4096, 0));
+    mem_free(content);
+    content = cut(disk, NULL, "/f", &size);
+    assert_true(all_are(content + 1024, 3072, 'b') && all_are(content + 4096, 4096, 'c') && all_are(content + 8192, 4096, 'b'));
+    mem_free(content);
+    synced(direct); /* of all of it, then */
+    assert_int_equal(choices_of(disk).count, 0);
+    content = cut(disk, nothing, "/f", &size);
+    assert_true(all_are(content + 1024, 3072, 'b') && all_are(content + 4096, 4096, 'c') && all_are(content + 8192, 4096, 'b'));
+    mem_free(content);
+    file_unref(direct);
+    file_unref(file);
+    fs_free(disk);
+}
+
 /* Each sector for itself, and the size for itself. */
 static void test_torn_write(void **state)
 {
@@ -300,7 +336,7 @@ static void test_rot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_torn_write), cmocka_unit_test(test_overwritten_twice),  cmocka_unit_test(test_cut_end),
+        cmocka_unit_test(test_durable_alone), cmocka_unit_test(test_torn_write), cmocka_unit_test(test_overwritten_twice),  cmocka_unit_test(test_cut_end),
         cmocka_unit_test(test_entries),    cmocka_unit_test(test_kill_loses_nothing), cmocka_unit_test(test_failed_sync), cmocka_unit_test(test_failed_sync_is_told),
         cmocka_unit_test(test_faults),     cmocka_unit_test(test_rot),
     };
