@@ -593,7 +593,7 @@ static void load_failed(struct load *l)
 
     log_line(LOG_ERROR, "group coordinator does not load", "partition=%d reason=%s", l->coordinator->index,
              l->err.text);
-    if (l->err.status == STATUS_NO_MEMORY || l->err.status == STATUS_NO_SPACE)
+    if (fs_may_retry(l->err.status))
         coordinator_load_later(l->coordinator);
     else
         l->coordinator->state = COORDINATOR_DEAD;

@@ -300,7 +300,7 @@ static void partition_refused(struct broker_shard *b, struct broker_partition *b
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err->text);
     if (err->status == STATUS_IO)
         broker_dir_failed(b, bp->dir, err);
-    if ((err->status != STATUS_NO_MEMORY && err->status != STATUS_NO_SPACE) || partition_offline(b, bp)) {
+    if (!fs_may_retry(err->status) || partition_offline(b, bp)) {
         partition_judged(b, bp);
         return;
     }
@@ -662,7 +662,7 @@ static bool partition_recover(struct broker_shard *b, struct broker_partition *b
     if (!partition_load(b->broker->dirs[bp->dir].log_dir, &how, false, &bp->partition, &err))
         return true;
     log_line(LOG_ERROR, "partition does not open", "topic=%.*s partition=%d reason=%s", STR_ARG(bp->topic), bp->key.index, err.text);
-    return err.status != STATUS_IO && err.status != STATUS_NO_SPACE && err.status != STATUS_NO_MEMORY;
+    return err.status != STATUS_IO && !fs_may_retry(err.status);
 }
 
 static bool partition_save(struct broker_shard *b, struct broker_partition *bp)

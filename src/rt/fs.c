@@ -285,7 +285,7 @@ enum status file_sync(struct file *file, struct err *err)
     if (status == STATUS_OK)
         return status;
     atomic_store_explicit(&file->broken, true, memory_order_relaxed);
-    if (status == STATUS_NO_SPACE) /* what was written before may be gone: nothing to wait for */
+    if (fs_may_retry(status)) /* what was written before may be gone: nothing to wait for */
         status = err->status = STATUS_IO;
     return status;
 }

@@ -30,6 +30,12 @@ enum fs_open {
                        * a failure to write any of them since it was opened is told */
 };
 
+/* Of a failure: there was no room, on the volume, for one more open file, or in memory. The same call may succeed later, and what a first attempt wrote is written over. */
+static inline bool fs_may_retry(enum status status)
+{
+    return status == STATUS_NO_SPACE || status == STATUS_NO_MEMORY;
+}
+
 struct fs *fs_posix_new(void);
 struct fs *fs_mem_new(void);
 void fs_free(struct fs *fs);

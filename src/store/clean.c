@@ -135,7 +135,7 @@ static void note_failure(struct clean *c)
         log_line(LOG_ERROR, "log is not compacted any more", "dir=%s reason=%s", log->dir, c->err.text);
         return;
     }
-    if (!log__offline(log) && c->status != STATUS_NO_SPACE && c->status != STATUS_NO_MEMORY)
+    if (!log__offline(log) && !fs_may_retry(c->status))
         store__failed(log, c->status, &c->err);
     log_line(LOG_WARN, "log not compacted this time", "dir=%s reason=%s", log->dir, c->err.text);
 }
@@ -242,7 +242,7 @@ static void give_up(struct shard *here, struct clean *c)
 {
     bool swapping = is_swapping(c);
 
-    if (swapping && c->status != STATUS_NO_SPACE && !log__offline(c->log))
+    if (swapping && !fs_may_retry(c->status) && !log__offline(c->log))
         store__failed(c->log, c->status, &c->err);
     if (c->step > CLEAN_SWAP && c->step <= CLEAN_COLD)
         c->made = NULL; /* the log's */
@@ -279,7 +279,7 @@ static void slice_next(struct shard *here, struct clean *c)
 {
     if (!c->status && log__offline(c->log))
         c->status = err_set(&c->err, STATUS_KAFKA_STORAGE_ERROR, "the log directory is offline");
-    if (c->status == STATUS_NO_SPACE && is_swapping(c) && !c->stop) {
+    if (fs_may_retry(c->status) && is_swapping(c) && !c->stop) {
         c->status = STATUS_OK;
         slice_wait(here, c, NO_SPACE_WAIT_MS);
         return;

@@ -33,7 +33,7 @@ static enum status sync_names(struct fs *fs, const char *dir, struct err *err)
 {
     enum status status = fs_sync_dir(fs, dir, err);
 
-    if (status != STATUS_NO_SPACE)
+    if (!fs_may_retry(status))
         return status;
     err->status = STATUS_IO;
     return STATUS_IO;

@@ -449,7 +449,7 @@ void log__commit_done(struct shard *here, struct commit *c)
     struct log *log = c->log;
     struct list appends;
 
-    if (c->status == STATUS_NO_SPACE && !c->journaled && !log__offline(log)) {
+    if (fs_may_retry(c->status) && !c->journaled && !log__offline(log)) {
         commit_again(log, c);
         return;
     }

@@ -590,7 +590,7 @@ static void group_written(struct shard *here, struct io_write *write)
     struct store_dir *dir = store__dir_find(j->store, j->dir);
     unsigned landed = 0;
 
-    if (write->status == STATUS_NO_SPACE && !dir->offline && !group->stuck) {
+    if (fs_may_retry(write->status) && !dir->offline && !group->stuck) {
         group->stuck = true;
         store__no_space(dir, &write->err);
         return;

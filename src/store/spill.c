@@ -268,7 +268,7 @@ static void spilled(const struct spill *s, struct spill_item *item)
         if (log->writing->file)
             files_use(store__files(log->store), log->writing);
         log_sort(log);
-    } else if (s->status == STATUS_NO_SPACE) {
+    } else if (fs_may_retry(s->status)) {
         log->again = true;
         log->epochs.dirty |= item->epochs.data != NULL;
         tail_list(log, &log->home->to_spill);
@@ -284,7 +284,7 @@ static void spill_done(struct shard *here, struct io_job *job)
     struct spill *s = LIST_ENTRY(job, struct spill, job);
     struct store_dir *dir = s->dir;
 
-    if (s->status == STATUS_NO_SPACE)
+    if (fs_may_retry(s->status))
         store__no_space(dir, &s->err);
     else if (s->status)
         store__failed(s->items[0].log, s->status, &s->err);
@@ -407,7 +407,7 @@ static void synced(const struct spill *s, const struct spill_item *item)
             log__turn_page(log);
         log->work->blank = log->work->blank && !log__there(log);
         log__synced(log);
-    } else if (s->status == STATUS_NO_SPACE) {
+    } else if (fs_may_retry(s->status)) {
         log_sort(log);
     } else {
         store__wants_commit(log); /* what is queued fails */
@@ -420,7 +420,7 @@ static void sync_done(struct shard *here, struct io_job *job)
     struct spill *s = LIST_ENTRY(job, struct spill, job);
     struct store_dir *dir = s->dir;
 
-    if (s->status == STATUS_NO_SPACE) /* for an open file: nothing was refused by the disk */
+    if (fs_may_retry(s->status)) /* for an open file: nothing was refused by the disk */
         store__no_space(dir, &s->err);
     else if (s->status)
         store__failed(s->items[0].log, s->status, &s->err);

@@ -74,9 +74,9 @@ static void buried(struct shard *here, struct io_job *job)
     struct log *log = grave->log;
 
     log->jobs--;
-    if (grave->status && grave->status != STATUS_NO_SPACE)
+    if (grave->status && !fs_may_retry(grave->status))
         store__failed(log, grave->status, &grave->err);
-    if (grave->status == STATUS_NO_SPACE) { /* the next time, then */
+    if (fs_may_retry(grave->status)) { /* the next time, then */
         list_push_back(&log->graves, &grave->link);
     } else if (grave->renamed) {
         mem_free(grave);
