@@ -255,6 +255,11 @@ static bool has_changed(const struct look *look)
            log_offline(log);
 }
 
+static bool writes_block(const struct log *log)
+{
+    return log->work && log->work->direct && log->work->direct->block;
+}
+
 static void look_after_event(struct look *look)
 {
     struct seen *seen = look->seen;
@@ -262,6 +267,8 @@ static void look_after_event(struct look *look)
 
     look->v->counts.folders += seen->unmade && !look->log->unmade;
     seen->unmade = look->log->unmade;
+    look->v->counts.blocks += writes_block(look->log) && !seen->block;
+    seen->block = writes_block(look->log);
     look->v->spills |= spill->busy && spill->count >= SPILL_MANY;
     if (!has_changed(look))
         return;

@@ -44,6 +44,7 @@ struct invariants_counts {
     uint64_t replays; /* of these after an unclean stop: what the journals have of them was applied then */
     uint64_t folders; /* that were made when their partition had its first records for a while */
     uint64_t spills;  /* of many logs in one job */
+    uint64_t blocks;  /* commits that went to their segment in blocks */
     uint64_t moves;   /* of partitions to another log directory */
 };
 struct invariants_counts invariants_counts(const struct invariants *v);

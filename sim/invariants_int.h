@@ -19,7 +19,7 @@ struct seen {
     const struct log *log; /* of this life */
     int64_t start, synced, high, durable, end; /* of this life */
     int32_t epoch;
-    bool offline, unmade;
+    bool offline, unmade, block; /* block: one is being written */
     unsigned dir; /* one more than its log directory's number; 0: not known */
     int64_t high_ever;
     struct kept {          /* the last batches below the high watermark, when it was looked at in depth: of any life */

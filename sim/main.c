@@ -85,11 +85,11 @@ int main(int argc, char **argv)
         if (i % REPLAY_EVERY == REPLAY_EVERY - 1 || (i + 1 == count && count > 1))
             good = same_again(&options, result.hash) && good;
         printf("seed=%" PRIu64 " %s simulated_s=%" PRIu64 " requests=%" PRIu64 " operations=%" PRIu64 " faults=%" PRIu64 " lives=%" PRIu64
-               " sequence_ends=%" PRIu64 " epoch_ends=%" PRIu64 " offset_ends=%" PRIu64 " compacted_met=%" PRIu64 " tombstones_met=%" PRIu64 " wakes_met=%" PRIu64 " replays_met=%" PRIu64 " folders_met=%" PRIu64 " spills_met=%" PRIu64 " refusals_met=%" PRIu64 " moves_met=%" PRIu64 " settings_judged=%" PRIu64 " members_judged=%" PRIu64
+               " sequence_ends=%" PRIu64 " epoch_ends=%" PRIu64 " offset_ends=%" PRIu64 " compacted_met=%" PRIu64 " tombstones_met=%" PRIu64 " wakes_met=%" PRIu64 " replays_met=%" PRIu64 " folders_met=%" PRIu64 " spills_met=%" PRIu64 " blocks_met=%" PRIu64 " refusals_met=%" PRIu64 " moves_met=%" PRIu64 " settings_judged=%" PRIu64 " members_judged=%" PRIu64
                " waits=%" PRIu64 " hash=%016" PRIx64 "\n",
                options.seed, good ? "fine" : "FAILED", result.simulated_us / 1000000, result.counts.requests, result.operations, result.faults, result.lives,
                result.counts.sequence_ends, result.counts.epoch_ends, result.counts.offset_ends, result.counts.compacted_met, result.counts.tombstones_met,
-               result.rare.wakes, result.rare.replays, result.rare.folders, result.rare.spills, result.refusals, result.rare.moves, result.counts.settings_judged,
+               result.rare.wakes, result.rare.replays, result.rare.folders, result.rare.spills, result.rare.blocks, result.refusals, result.rare.moves, result.counts.settings_judged,
                result.counts.members_judged, result.waits, result.hash);
         fflush(stdout);
         failed += !good;

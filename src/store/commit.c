@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The new end of a log: appends are queued, rolled into segments, and taken to the disk in groups.
  *
- * One commit a log is under way. It covers the queued appends that belong to one segment, makes that segment's files when they are
- * not there yet, and is one write and one sync. What arrives meanwhile is the next group: no timer decides, the disk does.
+ * A direct commit covers the queued appends that belong to one segment, makes that segment's files when they are not there yet, and is one write and one sync.
+ * What arrives meanwhile is the next group: no timer decides, the disk does. Much of one log goes that way; little of many logs shares the journal's writes.
  *
  * A failure is final: the log directory goes offline (store.c) and nothing of it is ever acknowledged again.
  */
@@ -14,7 +14,10 @@
 #include "base/mem.h"
 #include "store/files.h"
 
-enum { COMMIT_APPENDS_MAX = 1024 }; /* pieces of one write: as many as the system takes in one call */
+enum {
+    COMMIT_APPENDS_MAX = 1024, /* pieces of one write: as many as the system takes in one call */
+    STRAIGHT_STAYS = 4,        /* a quarter of what is enough to begin */
+};
 
 /* --- planning, on the shard ------------------------------------------------------------------------------------------------ */
 
@@ -134,14 +137,16 @@ static enum status open_data(const struct commit *c, int64_t base, struct file *
     return fs_open(c->log->fs, path, FS_WRITE, file, err);
 }
 
-static enum status sync_data(const struct commit *c, int64_t base, struct err *err)
+static enum status sync_data(const struct commit *c, const struct segment *seal, struct err *err)
 {
     struct file *file;
     enum status status;
 
-    if (open_data(c, base, &file, err))
+    if (open_data(c, seal->base, &file, err))
         return err->status;
-    status = file_sync(file, err);
+    status = c->padded ? file_truncate(file, seal->size, err) : STATUS_OK;
+    if (!status)
+        status = file_sync(file, err);
     file_unref(file);
     return status;
 }
@@ -152,13 +157,27 @@ static enum status commit_roll(struct commit *c, struct err *err)
     struct fs *fs = c->log->fs;
     const char *dir = c->log->dir;
 
-    if (c->seal && sync_data(c, c->seal->base, err)) /* the journal may owe it, or nobody synced it at all */
+    if (c->seal && sync_data(c, c->seal, err)) /* the journal may owe it, or nobody synced it at all */
         return err->status;
     if (c->seal && segment_save(c->seal, fs, dir, err))
         return err->status;
     if (log__make_segment(fs, dir, c->make, c->log->again ? 0 : FS_EXCLUSIVE, &c->file, err))
         return err->status;
     return BUG(KAFKA_3968) ? STATUS_OK : fs_sync_dir(fs, dir, err);
+}
+
+/* Past the page cache. Durable on return; what was spilled before it may not be, and is synced. */
+static enum status write_block(const struct commit *c, struct err *err)
+{
+    char path[FS_PATH_MAX];
+    struct file *file;
+    enum status status;
+
+    if (segment_path(path, c->log->dir, c->base, ".log", err) || fs_open(c->log->fs, path, FS_WRITE | FS_DURABLE, &file, err))
+        return err->status;
+    status = tail_block_write(c->block, c->file, file, c->pieces, c->pieces_count, err);
+    file_unref(file);
+    return !status && c->behind ? file_sync(c->file, err) : status;
 }
 
 static enum status commit_files(struct commit *c, struct err *err)
@@ -175,7 +194,11 @@ static enum status commit_files(struct commit *c, struct err *err)
         return err->status;
     if (!c->pieces_count)
         return STATUS_OK;
-    if ((!c->file && open_data(c, c->base, &c->file, err)) || file_write(c->file, c->position, c->pieces, c->pieces_count, err))
+    if (!c->file && open_data(c, c->base, &c->file, err))
+        return err->status;
+    if (c->block)
+        return write_block(c, err);
+    if (file_write(c->file, c->position, c->pieces, c->pieces_count, err))
         return err->status;
     return c->sync && !BUG(NATS_7564) ? file_sync(c->file, err) : STATUS_OK;
 }
@@ -204,7 +227,7 @@ static struct segment *segment_after(const struct log *log, const struct segment
 /* Takes from the queue what belongs to the segment. Without memory for a list of pieces: one append, which needs none. */
 static void commit_gather(struct log *log, struct commit *c, const struct segment *next)
 {
-    size_t size = 0, takes = journal_takes(log->home->journal), bytes_max = takes ? takes : COMMIT_BYTES_MAX;
+    size_t size = 0, takes = journal_takes(log->home->journal), bytes_max = takes && !log->work->straight ? takes : COMMIT_BYTES_MAX - 2 * FS_BLOCK;
     unsigned most = 0;
 
     LIST_EACH(node, &log->work->queue) {
@@ -238,6 +261,7 @@ static struct segment *turn_page(struct log *log)
     log->writing = segment_after(log, seal);
     log->writing->tail = &log->work->tail;
     log->written = 0;
+    log->padded = false;
     tail_move(&log->work->tail, 0);
     return seal;
 }
@@ -274,14 +298,19 @@ void log__commit_submit(struct log *log)
         return;
     }
     list_remove(&log->work->tail_link); /* it may be there for its file: this makes it */
-    if (c->make && c->make != log->writing)
+    if (c->make && c->make != log->writing) {
+        c->padded = log->padded;
         c->seal = turn_page(log);
+    }
     c->folder = log->unmade;
     c->fresh = !c->folder && !c->make && !log->writing->made;
     c->unsynced = log->unsynced;
     c->base = log->writing->base;
     c->position = log->written;
     c->file = log->writing->file ? file_ref(log->writing->file) : NULL;
+    c->behind = log->synced < log->spilled;
+    if (log->work->straight && !c->block && c->pieces_count)
+        c->block = tail_block(&log->work->tail, c->position, c->size, store__tails_max(log->store));
     c->job = (struct io_job){.work = commit_work, .done = commit_done};
     io_job_submit(shard_io(store__shard(log->store)), &c->job);
 }
@@ -314,7 +343,7 @@ static void commit_start(struct log *log, struct commit *c)
     log->work->flush = false;
     c->base = log->writing->base;
     c->position = log->work->tail.taken;
-    c->journaled = journal_take(log->home->journal, c);
+    c->journaled = !log->work->straight && journal_take(log->home->journal, c);
     if (c->journaled)
         return;
     c->epochs = log__epochs_text(log);
@@ -335,6 +364,14 @@ static bool rolls_by_itself(const struct log *log, const struct segment *next)
     return next && log->work->taken == next->base && !log->work->direct && (log->work->page != PAGE_OPEN || journal_rolls(log->home->journal));
 }
 
+/* Whether what waits for the disk is so much that it goes straight to the segment. Who does so goes on with less, as one write at a time lets less gather. */
+static bool goes_straight(const struct log *log)
+{
+    size_t enough = journal_enough(log->home->journal);
+
+    return syncs(log) && log->writing->size - log->work->tail.end >= (log->work->straight ? enough / STRAIGHT_STAYS : enough);
+}
+
 bool log__commit(struct log *log)
 {
     struct segment *next = segment_after(log, log->writing);
@@ -345,6 +382,9 @@ bool log__commit(struct log *log)
             log__fill_page(log);
         return true; /* store__wants_commit follows */
     }
+    log->work->straight = goes_straight(log);
+    if (log->work->straight && log->commits)
+        return true; /* store__wants_commit follows, when all that the journal took is back */
     c = wants_commit(log) ? store__commit_new(log->store) : NULL;
     if (!c)
         return !wants_commit(log);
@@ -394,7 +434,11 @@ static void direct_succeeded(struct log *log, struct commit *c)
         seg->file = file_ref(c->file);
     if (seg->file)
         files_use(store__files(log->store), seg);
-    tail_move(&log->work->tail, log->written);
+    if (c->block)
+        log->padded |= tail_keep(&log->work->tail, c->block, c->size, store__tails_max(log->store) / 2);
+    else
+        tail_move(&log->work->tail, log->written);
+    c->block = NULL;
     log->spilled = log->durable;
     if (c->sync) {
         log->synced = log->durable;
@@ -462,6 +506,8 @@ void log__commit_done(struct shard *here, struct commit *c)
         commit_succeeded(log, c);
     if (c->file)
         file_unref(c->file);
+    if (c->block)
+        tail_block_drop(&log->work->tail, c->block);
     if (c->pieces != &c->one)
         mem_free(c->pieces);
     mem_free((void *)(uintptr_t)c->epochs.data);

@@ -109,10 +109,13 @@ static enum status file_begin(struct folder_copy *c, const char *name, struct er
     }
     if (!segment_named(name, ".log", &c->reached) || file_size(c->in, &end, err) || file_size(c->out, &c->position, err))
         return err->status;
-    if (end >= c->position)
-        return STATUS_OK;
-    c->position = 0; /* the copy is of another one that had its name */
-    return file_truncate(c->out, 0, err);
+    if (c->position >= end + FS_BLOCK)
+        c->position = 0; /* the copy is of another one that had its name */
+    else if (c->position > end)
+        c->position = end;
+    if (c->position)
+        c->position = (c->position - 1) / FS_BLOCK * FS_BLOCK; /* of the last block not all may have been there */
+    return file_truncate(c->out, c->position, err);
 }
 
 static enum status file_end(struct folder_copy *c, struct err *err)

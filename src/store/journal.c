@@ -386,6 +386,11 @@ static size_t share(const struct journal *j)
     return (j->capacity - FS_BLOCK) / 2;
 }
 
+size_t journal_enough(const struct journal *j)
+{
+    return j ? share(j) / 2 : BUFFER_BYTES / 4;
+}
+
 bool journal_busy(struct journal *j)
 {
     if (!j || j->state != READY)

@@ -47,6 +47,7 @@ void journal_free(struct journal *journal);
 void journal_begin(struct journal *journal);
 bool journal_busy(struct journal *journal); /* its groups are under way, or this one is full: what wants a commit waits */
 size_t journal_takes(const struct journal *journal); /* at most so many bytes a commit; 0: it takes none */
+size_t journal_enough(const struct journal *journal); /* of one log: so many bytes cost less when they go to its segment at once */
 bool journal_take(struct journal *journal, struct commit *c);
 void journal_submit(struct journal *journal);
 void journal_retry(struct journal *journal);   /* a group found no space, and there may be some */

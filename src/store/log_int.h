@@ -7,7 +7,8 @@
  *              ^start            ^durable          ^end
  *
  * Of `writing` the file has the beginning, and the tail (tail.h) what the journal alone made durable. A commit is of one of two kinds: journaled, to the
- * journal and the tail; several may be under way, which end in order. Or direct, to the file: alone, behind an empty tail, and it syncs for itself.
+ * journal and the tail; several may be under way, which end in order. Or direct, to the file: alone, behind an empty tail, and it syncs for itself. A direct one of
+ * many bytes (`straight`) is of whole blocks of the disk's, past the page cache: it costs one copy and one write, where the journal costs three and two (decision 21).
  *
  *   start <= synced <= spilled <= durable <= end       synced: in the segment for good; spilled: written to it; durable: also what the tail has
  *
@@ -65,6 +66,9 @@ struct commit {
     enum status status;
     struct err *err;             /* of a direct one that failed; NULL: no memory to tell */
     bool journaled;
+    bool behind;                 /* what the file has before it is not all synced */
+    bool padded;                 /* `seal`, as in struct log */
+    struct tail_chunk *block;    /* what it is written from; NULL: from where it was received */
     struct list link;            /* the journal's group */
 };
 
@@ -84,6 +88,7 @@ struct spill {
         bool unsynced;           /* they were */
         const struct segment *seal, *next; /* its indexes become files, with the snapshot that the next one begins with; NULL: no roll */
         struct str_view epochs;  /* as in struct commit */
+        bool padded;             /* `seal`, as in struct log */
         int64_t end;             /* what it is good for: the offset behind */
     } *items, one;
     size_t count;
@@ -117,6 +122,7 @@ struct log_work {
     int64_t sync_to;             /* what a sync has to cover */
     uint64_t flushed_ms;         /* when it was last synced, or since when it is written to */
     bool flush;                  /* DURABILITY_ASYNC: the next commit syncs */
+    bool straight;               /* to the segment, in blocks */
     enum { PAGE_OPEN, PAGE_FULL, PAGE_SEALED } page;
     bool blank;                  /* the file of `writing` is to be made and synced, though there is nothing to write */
     struct list journal_halves[2]; /* the journal's: what it holds of this log is not yet synced in the segment */
@@ -145,6 +151,7 @@ struct log {
     bool discarded;              /* its topic is gone */
     bool as_left;                /* by a clean stop: its files say all that there is to say */
     bool epochs_unsynced;        /* their file may be in memory only: it is written again before the next segment begins */
+    bool padded;                 /* the file of `writing` ends with a block that is not all used */
     bool held;                   /* the direct one waits for the journaled ones before it and for the tail */
     bool aborted_lost;           /* at opening: one did not read */
     bool clean_refused;          /* a segment does not read: no compaction */
@@ -211,7 +218,7 @@ bool log__segments_room(struct log *log) __attribute__((warn_unused_result)); /*
 /* With a reader: only if it need not wait (log_read_cached). */
 enum status log__open_segment(struct log *log, struct segment *seg, struct log_warm *reader, struct err *err) MUST_CHECK;
 enum status log__know_times(struct log *log, struct segment *seg, struct log_warm *reader, struct err *err) MUST_CHECK; /* of seg: max_timestamp */
-uint64_t log__on_disk(const struct log *log, const struct segment *seg); /* bytes of its file that may be read */
+uint64_t log__on_disk(const struct log *log, const struct segment *seg); /* bytes that are read from its file */
 int64_t log__limit(const struct log *log, const struct segment *seg);    /* above the offsets of all of it that may be read */
 void log__bad(struct log *log, struct segment *seg, uint64_t position, const struct err *why); /* there begins a bad batch: it is told once */
 

@@ -495,6 +495,8 @@ static enum status log_save(struct log *log, struct err *err)
 {
     if (!log->as_left && !segment_seal(log->last))
         return err_set(err, STATUS_NO_MEMORY, "no memory for an index");
+    if (log->padded && log->spilled == log->end && segment_trim(log->last, log->fs, log->dir, err))
+        return err->status;
     if (!log->as_left && (segment_put(log->last, log->fs, log->dir, err) || log_put_snapshot(log, err)))
         return err->status;
     return log_put_epochs(log, err);

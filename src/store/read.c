@@ -25,7 +25,7 @@ static uint64_t readable(const struct log *log, const struct segment *seg)
 
 uint64_t log__on_disk(const struct log *log, const struct segment *seg)
 {
-    return seg->tail ? seg->tail->from : readable(log, seg);
+    return seg->tail ? tail_begin(seg->tail) : readable(log, seg);
 }
 
 int64_t log__limit(const struct log *log, const struct segment *seg)
@@ -83,7 +83,7 @@ static enum status reader_lacks(struct log_warm *reader, const struct segment *s
 
 static bool segment_is_open(const struct segment *seg, bool times)
 {
-    if (!seg->made || (seg->tail && seg->tail->from == 0))
+    if (!seg->made || (seg->tail && tail_begin(seg->tail) == 0))
         return true; /* all of it is in memory */
     return seg->file && (!seg->cold || (seg->offsets.resident && (!times || seg->times.resident)));
 }
@@ -168,7 +168,7 @@ struct reading {
 /* Only the tail is read. */
 static bool in_tail(const struct reading *r)
 {
-    return r->mark && r->seg->tail && r->mark->position >= r->seg->tail->from && r->limit == r->log->durable;
+    return r->mark && r->seg->tail && r->mark->position >= tail_begin(r->seg->tail) && r->limit == r->log->durable;
 }
 
 static enum status reading_find(struct reading *r, int64_t offset, struct err *err)

@@ -130,6 +130,19 @@ enum status segment_put(const struct segment *seg, struct fs *fs, const char *di
     return save_aborted(seg, fs, dir, err); /* nothing else tells that it is not whole */
 }
 
+enum status segment_trim(const struct segment *seg, struct fs *fs, const char *dir, struct err *err)
+{
+    char path[FS_PATH_MAX];
+    struct file *file;
+    enum status status;
+
+    if (segment_path(path, dir, seg->base, ".log", err) || fs_open(fs, path, FS_WRITE, &file, err))
+        return err->status;
+    status = file_truncate(file, seg->size, err);
+    file_unref(file);
+    return status;
+}
+
 void segment_chill(struct segment *seg)
 {
     seg->aborts_known |= !seg->aborts;
@@ -400,6 +413,20 @@ static bool is_legacy(struct scan *scan, uint64_t at)
     return !scan_bytes(scan, at, bytes.size, &bytes.data, &ignored) && legacy_begins(bytes);
 }
 
+/* What the last block that was written has behind its bytes. */
+static bool is_padding(struct scan *scan, uint64_t at)
+{
+    struct bytes_view bytes = {.size = (size_t)(scan->end - at)};
+    struct err ignored;
+    uint8_t any = 0;
+
+    if (scan->end % FS_BLOCK || scan->end - at >= FS_BLOCK || scan_bytes(scan, at, bytes.size, &bytes.data, &ignored))
+        return false;
+    for (size_t i = 0; i < bytes.size; i++)
+        any |= bytes.data[i];
+    return !any;
+}
+
 /* The walk stopped before the end of the file, for the reason in err. STATUS_OK: nothing from there on was acknowledged. A log has one commit under
  * way, which begins when the one before is durable: what stands behind the hole is torn when one commit may hold all of it, else the hole is rot. */
 static enum status segment_judge(const struct segment *seg, const struct segment_recovery *how, struct scan *scan, int64_t end, struct err *err)
@@ -413,6 +440,8 @@ static enum status segment_judge(const struct segment *seg, const struct segment
                        (unsigned long long)seg->size);
     if (!how->last || end < how->trusted)
         return err->status;
+    if (is_padding(scan, seg->size))
+        return STATUS_OK;
     if (rest > COMMIT_BYTES_MAX && (claims_rest(seg, scan, &claims, &ignored) || !claims))
         return err_wrap(err, "%llu bytes follow, more than one commit: not cut", (unsigned long long)rest);
     log_line(LOG_WARN, "torn tail cut", "dir=%s segment=%lld position=%llu bytes=%llu reason=%s", how->dir, (long long)seg->base,

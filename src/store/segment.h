@@ -64,6 +64,8 @@ bool segment_seal(struct segment *seg) __attribute__((warn_unused_result));
 /* Blocking: writes the files that a sealed segment keeps; segment_put: those of the active one at a clean stop, durable with the volume (fs_put_file). */
 enum status segment_save(const struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
 enum status segment_put(const struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
+/* Blocking: the .log, which is longer, ends with what it holds; durable with the volume. */
+enum status segment_trim(const struct segment *seg, struct fs *fs, const char *dir, struct err *err) MUST_CHECK;
 /* The indexes were saved and leave memory. */
 void segment_chill(struct segment *seg);
 

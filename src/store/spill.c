@@ -60,6 +60,8 @@ static enum status item_seal(const struct spill_item *item, struct err *err)
     const struct bytes_view *snapshot = &item->next->snapshot;
     char path[FS_PATH_MAX];
 
+    if (item->padded && file_truncate(item->file, item->seal->size, err))
+        return err->status;
     if (segment_put(item->seal, log->fs, log->dir, err))
         return err->status;
     if (snapshot->data && (segment_path(path, log->dir, item->next->base, ".snapshot", err) || fs_put_file(log->fs, path, snapshot->data, snapshot->size, err)))
@@ -178,6 +180,7 @@ static void item_begin_seal(struct spill_item *item)
 
     item->seal = log->writing;
     item->next = log->segments[log__segment_at(log, log->writing->base) + 1];
+    item->padded = log->padded;
 }
 
 static void spill_submit(struct spill *s, struct store_dir *dir, void (*work)(struct io_job *), void (*done)(struct shard *, struct io_job *))

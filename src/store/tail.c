@@ -15,7 +15,8 @@ struct tail_chunk {
     struct tail_chunk *next; /* in the tail; NULL: the last one */
     uint64_t position;
     size_t room, used; /* used: with what is not of the tail yet */
-    uint8_t data[];
+    uint8_t *data;     /* behind it */
+    bool begun;        /* a block: what its first one had before is in it */
 };
 
 /* --- chunks as files --- */
@@ -48,9 +49,10 @@ static enum status chunk_read(struct file *file, uint64_t offset, void *to, size
 /* What else can be done with a file is not done with this one. */
 static const struct fs_backend chunk_backend = {.file_close = chunk_close, .file_read = chunk_read, .file_memory = chunk_memory};
 
-static struct tail_chunk *chunk_new(uint64_t position, size_t room)
+/* slack: bytes behind the room. */
+static struct tail_chunk *chunk_new(uint64_t position, size_t room, size_t slack)
 {
-    struct tail_chunk *chunk = mem_resize(NULL, 1, sizeof *chunk + room); /* not zeroed */
+    struct tail_chunk *chunk = mem_resize(NULL, 1, sizeof *chunk + room + slack); /* not zeroed */
 
     if (!chunk || !file__init(&chunk->file, &chunk_backend, -1, NULL))
         return NULL;
@@ -58,6 +60,7 @@ static struct tail_chunk *chunk_new(uint64_t position, size_t room)
     chunk->position = position;
     chunk->room = room;
     chunk->used = 0;
+    chunk->data = (uint8_t *)(chunk + 1);
     return chunk;
 }
 
@@ -128,6 +131,12 @@ static size_t chunk_cost(const struct tail_chunk *chunk)
     return sizeof *chunk + chunk->room;
 }
 
+static void chunk_drop(struct tail *tail, struct tail_chunk *chunk)
+{
+    *tail->held -= chunk_cost(chunk);
+    file_unref(&chunk->file);
+}
+
 static void drop_first(struct tail *tail)
 {
     struct tail_chunk *chunk = tail->first;
@@ -135,12 +144,19 @@ static void drop_first(struct tail *tail)
     tail->first = chunk->next;
     if (!tail->first)
         tail->last = NULL;
-    *tail->held -= chunk_cost(chunk);
-    file_unref(&chunk->file);
+    chunk_drop(tail, chunk);
+}
+
+static void drop_kept(struct tail *tail)
+{
+    if (tail->kept)
+        chunk_drop(tail, tail->kept);
+    tail->kept = NULL;
 }
 
 void tail_free(struct tail *tail)
 {
+    drop_kept(tail);
     while (tail->first)
         drop_first(tail);
 }
@@ -158,7 +174,7 @@ static size_t room_for(const struct tail *tail, size_t size)
 static struct tail_chunk *add_chunk(struct tail *tail, size_t size)
 {
     size_t room = room_for(tail, size);
-    struct tail_chunk *chunk = tail->taken - tail->from + room <= TAIL_ROOM_MAX ? chunk_new(tail->taken, room) : NULL;
+    struct tail_chunk *chunk = tail->taken - tail->from + room <= TAIL_ROOM_MAX ? chunk_new(tail->taken, room, 0) : NULL;
 
     if (!chunk)
         return NULL;
@@ -192,6 +208,8 @@ void tail_grow(struct tail *tail, size_t size)
 void tail_cut(struct tail *tail, uint64_t to)
 {
     ASSERT(to >= tail->from && to <= tail->end);
+    if (to > tail->from)
+        drop_kept(tail);
     tail->from = to;
     while (tail->first && tail->first->position + tail->first->used <= to)
         drop_first(tail);
@@ -200,7 +218,66 @@ void tail_cut(struct tail *tail, uint64_t to)
 void tail_move(struct tail *tail, uint64_t at)
 {
     ASSERT(tail->from == tail->taken && !tail->first);
+    drop_kept(tail);
     tail->from = tail->end = tail->taken = at;
+}
+
+/* --- blocks --- */
+
+struct tail_chunk *tail_block(struct tail *tail, uint64_t at, size_t size, size_t held_max)
+{
+    size_t before = at % FS_BLOCK, room = (before + size + FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK;
+    const struct tail_chunk *kept = tail->kept;
+    struct tail_chunk *chunk = *tail->held + room <= held_max ? chunk_new(at - before, room, FS_BLOCK) : NULL;
+
+    if (!chunk)
+        return NULL;
+    *tail->held += chunk_cost(chunk);
+    chunk->data += (FS_BLOCK - (uintptr_t)chunk->data % FS_BLOCK) % FS_BLOCK;
+    chunk->used = before;
+    chunk->begun = kept && kept->position <= chunk->position && kept->position + kept->used == at;
+    if (chunk->begun)
+        memcpy(chunk->data, kept->data + (chunk->position - kept->position), before);
+    return chunk;
+}
+
+enum status tail_block_write(struct tail_chunk *chunk, struct file *disk, struct file *direct, const struct bytes_view *pieces, unsigned count, struct err *err)
+{
+    size_t size = chunk->used, got = size;
+
+    if (!chunk->begun && size && file_read(disk, chunk->position, chunk->data, size, &got, err))
+        return err->status;
+    if (got < size)
+        return err_set(err, STATUS_IO, "the segment is shorter than what was written to it");
+    for (unsigned i = 0; i < count; size += pieces[i++].size)
+        memcpy(chunk->data + size, pieces[i].data, pieces[i].size);
+    memset(chunk->data + size, 0, chunk->room - size);
+    return file_write(direct, chunk->position, &(struct bytes_view){chunk->data, chunk->room}, 1, err);
+}
+
+bool tail_keep(struct tail *tail, struct tail_chunk *chunk, size_t size, size_t held_max)
+{
+    uint64_t from = tail->end;
+
+    chunk->used += size;
+    tail_move(tail, from + size);
+    if (*tail->held > held_max) {
+        chunk_drop(tail, chunk);
+    } else {
+        tail->kept = chunk;
+        tail->kept_from = from;
+    }
+    return tail->end % FS_BLOCK;
+}
+
+void tail_block_drop(struct tail *tail, struct tail_chunk *chunk)
+{
+    chunk_drop(tail, chunk);
+}
+
+uint64_t tail_begin(const struct tail *tail)
+{
+    return tail->kept ? tail->kept_from : tail->from;
 }
 
 /* Where the bytes of the tail that the chunk holds end. */
@@ -212,8 +289,12 @@ static uint64_t chunk_end(const struct tail *tail, const struct tail_chunk *chun
 struct file *tail_source(const struct tail *tail, struct file *disk, uint64_t position, uint64_t *left)
 {
     struct file *source = disk;
-    uint64_t end = tail->from;
+    uint64_t end = tail_begin(tail);
 
+    if (position >= end && tail->kept) {
+        source = &tail->kept->file;
+        end = tail->from;
+    }
     for (struct tail_chunk *chunk = tail->first; chunk && position >= end; chunk = chunk->next) {
         source = &chunk->file;
         end = chunk_end(tail, chunk);
@@ -252,7 +333,7 @@ struct file *tail_span(const struct tail *tail, struct file *disk, uint64_t from
 
     if (left == to - from)
         return file_ref(source);
-    span = mem_alloc(1, sizeof *span + (chunks_count(tail) + 1) * sizeof *span->parts);
+    span = mem_alloc(1, sizeof *span + (chunks_count(tail) + 2) * sizeof *span->parts);
     if (!span || !file__init(&span->file, &span_backend, -1, "the segment and its tail")) {
         mem_free(span);
         return NULL;

@@ -8,6 +8,8 @@
  * A chunk is a file that happens to be in memory, and counted as files are, and so is a row of chunks behind the segment's own file: who reads the log
  * or sends from it needs not know which kind it has, and a range that is being sent outlives the tail. Positions are the segment's. Batches, and what one commit brings, never lie in two chunks.
  *
+ * A commit that is large goes to the file at once, in whole blocks of the disk's (tail_block), and its bytes stay in memory until the next one, for who reads at the end.
+ *
  * Chunks grow with the tail, so that a log which gets a record now and then holds what it got and little more.
  */
 #ifndef STORE_TAIL_H
@@ -23,6 +25,8 @@ struct tail {
     uint64_t from, end;  /* positions; equal: nothing is in it */
     uint64_t taken;      /* the end of the room behind it */
     struct tail_chunk *first, *last; /* NULL: there are none */
+    struct tail_chunk *kept; /* what the file has from kept_from to `from`, and memory too; NULL: nothing */
+    uint64_t kept_from;
     size_t *held;        /* bytes of the chunks of all tails that share it */
 };
 
@@ -38,6 +42,17 @@ void tail_grow(struct tail *tail, size_t size);
 void tail_cut(struct tail *tail, uint64_t to);
 /* The file went on without the tail, or another file begins. The tail is empty (asserted). */
 void tail_move(struct tail *tail, uint64_t at);
+
+/* The blocks that `size` bytes at `at`, the end of the empty tail, are in: memory that only tail_block_write looks into. NULL: no memory, or more than held_max would be held. */
+struct tail_chunk *tail_block(struct tail *tail, uint64_t at, size_t size, size_t held_max) __attribute__((warn_unused_result));
+/* Writes the pieces, which are `size` bytes, there; what the first block had before (`disk` is asked, when memory cannot tell) stands before them, zeros behind.
+ * `direct`: that file, open FS_DURABLE. Blocking; may be called again. */
+enum status tail_block_write(struct tail_chunk *block, struct file *disk, struct file *direct, const struct bytes_view *pieces, unsigned count, struct err *err) MUST_CHECK;
+/* It was written: the tail, which is empty (asserted), begins behind it, and it is kept unless more than held_max is held. Returns whether the file is longer. */
+bool tail_keep(struct tail *tail, struct tail_chunk *block, size_t size, size_t held_max);
+void tail_block_drop(struct tail *tail, struct tail_chunk *block); /* it was not */
+
+uint64_t tail_begin(const struct tail *tail); /* where memory begins */
 
 /* The file that has the byte at `position` (`disk` before the tail), and how many of the *left bytes from there on are in it. Borrowed. */
 struct file *tail_source(const struct tail *tail, struct file *disk, uint64_t position, uint64_t *left);

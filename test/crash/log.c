@@ -21,6 +21,7 @@ enum {
     STEPS = 24, GROUP_MAX = 5, BATCHES_MAX = STEPS * (GROUP_MAX + 1), RECORDS_MAX = 4, VALUE_MAX = 700,
     PRODUCERS = 2, FIRST_PRODUCER = 100, PRODUCER_LAST = 5, /* batches that are known again */
     WINDOW_MS = 400,   /* of timestamps */
+    JOURNAL = 64 << 10, /* not made before many commits; but a group of 1 KiB goes straight to the segment, in blocks */
     INTERRUPTED = 8,   /* one state in as many is also checked with power cuts during its first start, and with something broken */
 };
 static const int64_t WALL_MS = 1700000000000;
@@ -91,6 +92,8 @@ static void bench_attach(struct bench *b, uint64_t seed)
     b->sim = sim_new(seed, &(struct sim_options){.fs = b->fs});
     b->store = store_new(sim_shard(b->sim, 0), DURABILITY_SYNC);
     ASSERT(b->store);
+    if (seed % 2)
+        store_use_journal(b->store, JOURNAL);
     partition_attach(b->p, sim_shard(b->sim, 0), b->store, NULL);
 }
 

@@ -970,6 +970,60 @@ static bool lose(unsigned which)
     return !left;
 }
 
+/* What waits for the disk is much: it goes to the segment in blocks, behind what the journal took and nobody synced there. */
+static void test_straight(void **state)
+{
+    enum { TOGETHER = 12 };
+    struct fs *fs = disk_new(3, DISK_SECTOR);
+    struct world w = plain_world(fs);
+    struct bytes_view now, kept;
+    struct log_slice slice;
+    enum status worst = STATUS_OK;
+    unsigned done = 0, padded = 0;
+    struct log *log;
+    int64_t end;
+    struct err err;
+
+    assert_int_equal(plain_open(fs, &log, &err), STATUS_OK);
+    log_attach(log, w.store);
+    plain_fill(&w, log);
+    for (unsigned round = 0; round < 20; round++) {
+        for (int left = TOGETHER; left; left -= !log->work->straight) { /* one by one: a large one may still be */
+            end = log_end_offset(log);
+            world_queue(log, spec_of(end, 1), &done, &worst);
+            while (log->durable == end)
+                sim_run(w.sim, 100);
+        }
+        assert_true(log->synced < log->durable); /* the journal has it */
+        for (int i = 1; i <= TOGETHER; i++)
+            world_queue(log, spec_of(end + i, 1), &done, &worst);
+        while (log->durable <= end + TOGETHER)
+            sim_run(w.sim, 100);
+        assert_int_equal(worst, STATUS_OK);
+        assert_int_equal(log->durable, end + 1 + TOGETHER);
+        assert_true(log->synced > end && log->spilled == log->synced); /* the last few may be the journal's again */
+        assert_true(disk_look(fs, SEGMENT, &now, &kept) && kept.size >= log->work->tail.from && kept.size < log->work->tail.from + FS_BLOCK);
+        assert_memory_equal(now.data, kept.data, log->work->tail.from);
+        padded += log->padded;
+        for (int64_t offset = end; offset < log->durable; offset += 3) { /* from wherever it is */
+            assert_int_equal(log_read(log, offset, INT64_MAX, 1 << 20, true, &slice, &err), STATUS_OK);
+            assert_int_equal(slice.base_offset, offset);
+            assert_true(slice.size > 0);
+            file_unref(slice.file);
+        }
+    }
+    assert_true(padded > 10);
+    end = log_end_offset(log);
+    world_close_log(&w, log, true);
+    assert_true(disk_look(fs, SEGMENT, &now, &kept) && now.size % FS_BLOCK != 0);
+    assert_int_equal(plain_open(fs, &log, &err), STATUS_OK);
+    assert_int_equal(log_end_offset(log), end);
+    assert_int_equal(log_size(log), now.size);
+    assert_int_equal(log_close(log, true, &err), STATUS_OK);
+    world_end(&w);
+    fs_free(fs);
+}
+
 static void test_lost_beside_another(void **state)
 {
     unsigned which = 1;
@@ -991,6 +1045,7 @@ int main(void)
         cmocka_unit_test(test_full_for_a_while),
         cmocka_unit_test(test_full_for_good),
         cmocka_unit_test(test_rolls_together),
+        cmocka_unit_test(test_straight),
         cmocka_unit_test(test_lost_beside_another),
         cmocka_unit_test(test_lives),
     };
