@@ -41,7 +41,7 @@ struct check {
     size_t ends_count;
 
     const struct log_folder *folder; /* of the segment that is read */
-    const struct verify *at;
+    struct verify *at;
     bool torn_allowed;
     struct epochs epochs;            /* what its file says */
     int32_t epoch;                   /* of the last batch */
@@ -86,6 +86,8 @@ static void segment_found(void *context, const struct finding *finding)
     /* The end of the last segment, and no more than one commit: a start cuts it, or the journal has it. */
     bool torn = c->torn_allowed && strcmp(finding->suffix, ".log") == 0 && finding->position + finding->size == c->at->scan.end && finding->size <= COMMIT_BYTES_MAX;
 
+    if (torn && scan_is_padding(&c->at->scan, finding->position))
+        return;
     if (!segment_path(path, c->at->dir, c->at->base, finding->suffix, &err))
         tell(c, torn, path, finding);
 }

@@ -79,6 +79,20 @@ enum status scan_head(struct scan *s, uint64_t position, struct batch_head *head
     return STATUS_OK;
 }
 
+bool scan_is_padding(struct scan *s, uint64_t position)
+{
+    size_t size = (size_t)(s->end - position);
+    const uint8_t *bytes;
+    struct err ignored;
+    uint8_t any = 0;
+
+    if (s->end % FS_BLOCK || s->end - position >= FS_BLOCK || scan_bytes(s, position, size, &bytes, &ignored))
+        return false;
+    for (size_t i = 0; i < size; i++)
+        any |= bytes[i];
+    return !any;
+}
+
 enum status scan_batch(struct scan *s, uint64_t position, struct batch_head *head, struct bytes_view *batch, struct err *err)
 {
     const uint8_t *bytes;

@@ -33,6 +33,9 @@ enum status scan_bytes(struct scan *s, uint64_t position, size_t size, const uin
 /* The head of the batch at `position` (which is before the end). */
 enum status scan_head(struct scan *s, uint64_t position, struct batch_head *head, struct err *err) MUST_CHECK;
 
+/* Whether zeros are all that there is from `position` on, up to the end of a block: what the last commit left that was written in blocks (tail.h). Needs a buffer that grows. */
+bool scan_is_padding(struct scan *s, uint64_t position) __attribute__((warn_unused_result));
+
 /* The whole batch, with its CRC checked. STATUS_CORRUPT: it is not one. Needs a buffer that grows. */
 enum status scan_batch(struct scan *s, uint64_t position, struct batch_head *head, struct bytes_view *batch, struct err *err) MUST_CHECK;
 

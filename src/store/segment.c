@@ -413,20 +413,6 @@ static bool is_legacy(struct scan *scan, uint64_t at)
     return !scan_bytes(scan, at, bytes.size, &bytes.data, &ignored) && legacy_begins(bytes);
 }
 
-/* What the last block that was written has behind its bytes. */
-static bool is_padding(struct scan *scan, uint64_t at)
-{
-    struct bytes_view bytes = {.size = (size_t)(scan->end - at)};
-    struct err ignored;
-    uint8_t any = 0;
-
-    if (scan->end % FS_BLOCK || scan->end - at >= FS_BLOCK || scan_bytes(scan, at, bytes.size, &bytes.data, &ignored))
-        return false;
-    for (size_t i = 0; i < bytes.size; i++)
-        any |= bytes.data[i];
-    return !any;
-}
-
 /* The walk stopped before the end of the file, for the reason in err. STATUS_OK: nothing from there on was acknowledged. A log has one commit under
  * way, which begins when the one before is durable: what stands behind the hole is torn when one commit may hold all of it, else the hole is rot. */
 static enum status segment_judge(const struct segment *seg, const struct segment_recovery *how, struct scan *scan, int64_t end, struct err *err)
@@ -440,7 +426,7 @@ static enum status segment_judge(const struct segment *seg, const struct segment
                        (unsigned long long)seg->size);
     if (!how->last || end < how->trusted)
         return err->status;
-    if (is_padding(scan, seg->size))
+    if (scan_is_padding(scan, seg->size))
         return STATUS_OK;
     if (rest > COMMIT_BYTES_MAX && (claims_rest(seg, scan, &claims, &ignored) || !claims))
         return err_wrap(err, "%llu bytes follow, more than one commit: not cut", (unsigned long long)rest);

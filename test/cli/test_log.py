@@ -143,6 +143,20 @@ class Log(unittest.TestCase):
         self.assertEqual(log.with_name(f"{log.name}.{len(whole)}.cut").read_bytes(), whole[last["position"] :][:40])
         self.assertEqual(self.findings(), [])
 
+    def test_a_block_that_is_not_full(self):
+        """What a broker that was killed leaves behind a large commit: nothing is wrong with it, once the next start has cut it."""
+        log = self.logs[-1]
+        whole = log.read_bytes()
+        (self.data / ".kafka_cleanshutdown").unlink()
+        log.write_bytes(whole + bytes(-len(whole) % 4096))
+        self.assertEqual([row["kind"] for row in self.rows("verify", self.data) if row["kind"] in ("note", "finding")], [])
+        log.write_bytes(whole + bytes(-len(whole) % 4096 - 1))
+        self.assertEqual([row["position"] for row in self.rows("verify", self.data, kind="note")], [len(whole)])
+        log.write_bytes(whole + bytes(-len(whole) % 4096))
+        with broker.Barnabas(self.data):
+            pass
+        self.assertEqual(log.read_bytes(), whole)
+
     def test_indexes(self):
         index, times = self.logs[0].with_suffix(".index"), self.logs[0].with_suffix(".timeindex")
         for path, spoil in [(index, lambda b: b[:8] + struct.pack(">ii", *[n + 1 for n in struct.unpack(">ii", b[8:16])]) + b[16:]), (index, lambda b: b[:-3]),
