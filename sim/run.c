@@ -189,6 +189,10 @@ static void bury(struct run *r, uint64_t down_us)
     forgotten = life_end(r->life);
     r->life = NULL;
     r->up_us = sim_now_us(r->sim) + down_us;
+    if (r->faults.no_files_at) { /* the next process has none open */
+        r->faults.no_files_at = 0;
+        disk_set_faults(r->disk, &r->faults);
+    }
     if (forgotten) {
         snprintf(text, sizeof text, "after a clean stop %zu bytes were not given back", forgotten);
         broken(r, "memory", text);
