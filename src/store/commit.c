@@ -297,7 +297,8 @@ void log__commit_submit(struct log *log)
         log__commit_done(store__shard(log->store), c);
         return;
     }
-    list_remove(&log->work->tail_link); /* it may be there for its file: this makes it */
+    list_remove(&log->work->tail_link); /* it may be there for its file: this makes it, or lengthens it */
+    log->work->trims = false;
     if (c->make && c->make != log->writing) {
         c->padded = log->padded;
         c->seal = turn_page(log);

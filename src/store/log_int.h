@@ -88,7 +88,7 @@ struct spill {
         bool unsynced;           /* they were */
         const struct segment *seal, *next; /* its indexes become files, with the snapshot that the next one begins with; NULL: no roll */
         struct str_view epochs;  /* as in struct commit */
-        bool padded;             /* `seal`, as in struct log */
+        bool padded;             /* as in struct log: what is written is the end */
         int64_t end;             /* what it is good for: the offset behind */
     } *items, one;
     size_t count;
@@ -123,6 +123,7 @@ struct log_work {
     uint64_t flushed_ms;         /* when it was last synced, or since when it is written to */
     bool flush;                  /* DURABILITY_ASYNC: the next commit syncs */
     bool straight;               /* to the segment, in blocks */
+    bool trims;                  /* it is quiet, and padded */
     enum { PAGE_OPEN, PAGE_FULL, PAGE_SEALED } page;
     bool blank;                  /* the file of `writing` is to be made and synced, though there is nothing to write */
     struct list journal_halves[2]; /* the journal's: what it holds of this log is not yet synced in the segment */
@@ -204,6 +205,7 @@ void log__rest(struct log *log);            /* when nobody writes to it */
 void log__tail_grew(struct log *log);
 bool log__must_wait(const struct log *log); /* there is too much in the tails: until some of it is spilled */
 void log__spill_go_on(struct log *log);     /* a held commit may have the file now, or is nearer to it */
+void log__trim(struct log *log);            /* of a quiet one that is padded: the file gets its size */
 void log__fill_page(struct log *log);       /* all of the segment that is written is in the tail or the file: it is sealed, and log__turn_page follows */
 void log__sync(struct log *log);            /* all that is durable now is spilled and synced, when it can be; then log__synced and log__check_idle */
 void log__synced(struct log *log);          /* more of it may be */

@@ -60,8 +60,6 @@ static enum status item_seal(const struct spill_item *item, struct err *err)
     const struct bytes_view *snapshot = &item->next->snapshot;
     char path[FS_PATH_MAX];
 
-    if (item->padded && file_truncate(item->file, item->seal->size, err))
-        return err->status;
     if (segment_put(item->seal, log->fs, log->dir, err))
         return err->status;
     if (snapshot->data && (segment_path(path, log->dir, item->next->base, ".snapshot", err) || fs_put_file(log->fs, path, snapshot->data, snapshot->size, err)))
@@ -73,7 +71,9 @@ static enum status item_seal(const struct spill_item *item, struct err *err)
 
 static enum status item_write(struct spill_item *item, struct err *err)
 {
-    if (item_open(item, err) || tail_write(item->first, item->last, item->file, item->from, item->to, err) || (item->seal && item_seal(item, err)))
+    if (item_open(item, err) || tail_write(item->first, item->last, item->file, item->from, item->to, err))
+        return err->status;
+    if ((item->padded && file_truncate(item->file, item->to, err)) || (item->seal && item_seal(item, err)))
         return err->status;
     if (item->to - item->from < KEEP_BYTES)
         return STATUS_OK;
@@ -169,7 +169,7 @@ static struct spill_item *spill_add(struct spill *s, struct log *log)
     struct spill_item *item = &s->items[s->count++];
 
     *item = (struct spill_item){.log = log, .base = log->writing->base, .file = log->writing->file ? file_ref(log->writing->file) : NULL,
-                                .folder = log->unmade, .make = !log->writing->made, .unsynced = log->unsynced};
+                                .folder = log->unmade, .make = !log->writing->made, .unsynced = log->unsynced, .padded = log->padded};
     log->jobs++;
     return item;
 }
@@ -180,7 +180,6 @@ static void item_begin_seal(struct spill_item *item)
 
     item->seal = log->writing;
     item->next = log->segments[log__segment_at(log, log->writing->base) + 1];
-    item->padded = log->padded;
 }
 
 static void spill_submit(struct spill *s, struct store_dir *dir, void (*work)(struct io_job *), void (*done)(struct shard *, struct io_job *))
@@ -236,7 +235,7 @@ static void log_sort(struct log *log)
     }
     if (log->spilling)
         return;
-    if (log->work->page == PAGE_FULL || (log->work->blank && !log->writing->made))
+    if (log->work->page == PAGE_FULL || (log->work->blank && !log->writing->made) || log->work->trims)
         tail_list(log, &dir->to_spill);
     else if (tail_is_empty(log))
         list_remove(&log->work->tail_link);
@@ -259,7 +258,7 @@ static void spilled(const struct spill *s, struct spill_item *item)
     if (!s->status) {
         tail_cut(&log->work->tail, item->to);
         log->spilled = item->end;
-        log->again = false;
+        log->again = log->padded = log->work->trims = false;
         if (item->make) {
             log->unmade = false;
             log->unsynced = log->writing->made = true;
@@ -466,6 +465,13 @@ void log__synced(struct log *log)
 {
     log_sort(log);
     journal_synced(log);
+}
+
+void log__trim(struct log *log)
+{
+    log->work->trims = true;
+    log_sort(log);
+    spill_begin(log->home);
 }
 
 void log__fill_page(struct log *log)

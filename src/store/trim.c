@@ -188,12 +188,16 @@ static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
     grave_submit(log, grave);
 }
 
-/* A log that took nothing since the last time gives its descriptors and its memory back, once all of it is synced. */
+/* A log that took nothing since the last time gives its descriptors and its memory back, once all of it is synced and its file as long as it should be. */
 static void close_idle(struct log *log)
 {
-    if (log->commits_begun == log->commits_seen && journal_owes(log)) {
+    bool quiet = log->commits_begun == log->commits_seen;
+
+    if (quiet && journal_owes(log)) {
         log__sync(log);
-    } else if (log->commits_begun == log->commits_seen && !log->commits) {
+    } else if (quiet && !log->commits && log->padded) {
+        log__trim(log);
+    } else if (quiet && !log->commits) {
         mem_free(log->marks);
         log->marks = NULL;
         segment_close(log->last);

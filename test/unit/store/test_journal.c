@@ -1013,6 +1013,21 @@ static void test_straight(void **state)
         }
     }
     assert_true(padded > 10);
+    for (unsigned round = 0; round < 2; round++) { /* by turns to a clean stop, and to its rest */
+        do {
+            end = log_end_offset(log);
+            for (int i = 0; i < TOGETHER; i++)
+                world_queue(log, spec_of(end + i, 1), &done, &worst);
+            while (log->durable < end + TOGETHER)
+                sim_run(w.sim, 100);
+        } while (!log->padded);
+        for (unsigned i = 0; i < 4 && !round; i++) {
+            log_housekeep(log, WORLD_WALL);
+            sim_run(w.sim, 1000000);
+        }
+        assert_true(disk_look(fs, SEGMENT, &now, &kept) && (now.size == log_size(log)) == !round);
+        assert_true(!!log->work == round);
+    }
     end = log_end_offset(log);
     world_close_log(&w, log, true);
     assert_true(disk_look(fs, SEGMENT, &now, &kept) && now.size % FS_BLOCK != 0);
