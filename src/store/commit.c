@@ -508,7 +508,7 @@ void log__commit_done(struct shard *here, struct commit *c)
     if (c->file)
         file_unref(c->file);
     if (c->block)
-        tail_block_drop(&log->work->tail, c->block);
+        tail_drop(&log->work->tail, c->block);
     if (c->pieces != &c->one)
         mem_free(c->pieces);
     mem_free((void *)(uintptr_t)c->epochs.data);

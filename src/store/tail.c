@@ -131,7 +131,7 @@ static size_t chunk_cost(const struct tail_chunk *chunk)
     return sizeof *chunk + chunk->room;
 }
 
-static void chunk_drop(struct tail *tail, struct tail_chunk *chunk)
+void tail_drop(struct tail *tail, struct tail_chunk *chunk)
 {
     *tail->held -= chunk_cost(chunk);
     file_unref(&chunk->file);
@@ -144,13 +144,13 @@ static void drop_first(struct tail *tail)
     tail->first = chunk->next;
     if (!tail->first)
         tail->last = NULL;
-    chunk_drop(tail, chunk);
+    tail_drop(tail, chunk);
 }
 
 static void drop_kept(struct tail *tail)
 {
     if (tail->kept)
-        chunk_drop(tail, tail->kept);
+        tail_drop(tail, tail->kept);
     tail->kept = NULL;
 }
 
@@ -262,17 +262,12 @@ bool tail_keep(struct tail *tail, struct tail_chunk *chunk, size_t size, size_t 
     chunk->used += size;
     tail_move(tail, from + size);
     if (*tail->held > held_max) {
-        chunk_drop(tail, chunk);
+        tail_drop(tail, chunk);
     } else {
         tail->kept = chunk;
         tail->kept_from = from;
     }
     return tail->end % FS_BLOCK;
-}
-
-void tail_block_drop(struct tail *tail, struct tail_chunk *chunk)
-{
-    chunk_drop(tail, chunk);
 }
 
 uint64_t tail_begin(const struct tail *tail)

@@ -50,7 +50,7 @@ struct tail_chunk *tail_block(struct tail *tail, uint64_t at, size_t size, size_
 enum status tail_block_write(struct tail_chunk *block, struct file *disk, struct file *direct, const struct bytes_view *pieces, unsigned count, struct err *err) MUST_CHECK;
 /* It was written: the tail, which is empty (asserted), begins behind it, and it is kept unless more than held_max is held. Returns whether the file is longer. */
 bool tail_keep(struct tail *tail, struct tail_chunk *block, size_t size, size_t held_max);
-void tail_block_drop(struct tail *tail, struct tail_chunk *block); /* it was not */
+void tail_drop(struct tail *tail, struct tail_chunk *block); /* it was not */
 
 uint64_t tail_begin(const struct tail *tail); /* where memory begins */
 
