@@ -256,6 +256,14 @@ static size_t posix_file_cached(struct file *file, uint64_t offset, size_t size)
     return !size || byte_cached(file, offset + size - 1) ? size : (size - 1) / PROBE_STEP * PROBE_STEP;
 }
 
+/* Some file systems let a file be opened for direct writes and then take none, or want them larger: the page cache takes them, and O_DSYNC stays. */
+static bool leave_direct(const struct file *file)
+{
+    int flags = fcntl(file->fd, F_GETFL);
+
+    return flags >= 0 && (flags & O_DIRECT) && fcntl(file->fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
 static enum status posix_file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err)
 {
     struct iovec vec[PIECES_MAX];
@@ -272,6 +280,8 @@ static enum status posix_file_write(struct file *file, uint64_t offset, const st
             vec[i] = (struct iovec){data.out, pieces[i].size - (i ? 0 : done)};
         }
         written = pwritev(file->fd, vec, (int)n, (off_t)offset);
+        if (written < 0 && errno == EINVAL && leave_direct(file))
+            continue;
         if (written < 0)
             return fs__failed(err, errno, "write", file->path);
         if (written == 0 && pieces->size > done)

@@ -384,6 +384,20 @@ static void test_whole_files_survive_every_fault(void **state)
     mem_free(content);
 }
 
+/* Bytes that no direct write takes: as on a file system that lets files be opened for such writes, and then wants larger ones. */
+static void test_direct_writes_are_not_taken(void **state)
+{
+    struct place *p = *state;
+    struct bytes_view pieces[] = {{(const uint8_t *)"acknow", 6}, {(const uint8_t *)"ledged", 6}};
+    struct file *file;
+
+    assert_int_equal(fs_open(p->fs, at(p, "f"), FS_CREATE | FS_DURABLE, &file, &p->err), STATUS_OK);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(file_write(file, 0, pieces, 2, &p->err), STATUS_OK);
+    assert_content(file, "acknowledged");
+    file_unref(file);
+}
+
 #define ON_BOTH(test)                                                                                                             \
     {#test " (posix)", test, setup_posix, teardown, NULL}, {#test " (mem)", test, setup_mem, teardown, NULL}
 
@@ -400,6 +414,7 @@ int main(void)
         ON_BOTH(test_counts_and_space),
         ON_BOTH(test_long_paths_are_refused),
         ON_BOTH(test_every_allocation_may_fail),
+        ON_BOTH(test_direct_writes_are_not_taken),
         cmocka_unit_test_setup_teardown(test_a_failed_sync_is_final, setup_mem, teardown),
         cmocka_unit_test_setup_teardown(test_faults_become_statuses, setup_mem, teardown),
         cmocka_unit_test_setup_teardown(test_whole_files_survive_every_fault, setup_mem, teardown),
