@@ -78,7 +78,8 @@ static enum status batches_walk(struct dump *d, struct scan *scan, struct err *e
     for (uint64_t at = 0; at < scan->end; at += batch_size(&head)) {
         enum status status;
         if (scan_head(scan, at, &head, err)) {
-            dump_bad(d, at, err->text);
+            if (!scan_is_padding(scan, at))
+                dump_bad(d, at, err->text);
             return STATUS_OK; /* where the next one is nobody knows: verify looks for it */
         }
         if (!in_range(d, &head))

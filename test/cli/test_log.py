@@ -150,6 +150,7 @@ class Log(unittest.TestCase):
         (self.data / ".kafka_cleanshutdown").unlink()
         log.write_bytes(whole + bytes(-len(whole) % 4096))
         self.assertEqual([row["kind"] for row in self.rows("verify", self.data) if row["kind"] in ("note", "finding")], [])
+        self.assertEqual(self.batches(log)[-1]["last_offset"], RECORDS - 1)
         log.write_bytes(whole + bytes(-len(whole) % 4096 - 1))
         self.assertEqual([row["position"] for row in self.rows("verify", self.data, kind="note")], [len(whole)])
         log.write_bytes(whole + bytes(-len(whole) % 4096))
