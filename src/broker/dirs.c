@@ -535,7 +535,7 @@ void broker_dir_failed(struct broker_shard *b, unsigned dir, const struct err *w
     if (dir_is_offline(b, dir))
         return;
     if (fs_may_retry(why->status)) { /* nothing is lost, and what was to be written is tried again */
-        log_line(LOG_ERROR, "no space", "dir=%s reason=%s", b->broker->dirs[dir].path, why->text);
+        log_line(LOG_ERROR, "no room: it is tried again", "dir=%s reason=%s", b->broker->dirs[dir].path, why->text);
         return;
     }
     log_line(LOG_ERROR, "log directory offline", "dir=%s reason=%s", b->broker->dirs[dir].path, why->text);

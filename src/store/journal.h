@@ -26,7 +26,8 @@
  * before a log is opened, which then finds in its segments what was acknowledged, and perhaps a group that was not. Until every log that is to live was opened the journals of the
  * lives before stay, and the new ones have other numbers: the shard's, or that and a multiple of JOURNAL_NUMBERS.
  *
- * The file is made by a job after the first commits, so that an idle shard has none, and is removed at a clean stop. Batches that are larger than half of a group do not go through it.
+ * The file is made by a job after the first commits, so that an idle shard has none, and is removed at a clean stop. What is much of one log does not go through it
+ * (journal_enough), but straight to its segment, and so do batches that are larger than half of a group.
  */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
