@@ -38,7 +38,7 @@ ROOM = {
 }
 
 # The one file that may call the allocator.
-ALLOCATOR = r"malloc | malloc_usable_size | malloc_trim | calloc | realloc | free"
+ALLOCATOR = r"malloc | malloc_usable_size | mallctl | calloc | realloc | free"
 ALLOCATOR_OBJECT = ("base", "mem.c")
 
 # Nobody calls these, not even src/rt (base/banned.h refuses most of them when they are compiled).

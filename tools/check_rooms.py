@@ -34,6 +34,7 @@ stdlib.h string.h strings.h time.h""".split())
 # Libraries, and the room that wraps each.
 LIBRARIES = {
     "isa-l/crc.h": "base",
+    "jemalloc/jemalloc.h": "base",
     "lz4frame.h": "wire",
     "snappy-c.h": "wire",
     "zlib.h": "wire",
@@ -44,7 +45,6 @@ LIBRARIES = {
 # Every other header is the system's and belongs to src/rt. The command line talks to a person, not to the data.
 EXCEPTIONS = {
     ("base", "emmintrin.h"): "base/stream.c: stores past the caches",
-    ("base", "malloc.h"): "malloc_trim, malloc_usable_size: base/mem.h is the door to the allocator",
     (None, "arpa/inet.h"): "inet_pton: an address in numbers, for the exporter",
     (None, "microhttpd.h"): "src/exporter.c wraps it",
     ("cli", "signal.h"): "Ctrl-C ends a consumer cleanly",

@@ -19,10 +19,12 @@ void *mem_copy(const void *bytes, size_t size) __attribute__((warn_unused_result
 
 void mem_free(void *block); /* NULL is allowed */
 
-/* What a block of `size` bytes takes of malloc's. */
+/* What a block of `size` bytes takes of malloc's, which has classes 16 bytes apart up to 128, and four for each doubling then. */
 static inline size_t mem_block(size_t size)
 {
-    return size <= 24 ? 32 : (size + 8 + 15) & ~(size_t)15;
+    size_t apart = size <= 128 ? 16 : (size_t)1 << (61 - __builtin_clzll(size - 1));
+
+    return (size + apart - 1) & ~(apart - 1);
 }
 
 /* What was freed goes back to the system, page by page: it stays with the process otherwise. Some milliseconds for a hundred megabytes. */

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -25,8 +24,7 @@
 #include "rt/world.h"
 
 enum {
-    MALLOC_KEEP = 16 * 1024 * 1024, /* bytes that the allocator may hold on to */
-    FILES_AT_LEAST = 256,           /* descriptors, when the system does not tell */
+    FILES_AT_LEAST = 256, /* descriptors, when the system does not tell */
 };
 
 struct runner { /* one a shard */
@@ -217,8 +215,6 @@ enum status rt_run(const struct rt_options *options, struct err *err)
     enum status status;
 
     ASSERT(options->shards > 0 && options->job_threads > 0);
-    mallopt(M_TRIM_THRESHOLD, MALLOC_KEEP); /* codecs take and give back hundreds of kilobytes for each batch: not from and to the kernel */
-    mallopt(M_MMAP_THRESHOLD, MALLOC_KEEP);
     status = run_make(&run, err);
     if (status == STATUS_OK) {
         runner_turn(&run.runners[0]);

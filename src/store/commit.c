@@ -339,7 +339,7 @@ static bool syncs(const struct log *log)
 static void commit_start(struct log *log, struct commit *c)
 {
     log->commits++;
-    log->commits_begun++;
+    log->busy = true;
     c->sync = syncs(log);
     log->work->flush = false;
     c->base = log->writing->base;

@@ -141,7 +141,6 @@ struct log {
     uint64_t written;            /* bytes of `writing` that are durable: in the file, and behind them in the tail */
     struct log_work *work;       /* NULL: nobody writes */
     struct marks *marks;         /* of the last MARKS commits, while somebody reads at the end; NULL: none */
-    unsigned commits_begun, commits_seen; /* seen: at the last housekeeping */
     struct epochs epochs;
 
     struct store *store;         /* NULL: not attached */
@@ -159,6 +158,7 @@ struct log {
     bool spilling, syncing;      /* in the job of that kind */
     bool sync_spills;            /* a sync is wanted, and has to wait for the tail */
     bool journal_waits;          /* for that sync */
+    bool busy;                   /* it took something since the last housekeeping */
     bool again;                  /* there was no space: what the first attempt made is there */
     bool lost;                   /* as if its directory were offline: it was to be closed, and the disk was full */
     struct list graves;

@@ -191,7 +191,7 @@ static void segments_remove(struct log *log, size_t count, int64_t wall_ms)
 /* A log that took nothing since the last time gives its descriptors and its memory back, once all of it is synced and its file as long as it should be. */
 static void close_idle(struct log *log)
 {
-    bool quiet = log->commits_begun == log->commits_seen;
+    bool quiet = !log->busy;
 
     if (quiet && journal_owes(log)) {
         log__sync(log);
@@ -203,7 +203,7 @@ static void close_idle(struct log *log)
         segment_close(log->last);
         log__rest(log);
     }
-    log->commits_seen = log->commits_begun;
+    log->busy = false;
 }
 
 /* A compaction has the cold ones: then the next time. So has one that waits for the log to end. */
