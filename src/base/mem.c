@@ -16,7 +16,7 @@
 
 static _Thread_local uint64_t countdown;
 static _Thread_local struct mem_user *entered;
-static const struct mem_source *source; /* NULL: libc */
+static const struct mem_source *source; /* NULL: malloc */
 
 void mem_set_source(const struct mem_source *it)
 {
