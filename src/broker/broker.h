@@ -122,7 +122,7 @@ struct broker_shard {
         struct checkpoint_row *rows;
         size_t count, capacity;
     } rows;
-    uint64_t unsaved;                  /* of the stop: log directories of which not everything could be saved */
+    uint64_t unsaved;                  /* log directories of which not everything could be saved: they are not marked as stopped cleanly */
     struct list asleep;                /* struct broker_partition: to be woken in the background */
     size_t unknown, doubtful;          /* of the partitions */
     struct mail recovered, judged;     /* to shard 0: none is any more */

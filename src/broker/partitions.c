@@ -427,10 +427,12 @@ void broker_partition_resume(struct broker_shard *b, struct broker_partition *bp
     struct opening *o = bp->opening;
 
     partition_place(b, bp, &o->how);
-    if (owed)
+    if (owed) {
+        b->unsaved |= (uint64_t)1 << (bp->dir % DIRS_MAX); /* after a clean stop the journal would not be read */
         (void)err_set(&o->err, STATUS_KAFKA_STORAGE_ERROR, "its files lack what the journal has, which the next start gives them");
-    else if (partition_offline(b, bp))
+    } else if (partition_offline(b, bp)) {
         (void)err_set(&o->err, STATUS_KAFKA_STORAGE_ERROR, "its log directory is offline");
+    }
     io_job_submit(shard_io(b->shard), &o->job);
 }
 
