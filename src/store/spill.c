@@ -274,9 +274,9 @@ static void spilled(const struct spill *s, struct spill_item *item)
         log->again = true;
         log->epochs.dirty |= item->epochs.data != NULL;
         tail_list(log, &log->home->to_spill);
-    } else {
-        store__wants_commit(log); /* what is queued fails */
     }
+    if (log__offline(log))
+        store__wants_commit(log); /* no sync follows: what is queued fails */
     log__spill_go_on(log);
     log__check_idle(log);
 }
@@ -411,9 +411,9 @@ static void synced(const struct spill *s, const struct spill_item *item)
         log__synced(log);
     } else if (fs_may_retry(s->status)) {
         log_sort(log);
-    } else {
-        store__wants_commit(log); /* what is queued fails */
     }
+    if (log__offline(log))
+        store__wants_commit(log); /* what is queued fails */
     log__check_idle(log);
 }
 

@@ -899,6 +899,46 @@ static void test_rolls_together(void **state)
     fs_free(fs);
 }
 
+/* Logs that roll at one moment, and so long after it their directory fails, as when another shard's disk job failed. false: they were done before. */
+static bool fail_while_rolling(uint64_t us)
+{
+    struct fs *fs = fs_mem_new();
+    struct world w = plain_world(fs);
+    struct log_config config = world_config;
+    struct log *logs[MANY];
+    enum status worst = STATUS_OK;
+    unsigned done = 0;
+    struct err err;
+    bool under_way;
+
+    open_many(&w, logs, &config, false);
+    for (unsigned i = 0; i < 3; i++)
+        put_to_all(&w, logs, WORLD_WALL);
+    config.segment_ms = 0;
+    for (unsigned i = 0; i < MANY; i++)
+        world_queue(logs[i], (struct batch_spec){.base_offset = log_end_offset(logs[i]), .timestamp = WORLD_WALL + 1}, &done, &worst);
+    sim_run(w.sim, us);
+    under_way = done < MANY;
+    store_fail_dir(w.store, "/data");
+    sim_run(w.sim, WORLD_SOON);
+    assert_int_equal(done, MANY);
+    assert_int_equal(worst, under_way ? STATUS_KAFKA_STORAGE_ERROR : STATUS_OK);
+    for (unsigned i = 0; i < MANY; i++)
+        (void)(log_close(logs[i], false, &err) != STATUS_OK);
+    world_end(&w);
+    fs_free(fs);
+    return under_way;
+}
+
+static void test_fails_while_rolling(void **state)
+{
+    uint64_t us = 0;
+
+    while (fail_while_rolling(us))
+        us += 10;
+    assert_true(us > 100); /* at many moments */
+}
+
 /* --- what is taken over ---------------------------------------------------------------------------------------------------- */
 
 enum { ROUNDS = 40, LOST_MOST = 600 };
@@ -1060,6 +1100,7 @@ int main(void)
         cmocka_unit_test(test_full_for_a_while),
         cmocka_unit_test(test_full_for_good),
         cmocka_unit_test(test_rolls_together),
+        cmocka_unit_test(test_fails_while_rolling),
         cmocka_unit_test(test_straight),
         cmocka_unit_test(test_lost_beside_another),
         cmocka_unit_test(test_lives),
