@@ -178,6 +178,7 @@ void config_topic(const struct config *config, const struct image *image, struct
     out->log.file_delete_delay_ms = config_topic_i64(config, image, topic, TOPIC_FILE_DELETE_DELAY_MS);
     out->log.flush_messages = config_topic_i64(config, image, topic, TOPIC_FLUSH_MESSAGES);
     out->log.flush_ms = config_topic_i64(config, image, topic, TOPIC_FLUSH_MS);
+    out->log.preallocates = config_topic_bool(config, image, topic, TOPIC_PREALLOCATE);
     out->log.append_time = str_is(config_topic_str(config, image, topic, TOPIC_MESSAGE_TIMESTAMP_TYPE), "LogAppendTime");
     out->log.deletes = list_has(policy, "delete");
     out->log.compacts = list_has(policy, "compact");

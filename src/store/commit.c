@@ -144,7 +144,7 @@ static enum status sync_data(const struct commit *c, const struct segment *seal,
 
     if (open_data(c, seal->base, &file, err))
         return err->status;
-    status = c->padded ? file_truncate(file, seal->size, err) : STATUS_OK;
+    status = c->padded || c->blocks ? file_truncate(file, seal->size, err) : STATUS_OK;
     if (!status)
         status = file_sync(file, err);
     file_unref(file);
@@ -190,6 +190,8 @@ static enum status commit_files(struct commit *c, struct err *err)
         return err->status;
     if (c->make && commit_roll(c, err))
         return err->status;
+    if (c->blocks && (c->folder || c->fresh || c->make))
+        log__allocate(c->file, c->blocks);
     if (c->epochs.data && save_epochs(c, err))
         return err->status;
     if (!c->pieces_count)
@@ -306,6 +308,7 @@ void log__commit_submit(struct log *log)
     c->folder = log->unmade;
     c->fresh = !c->folder && !c->make && !log->writing->made;
     c->unsynced = log->unsynced;
+    c->blocks = log__blocks(log);
     c->base = log->writing->base;
     c->position = log->written;
     c->file = log->writing->file ? file_ref(log->writing->file) : NULL;

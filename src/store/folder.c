@@ -62,6 +62,18 @@ static enum status metadata_sync(const struct log *log, struct file *file, struc
     return file_sync(file, err);
 }
 
+uint64_t log__blocks(const struct log *log)
+{
+    return log->config->preallocates ? (uint64_t)log->config->segment_bytes : 0;
+}
+
+void log__allocate(struct file *file, uint64_t blocks)
+{
+    struct err ignored;
+
+    (void)!file_allocate(file, blocks, &ignored);
+}
+
 enum status log__make_file(const struct log *log, int64_t base, struct file **file, struct err *err)
 {
     char path[FS_PATH_MAX];

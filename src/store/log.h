@@ -35,6 +35,7 @@ struct log_config { /* of the topic; borrowed by its logs */
     int64_t retention_bytes, retention_ms; /* -1: no limit */
     int64_t file_delete_delay_ms;
     int64_t flush_messages, flush_ms; /* of DURABILITY_ASYNC: so many records, or what is so old, are synced; 0: no matter how many, at the next log_flush */
+    bool preallocates;   /* a segment's file gets the blocks for segment_bytes when it is made, as far as there are any */
     bool append_time;    /* message.timestamp.type=LogAppendTime */
     bool deletes;        /* cleanup.policy has delete */
     bool compacts;       /* cleanup.policy has compact (clean.h) */

@@ -31,16 +31,23 @@ enum {
 
 /* --- the jobs: files only --------------------------------------------------------------------------------------------------- */
 
+static enum status item_make(struct spill_item *item, struct err *err)
+{
+    if (item->folder ? log__make_folder(item->log, item->base, &item->file, err) : log__make_file(item->log, item->base, &item->file, err))
+        return err->status;
+    if (item->blocks)
+        log__allocate(item->file, item->blocks);
+    return STATUS_OK;
+}
+
 static enum status item_open(struct spill_item *item, struct err *err)
 {
     char path[FS_PATH_MAX];
 
     if (item->file)
         return STATUS_OK;
-    if (item->folder)
-        return log__make_folder(item->log, item->base, &item->file, err);
-    if (item->make)
-        return log__make_file(item->log, item->base, &item->file, err);
+    if (item->folder || item->make)
+        return item_make(item, err);
     if (segment_path(path, item->log->dir, item->base, ".log", err))
         return err->status;
     return fs_open(item->log->fs, path, FS_WRITE, &item->file, err);
@@ -73,7 +80,7 @@ static enum status item_write(struct spill_item *item, struct err *err)
 {
     if (item_open(item, err) || tail_write(item->first, item->last, item->file, item->from, item->to, err))
         return err->status;
-    if ((item->padded && file_truncate(item->file, item->to, err)) || (item->seal && item_seal(item, err)))
+    if (((item->padded || (item->seal && item->blocks)) && file_truncate(item->file, item->to, err)) || (item->seal && item_seal(item, err)))
         return err->status;
     if (item->to - item->from < KEEP_BYTES)
         return STATUS_OK;
@@ -169,7 +176,7 @@ static struct spill_item *spill_add(struct spill *s, struct log *log)
     struct spill_item *item = &s->items[s->count++];
 
     *item = (struct spill_item){.log = log, .base = log->writing->base, .file = log->writing->file ? file_ref(log->writing->file) : NULL,
-                                .folder = log->unmade, .make = !log->writing->made, .unsynced = log->unsynced, .padded = log->padded};
+                                .folder = log->unmade, .make = !log->writing->made, .unsynced = log->unsynced, .padded = log->padded, .blocks = log__blocks(log)};
     log->jobs++;
     return item;
 }

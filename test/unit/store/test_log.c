@@ -2,6 +2,7 @@
  * A log against a model: what was appended is what is read, from every offset, after every kind of reopening.
  */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "world.h"
 
@@ -846,6 +847,69 @@ static void test_old_formats(void **state)
     fs_free(fs);
 }
 
+/* --- preallocate ----------------------------------------------------------------------------------------------------------- */
+
+enum { BLOCKS_BYTES = 1 << 20 };
+
+static struct stat file_is(const char *dir, const char *name)
+{
+    char path[128];
+    struct stat is;
+
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (stat(path, &is))
+        fail_msg("%s is not there", path);
+    return is;
+}
+
+/* On the machine's disk. With a journal files are made and sealed by spills, without by commits. */
+static void preallocate(size_t journal)
+{
+    char root[] = "/tmp/barnabas-test-XXXXXX", other[64], dir[64];
+    struct log_config config = world_config;
+    struct fs *fs = fs_posix_new();
+    struct world w = world_begin(fs, DURABILITY_SYNC);
+    struct log_open open = how_on(fs, &config, false);
+    struct log *log;
+    struct stat is;
+    struct err err;
+
+    assert_non_null(mkdtemp(root));
+    (void)snprintf(other, sizeof other, "%s/t-1", root);
+    (void)snprintf(dir, sizeof dir, "%s/t-0", root);
+    if (journal)
+        store_use_journal(w.store, journal);
+    open.dir = other;
+    log = world_open_log(&w, &open);
+    for (unsigned i = 0; i < 70; i++)
+        assert_int_equal(world_put(&w, log, (struct batch_spec){0}), STATUS_OK);
+    world_close_log(&w, log, true);
+    config.segment_bytes = BLOCKS_BYTES;
+    config.preallocates = true;
+    open.dir = dir;
+    open.fresh = true;
+    log = world_open_log(&w, &open);
+    assert_int_equal(world_put(&w, log, (struct batch_spec){0}), STATUS_OK);
+    is = file_is(dir, "00000000000000000000.log");
+    assert_true(is.st_size < 1000 && is.st_blocks * 512 >= BLOCKS_BYTES);
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.value_size = 180000}), STATUS_OK);
+    is = file_is(dir, "00000000000000000000.log");
+    assert_true(is.st_size > 900000 && is.st_blocks * 512 < is.st_size + 64 * 1024);
+    is = file_is(dir, "00000000000000000006.log");
+    assert_true(is.st_size < 200000 && is.st_blocks * 512 >= BLOCKS_BYTES);
+    world_close_log(&w, log, true);
+    world_end(&w);
+    assert_int_equal(fs_remove_tree(fs, root, &err), STATUS_OK);
+    fs_free(fs);
+}
+
+static void test_preallocate(void **state)
+{
+    preallocate(0);
+    preallocate(16 << 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -867,6 +931,7 @@ int main(void)
         cmocka_unit_test(test_epochs),
         cmocka_unit_test(test_delete_records_and_retention),
         cmocka_unit_test(test_topic_id),
+        cmocka_unit_test(test_preallocate),
         cmocka_unit_test(test_closed_as_left), cmocka_unit_test(test_lost_segments), cmocka_unit_test(test_old_formats),
     };
 
