@@ -26,6 +26,7 @@ enum fs_open {
     FS_EXCLUSIVE = 4, /* with FS_CREATE: STATUS_EXISTS when it is there */
     FS_DURABLE = 8,   /* with FS_WRITE: a file_write is durable when it returns; memory, offset and size of each piece are multiples of FS_BLOCK */
     FS_ASIDE = 16,    /* to read: what was not in the page cache is not left there */
+    FS_DIRECT = 64,   /* to read much once: past the page cache, where memory, offset and size are multiples of FS_BLOCK and the file system can */
     FS_VOLUME = 32,   /* a directory, for file_sync alone: all files and names that were changed in its file system, by whom ever, are durable then;
                        * a failure to write any of them since it was opened is told */
 };

@@ -53,9 +53,11 @@ static enum status posix_open(struct fs *fs, const char *path, unsigned flags, s
         return fs__failed(err, ENOMEM, "open", path);
     if (flags & FS_DURABLE)
         how |= O_DIRECT | O_DSYNC;
+    if (flags & FS_DIRECT)
+        how |= O_DIRECT;
     fd = open(path, how, 0644);
     durable = fd >= 0 && (flags & FS_DURABLE);
-    if (fd < 0 && errno == EINVAL && (flags & FS_DURABLE)) /* a file system without direct writes; it may have made the file */
+    if (fd < 0 && errno == EINVAL && (how & O_DIRECT)) /* a file system without direct writes; it may have made the file */
         fd = open(path, (how & ~(O_DIRECT | O_DSYNC | O_EXCL)), 0644);
     if (fd < 0) {
         mem_free(file);
@@ -184,6 +186,15 @@ static ssize_t read_nowait(const struct file *file, uint64_t offset, void *to, s
     return preadv2(file->fd, &vec, 1, (off_t)offset, RWF_NOWAIT);
 }
 
+/* Some file systems let a file be opened for direct writes and reads and then take none, or want them larger, as all do of what is not whole blocks: the page cache takes
+ * them, and O_DSYNC stays. */
+static bool leave_direct(const struct file *file)
+{
+    int flags = fcntl(file->fd, F_GETFL);
+
+    return flags >= 0 && (flags & O_DIRECT) && fcntl(file->fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
 static enum status posix_file_read(struct file *file, uint64_t offset, void *to, size_t size, size_t *got, struct err *err)
 {
     bool drops = file->aside && read_nowait(file, offset, to, size) != (ssize_t)size;
@@ -192,6 +203,8 @@ static enum status posix_file_read(struct file *file, uint64_t offset, void *to,
     *got = file->aside && !drops ? size : 0;
     while (*got < size) {
         ssize_t n = pread(file->fd, at + *got, size - *got, (off_t)(offset + *got));
+        if (n < 0 && errno == EINVAL && leave_direct(file))
+            continue;
         if (n < 0)
             return fs__failed(err, errno, "read", file->path);
         if (n == 0)
@@ -254,14 +267,6 @@ static size_t posix_file_cached(struct file *file, uint64_t offset, size_t size)
         if (!byte_cached(file, offset + at))
             return at;
     return !size || byte_cached(file, offset + size - 1) ? size : (size - 1) / PROBE_STEP * PROBE_STEP;
-}
-
-/* Some file systems let a file be opened for direct writes and then take none, or want them larger: the page cache takes them, and O_DSYNC stays. */
-static bool leave_direct(const struct file *file)
-{
-    int flags = fcntl(file->fd, F_GETFL);
-
-    return flags >= 0 && (flags & O_DIRECT) && fcntl(file->fd, F_SETFL, flags & ~O_DIRECT) == 0;
 }
 
 static enum status posix_file_write(struct file *file, uint64_t offset, const struct bytes_view *pieces, unsigned count, struct err *err)

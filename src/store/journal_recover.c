@@ -52,7 +52,7 @@ struct place {
     uint64_t position, at; /* at: in the file */
     uint32_t size;
     uint16_t file;
-    size_t next;           /* of the same log; NONE: the last */
+    size_t before;         /* of the same log; NONE: the first */
 };
 
 #define NONE SIZE_MAX
@@ -60,7 +60,7 @@ struct place {
 /* A log that frames are for: by its topic id and its folder's name. */
 struct target {
     struct map_node node;
-    size_t first, last, count; /* places */
+    size_t last, count;    /* places */
     size_t key_size;
     uint8_t key[];
 };
@@ -78,6 +78,18 @@ struct journal_recovery {
     struct place *places;
     size_t count, capacity;
     struct map targets;
+    size_t logs;           /* targets that have places */
+};
+
+/* What stands in a file, until it is known which groups are needed: whose its places are, the last ones of the recovery's. */
+struct noting {
+    struct journal_recovery *recovery;
+    uint64_t oldest;       /* groups before it are not needed */
+    struct noted {
+        struct target *target;
+        uint64_t sequence; /* of the group */
+    } *list;
+    size_t from, capacity; /* the first one's place */
 };
 
 bool journal_named(const char *name)
@@ -138,7 +150,8 @@ static int group_order(const void *a, const void *b)
 /* A part of a file in memory. */
 struct window {
     struct file *file;
-    uint8_t *bytes;
+    void *block;
+    uint8_t *bytes;        /* in it, and FS_DIRECT can read there */
     uint64_t from, size, file_size;
 };
 
@@ -167,19 +180,22 @@ static enum status window_new(struct window *w, struct group **groups, struct er
     *groups = NULL;
     if (file_size(w->file, &w->file_size, err))
         return err->status;
-    w->bytes = mem_alloc(w->file_size < WINDOW ? (size_t)w->file_size + 1 : WINDOW, 1);
+    w->block = mem_resize(NULL, 1, (w->file_size < WINDOW ? (size_t)w->file_size : WINDOW) + FS_BLOCK); /* not zeroed */
+    w->bytes = (uint8_t *)w->block + (FS_BLOCK - (uintptr_t)w->block % FS_BLOCK) % FS_BLOCK;
     *groups = mem_alloc((size_t)(w->file_size / FS_BLOCK) + 1, sizeof **groups);
-    if (w->bytes && *groups)
+    if (w->block && *groups)
         return STATUS_OK;
-    mem_free(w->bytes);
+    mem_free(w->block);
     mem_free(*groups);
-    w->bytes = NULL;
+    w->block = NULL;
     *groups = NULL;
     return err_set(err, STATUS_NO_MEMORY, "no memory for a journal");
 }
 
-/* All whole groups of the file, in order. */
-static enum status groups_find(struct window *w, uint64_t id, struct group *groups, size_t *count, uint64_t *torn, struct err *err)
+static enum status group_note(struct noting *n, const struct group *group, const uint8_t *bytes, struct err *err);
+
+/* All whole groups of the file, in order. `noting` NULL: their frames are not noted. */
+static enum status groups_find(struct window *w, uint64_t id, struct noting *noting, struct group *groups, size_t *count, uint64_t *torn, struct err *err)
 {
     *count = 0;
     for (uint64_t at = FS_BLOCK; at + JOURNAL_GROUP_HEAD <= w->file_size;) {
@@ -191,6 +207,8 @@ static enum status groups_find(struct window *w, uint64_t id, struct group *grou
             break;
         found = group_read(w->bytes + (at - w->from), (size_t)(w->size - (at - w->from)), id, group, torn);
         group->at = at;
+        if (found && noting && group_note(noting, group, w->bytes + (at - w->from), err))
+            return err_wrap(err, "group %llu", (unsigned long long)group->sequence);
         at += found ? (group->size + (uint64_t)FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK : FS_BLOCK;
         *count += found;
     }
@@ -283,7 +301,7 @@ static enum status file_look(struct window *w, struct group *groups, const struc
         return err->status;
     if (!head_read(w->bytes, (size_t)w->size, &id))
         return err_set(err, STATUS_CORRUPT, "its head does not read");
-    if (groups_find(w, id, groups, &count, &torn, err))
+    if (groups_find(w, id, NULL, groups, &count, &torn, err))
         return err->status;
     for (size_t i = 0; i < count; i++)
         if (file_read(w->file, groups[i].at, w->bytes, groups[i].size, &got, err) || group_look(&groups[i], w->bytes, got, look, err))
@@ -303,7 +321,7 @@ enum status journal_look(struct fs *fs, const char *path, const struct journal_l
     if (!status)
         status = file_look(&w, groups, look, err);
     file_unref(w.file);
-    mem_free(w.bytes);
+    mem_free(w.block);
     mem_free(groups);
     return status;
 }
@@ -328,6 +346,14 @@ static struct target *target_find(const struct journal_recovery *r, struct uuid 
     return node ? MAP_ENTRY(node, struct target, node) : NULL;
 }
 
+/* NULL: nothing of it is needed. */
+static struct target *target_needed(const struct journal_recovery *r, struct uuid topic_id, const char *name)
+{
+    struct target *target = r ? target_find(r, topic_id, str_from(name)) : NULL;
+
+    return target && target->count ? target : NULL;
+}
+
 /* NULL: no memory. */
 static struct target *target_of(struct journal_recovery *r, const struct frame *frame)
 {
@@ -339,7 +365,7 @@ static struct target *target_of(struct journal_recovery *r, const struct frame *
     target = mem_alloc(1, sizeof *target + sizeof frame->topic_id + frame->name.size);
     if (!target)
         return NULL;
-    target->first = target->last = NONE;
+    target->last = NONE;
     target->key_size = key_of(key, frame->topic_id, frame->name);
     memcpy(target->key, key, target->key_size);
     if (map_put(&r->targets, &target->node, target->key, target->key_size))
@@ -348,82 +374,120 @@ static struct target *target_of(struct journal_recovery *r, const struct frame *
     return NULL;
 }
 
-/* `at`: of the group, whose bytes are at `bytes`. */
-static enum status frame_note(struct journal_recovery *r, const struct frame *frame, uint64_t at, const uint8_t *bytes, struct err *err)
+/* One more place, and whose it is: room for both. */
+static enum status noting_room(struct noting *n, struct err *err)
 {
-    struct target *target;
+    struct journal_recovery *r = n->recovery;
+    size_t capacity = r->capacity ? 2 * r->capacity : 1024;
 
-    if (frame->name.size > JOURNAL_NAME_MAX)
-        return err_set(err, STATUS_CORRUPT, "a frame's name is too long");
     if (r->count == r->capacity) {
-        size_t capacity = r->capacity ? 2 * r->capacity : 1024;
         struct place *places = mem_resize(r->places, capacity, sizeof *places);
         if (!places)
             return err_set(err, STATUS_NO_MEMORY, "no memory for %zu frames", capacity);
         r->places = places;
         r->capacity = capacity;
     }
-    target = target_of(r, frame);
-    if (!target)
-        return err_set(err, STATUS_NO_MEMORY, "no memory for a log");
-    r->places[r->count] = (struct place){.base = frame->base, .position = frame->position, .at = at + (uint64_t)(frame->bytes.data - bytes),
-                                         .size = (uint32_t)frame->bytes.size, .file = (uint16_t)(r->sources_count - 1), .next = NONE};
-    if (target->last == NONE)
-        target->first = r->count;
-    else
-        r->places[target->last].next = r->count;
-    target->last = r->count++;
-    target->count++;
+    if (r->count - n->from == n->capacity) {
+        struct noted *list = mem_resize(n->list, r->capacity - n->from, sizeof *list);
+        if (!list)
+            return err_set(err, STATUS_NO_MEMORY, "no memory for %zu frames", capacity);
+        n->list = list;
+        n->capacity = r->capacity - n->from;
+    }
     return STATUS_OK;
 }
 
-static enum status group_note(struct journal_recovery *r, const struct window *w, const struct group *group, struct err *err)
+static enum status frame_note(struct noting *n, const struct group *group, const struct frame *frame, const uint8_t *bytes, struct err *err)
+{
+    struct journal_recovery *r = n->recovery;
+    struct target *target;
+
+    if (frame->name.size > JOURNAL_NAME_MAX)
+        return err_set(err, STATUS_CORRUPT, "a frame's name is too long");
+    if (noting_room(n, err))
+        return err->status;
+    target = target_of(r, frame);
+    if (!target)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for a log");
+    n->list[r->count - n->from] = (struct noted){target, group->sequence};
+    r->places[r->count++] = (struct place){.base = frame->base, .position = frame->position, .at = group->at + (uint64_t)(frame->bytes.data - bytes),
+                                           .size = (uint32_t)frame->bytes.size, .file = (uint16_t)(r->sources_count - 1)};
+    return STATUS_OK;
+}
+
+/* Whether it is needed the last one tells, which may come later. */
+static enum status group_note(struct noting *n, const struct group *group, const uint8_t *bytes, struct err *err)
 {
     struct reader reader;
     struct frame frame;
-    size_t got;
 
-    if (file_read(w->file, group->at, w->bytes, group->size, &got, err))
-        return err->status;
-    reader_init(&reader, w->bytes + JOURNAL_GROUP_HEAD, got < group->size ? 0 : group->size - JOURNAL_GROUP_HEAD);
+    if (group->sequence < n->oldest)
+        return STATUS_OK;
+    if (group->oldest > n->oldest)
+        n->oldest = group->oldest;
+    reader_init(&reader, bytes + JOURNAL_GROUP_HEAD, group->size - JOURNAL_GROUP_HEAD);
     for (uint32_t i = 0; i < group->frames; i++) {
         if (!frame_read(&reader, &frame))
             return err_set(err, STATUS_CORRUPT, "a frame is cut off");
-        if (frame_note(r, &frame, group->at, w->bytes, err))
+        if (frame_note(n, group, &frame, bytes, err))
             return err->status;
     }
     return reader_done(&reader) ? err_set(err, STATUS_CORRUPT, "bytes behind the last frame") : STATUS_OK;
 }
 
-static enum status groups_note(struct journal_recovery *r, struct window *w, uint64_t id, struct group *groups, struct err *err)
+/* Those of the groups from `first` to `last` stay, each known to its target. */
+static void noting_end(struct noting *n, uint64_t first, uint64_t last)
 {
-    size_t count, needed;
-    uint64_t torn = 0;
+    struct journal_recovery *r = n->recovery;
+    size_t count = n->from;
 
-    if (groups_find(w, id, groups, &count, &torn, err) || groups_choose(groups, &count, &needed, &torn, err))
-        return err->status;
-    if (torn > (count ? groups[count - 1].sequence : 0)) /* it went bad, or more likely it was being written */
-        log_line(LOG_WARN, "journal ends with a torn group: ignored", "dir=%s file=%s group=%llu", r->dir, r->sources[r->sources_count - 1].name, (unsigned long long)torn);
-    for (size_t i = count - needed; i < count; i++) {
-        if (group_note(r, w, &groups[i], err))
-            return err_wrap(err, "group %llu", (unsigned long long)groups[i].sequence);
+    for (size_t i = n->from; i < r->count; i++) {
+        struct target *target = n->list[i - n->from].target;
+        uint64_t sequence = n->list[i - n->from].sequence;
+
+        if (sequence < first || sequence > last)
+            continue;
+        r->places[count] = r->places[i];
+        r->places[count].before = target->last;
+        target->last = count++;
+        r->logs += !target->count++;
     }
-    return STATUS_OK;
+    r->count = count;
 }
 
-static enum status source_note(struct journal_recovery *r, struct err *err)
+static enum status groups_note(struct journal_recovery *r, struct window *w, uint64_t id, struct group *groups, struct err *err)
 {
-    struct window w = {.file = r->sources[r->sources_count - 1].file};
+    struct noting n = {.recovery = r, .from = r->count};
+    size_t count, needed;
+    uint64_t torn = 0;
+    enum status status = groups_find(w, id, &n, groups, &count, &torn, err);
+
+    if (!status)
+        status = groups_choose(groups, &count, &needed, &torn, err);
+    if (!status && torn > (count ? groups[count - 1].sequence : 0)) /* it went bad, or more likely it was being written */
+        log_line(LOG_WARN, "journal ends with a torn group: ignored", "dir=%s file=%s group=%llu", r->dir, r->sources[r->sources_count - 1].name, (unsigned long long)torn);
+    if (!status)
+        noting_end(&n, needed ? groups[count - needed].sequence : UINT64_MAX, needed ? groups[count - 1].sequence : 0);
+    mem_free(n.list);
+    return status;
+}
+
+static enum status source_note(struct journal_recovery *r, const char *path, struct err *err)
+{
+    struct window w = {0};
     struct group *groups = NULL;
     enum status status;
     uint64_t id;
 
-    if (window_new(&w, &groups, err))
+    if (fs_open(r->fs, path, FS_READ | FS_DIRECT, &w.file, err))
         return err->status;
-    status = window_move(&w, 0, err);
+    status = window_new(&w, &groups, err);
+    if (!status)
+        status = window_move(&w, 0, err);
     if (!status)
         status = head_read(w.bytes, (size_t)w.size, &id) ? groups_note(r, &w, id, groups, err) : err_set(err, STATUS_CORRUPT, "its head does not read");
-    mem_free(w.bytes);
+    file_unref(w.file);
+    mem_free(w.block);
     mem_free(groups);
     return status;
 }
@@ -447,7 +511,7 @@ static enum status source_open(struct journal_recovery *r, const char *name, str
         return err->status;
     if (snprintf(path, sizeof path, "%s/%s", r->dir, name) >= (int)sizeof path)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", r->dir);
-    if (fs_open(r->fs, path, FS_READ, &r->sources[r->sources_count - 1].file, err) || source_note(r, err))
+    if (fs_open(r->fs, path, FS_READ, &r->sources[r->sources_count - 1].file, err) || source_note(r, path, err))
         return err_wrap(err, "%s", name);
     return STATUS_OK;
 }
@@ -496,7 +560,7 @@ static enum status miss(struct journal_recovery *r, const char *needed, const ch
     mem_free(text);
     if (!status)
         status = file_size(r->sources[r->sources_count - 1].file, &size, err);
-    if (!status && size != (uint64_t)expected)
+    if (!status && size < (uint64_t)expected) /* it may have been growing */
         status = err_set(err, STATUS_CORRUPT, "%s has %llu bytes of %lld", before, (unsigned long long)size, (long long)expected);
     return status;
 }
@@ -533,7 +597,7 @@ enum status journal_recovery_new(struct fs *fs, const char *dir, struct journal_
     map_init(&r->targets, 0);
     status = names_note(r, err);
     if (!status && r->count)
-        log_line(LOG_INFO, "journals read", "dir=%s frames=%zu logs=%zu", dir, r->count, r->targets.count);
+        log_line(LOG_INFO, "journals read", "dir=%s frames=%zu logs=%zu", dir, r->count, r->logs);
     *out = !status && r->sources_count ? r : NULL;
     if (!*out)
         journal_recovery_free(r);
@@ -732,7 +796,7 @@ static enum status frames_apply(struct applying *a, const struct target *target,
     enum status status = places ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for %zu frames", target->count);
     size_t count = 0;
 
-    for (size_t i = target->first; places && i != NONE; i = r->places[i].next)
+    for (size_t i = target->last; places && i != NONE; i = r->places[i].before)
         places[count++] = &r->places[i];
     if (places)
         qsort(places, count, sizeof *places, place_order);
@@ -746,15 +810,15 @@ static enum status frames_apply(struct applying *a, const struct target *target,
 
 bool journal_recovery_holds(const struct journal_recovery *r, struct uuid topic_id, const char *name)
 {
-    return r && target_find(r, topic_id, str_from(name));
+    return target_needed(r, topic_id, name);
 }
 
 uint64_t journal_recovery_bytes(const struct journal_recovery *r, struct uuid topic_id, const char *name)
 {
-    const struct target *target = r ? target_find(r, topic_id, str_from(name)) : NULL;
+    const struct target *target = target_needed(r, topic_id, name);
     uint64_t bytes = 0;
 
-    for (size_t i = target ? target->first : NONE; i != NONE; i = r->places[i].next)
+    for (size_t i = target ? target->last : NONE; i != NONE; i = r->places[i].before)
         bytes += r->places[i].size;
     return bytes;
 }
@@ -777,7 +841,7 @@ static enum status last_size(struct applying *a, uint64_t *size, struct err *err
 
 enum status journal_recovery_growth(const struct journal_recovery *r, struct uuid topic_id, const char *name, uint64_t *bytes, struct err *err)
 {
-    const struct target *target = r ? target_find(r, topic_id, str_from(name)) : NULL;
+    const struct target *target = target_needed(r, topic_id, name);
     struct applying a = {.recovery = r};
     uint64_t size, behind = 0;
 
@@ -788,7 +852,7 @@ enum status journal_recovery_growth(const struct journal_recovery *r, struct uui
         return err_set(err, STATUS_INVALID, "%s: the path is too long", r->dir);
     if (folder_know(&a, err) || last_size(&a, &size, err))
         return err->status;
-    for (size_t i = target->first; i != NONE; i = r->places[i].next) {
+    for (size_t i = target->last; i != NONE; i = r->places[i].before) {
         const struct place *place = &r->places[i];
 
         if (place->base > a.base)
@@ -803,7 +867,7 @@ enum status journal_recovery_growth(const struct journal_recovery *r, struct uui
 enum status journal_recovery_apply(const struct journal_recovery *r, struct uuid topic_id, const char *name, bool durable, int64_t *recovery_point,
                                    struct err *err)
 {
-    const struct target *target = r ? target_find(r, topic_id, str_from(name)) : NULL;
+    const struct target *target = target_needed(r, topic_id, name);
     struct applying a = {.recovery = r, .durable = durable, .end = -1};
     enum status status;
 
