@@ -6,7 +6,7 @@
 #include "broker/config.h"
 #include "rt/log.h"
 
-enum { SHARD_BYTES = 640 << 20, BYTES_MIN = 64 << 20 };
+enum { SHARD_BYTES = 768 << 20, BYTES_MIN = 64 << 20 };
 
 /* Hundredths. By default each shard may hold two requests of the largest size (socket.request.max.bytes), cleaners have a third of what Kafka gives them, and each
  * shard may have 65,000 partitions with 180,000 producers, 20,000 connections, and some 100,000 committed offsets. */
@@ -14,17 +14,17 @@ static const struct {
     const char *name;
     unsigned percent;
 } users[MEMORY_USERS] = {
-    [MEMORY_REQUESTS] = {"requests", 32},
-    [MEMORY_ANSWERS] = {"answers", 11},
-    [MEMORY_TAILS] = {"tails", 10},
-    [MEMORY_CLEANING] = {"cleaning", 7},
+    [MEMORY_REQUESTS] = {"requests", 28},
+    [MEMORY_ANSWERS] = {"answers", 10},
+    [MEMORY_TAILS] = {"tails", 16},
+    [MEMORY_CLEANING] = {"cleaning", 6},
     [MEMORY_INDEXES] = {"indexes", 4},
     [MEMORY_PARTITIONS] = {"partitions", 10},
-    [MEMORY_PRODUCERS] = {"producers", 7},
+    [MEMORY_PRODUCERS] = {"producers", 6},
     [MEMORY_METADATA] = {"metadata", 6},
     [MEMORY_GROUPS] = {"groups", 6},
     [MEMORY_SESSIONS] = {"sessions", 4},
-    [MEMORY_CONNECTIONS] = {"connections", 3},
+    [MEMORY_CONNECTIONS] = {"connections", 4},
 };
 
 static size_t memory_max(const struct config *config, unsigned shards)
