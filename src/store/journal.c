@@ -43,6 +43,7 @@ struct group {
     struct io_write write;
     struct journal *journal;
     struct list commits;
+    struct log *teller;       /* who waits for what it tells, when it has no commits: not idle until it landed */
     struct list carried;      /* logs whose tails it takes over from the other half: log.journal_halves of that one */
     bool landed;              /* its write ended */
     bool stuck;               /* it found no space, where the file system copies what is written over: it is tried again */
@@ -476,8 +477,6 @@ static void half_change(struct journal *j)
 
 static void group_write(struct journal *j);
 
-/* The last group of a half tells that the other one is not needed before that one is written over: else a crash that tears what is written there would leave one that
- * is missed. */
 void journal_begin(struct journal *j)
 {
     if (!j || j->state != READY || j->open)
@@ -485,13 +484,20 @@ void journal_begin(struct journal *j)
     journal_feed(j);
     next_group(j)->filled = JOURNAL_GROUP_HEAD;
     next_group(j)->frames = next_group(j)->frames_crc = 0;
-    if (half_is_full(j) && !j->writing && !j->failed && other_half_free(j)) {
-        if (j->told)
-            half_change(j);
-        else
-            group_write(j);
-    }
+    if (half_is_full(j) && !j->writing && !j->failed && other_half_free(j) && j->told)
+        half_change(j);
     j->open = !half_is_full(j);
+}
+
+/* The last group of a half tells that the other one is not needed before that one is written over: else a crash that tears what is written there would leave one that
+ * is missed. */
+void journal_awaited(struct journal *j, struct log *log)
+{
+    if (!j || j->state != READY || j->open || list_empty(&log->work->queue) || !half_is_full(j) || j->writing || j->failed || !other_half_free(j) || j->told)
+        return;
+    next_group(j)->teller = log;
+    log->jobs++;
+    group_write(j);
 }
 
 /* Half of a buffer: what one log brings, and what a group has that takes no more. */
@@ -686,12 +692,19 @@ static void group_write(struct journal *j)
 
 static void group_end(struct shard *here, struct group *group, enum status status, const struct err *err)
 {
+    struct log *teller = group->teller;
+
     if (status)
         store__dir_failed(store__dir_find(group->journal->store, group->journal->dir), err);
     for (struct list *node = list_pop_front(&group->commits); node; node = list_pop_front(&group->commits)) {
         struct commit *c = LIST_ENTRY(node, struct commit, link);
         c->status = status;
         log__commit_done(here, c);
+    }
+    if (teller) {
+        group->teller = NULL;
+        teller->jobs--;
+        log__check_idle(teller);
     }
 }
 

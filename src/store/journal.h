@@ -39,6 +39,7 @@
 
 struct journal;
 struct commit;
+struct log;
 
 struct journal *journal_new(struct store *store, const char *dir, size_t size, size_t size_max) __attribute__((warn_unused_result)); /* NULL: no memory. dir: borrowed */
 /* NULL is allowed, here and below: no journal. Removes the file, unless a log that it owes was not closed well. */
@@ -47,6 +48,7 @@ void journal_free(struct journal *journal);
 /* The end of a turn: begin; each commit is offered (false: it is to go on its own); submit. */
 void journal_begin(struct journal *journal);
 bool journal_busy(struct journal *journal); /* its groups are under way, or this one is full: what wants a commit waits */
+void journal_awaited(struct journal *journal, struct log *log); /* a commit of the log waits for the journal */
 size_t journal_takes(const struct journal *journal); /* at most so many bytes a commit; 0: it takes none */
 size_t journal_enough(const struct journal *journal); /* of one log: so many bytes cost less when they go to its segment at once */
 bool journal_take(struct journal *journal, struct commit *c);

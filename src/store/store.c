@@ -149,8 +149,12 @@ static void turn_end(struct log *log)
         log__fail_queue(log);
         return;
     }
-    if (journal_busy(log->home->journal) || log__must_wait(log) || !log__commit(log))
+    if (journal_busy(log->home->journal)) {
+        journal_awaited(log->home->journal, log);
         store__stays_wanting(log);
+    } else if (log__must_wait(log) || !log__commit(log)) {
+        store__stays_wanting(log);
+    }
     if (log->idle)
         log__check_idle(log);
 }
