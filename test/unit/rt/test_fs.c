@@ -398,6 +398,28 @@ static void test_direct_writes_are_not_taken(void **state)
     file_unref(file);
 }
 
+/* Whole blocks past the page cache; and what is none, as the end of a file that was cut, is read all the same. */
+static void test_direct_reads(void **state)
+{
+    static _Alignas(FS_BLOCK) uint8_t content[2 * FS_BLOCK + 5], got[4 * FS_BLOCK];
+    struct place *p = *state;
+    const char *path = at(p, "journal");
+    struct file *file;
+    size_t size;
+
+    for (size_t i = 0; i < sizeof content; i++)
+        content[i] = (uint8_t)(i * 131 >> 4);
+    assert_int_equal(fs_write_file(p->fs, path, content, sizeof content, &p->err), STATUS_OK);
+    assert_int_equal(fs_open(p->fs, path, FS_READ | FS_DIRECT, &file, &p->err), STATUS_OK);
+    assert_int_equal(file_read(file, 0, got, FS_BLOCK, &size, &p->err), STATUS_OK);
+    assert_true(size == FS_BLOCK && memcmp(got, content, size) == 0);
+    assert_int_equal(file_read(file, FS_BLOCK, got, sizeof content - FS_BLOCK, &size, &p->err), STATUS_OK);
+    assert_true(size == FS_BLOCK + 5 && memcmp(got, content + FS_BLOCK, size) == 0);
+    assert_int_equal(file_read(file, 7, got + 1, sizeof got - 1, &size, &p->err), STATUS_OK);
+    assert_true(size == sizeof content - 7 && memcmp(got + 1, content + 7, size) == 0);
+    file_unref(file);
+}
+
 #define ON_BOTH(test)                                                                                                             \
     {#test " (posix)", test, setup_posix, teardown, NULL}, {#test " (mem)", test, setup_mem, teardown, NULL}
 
@@ -415,6 +437,7 @@ int main(void)
         ON_BOTH(test_long_paths_are_refused),
         ON_BOTH(test_every_allocation_may_fail),
         ON_BOTH(test_direct_writes_are_not_taken),
+        ON_BOTH(test_direct_reads),
         cmocka_unit_test_setup_teardown(test_a_failed_sync_is_final, setup_mem, teardown),
         cmocka_unit_test_setup_teardown(test_faults_become_statuses, setup_mem, teardown),
         cmocka_unit_test_setup_teardown(test_whole_files_survive_every_fault, setup_mem, teardown),
