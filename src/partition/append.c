@@ -222,6 +222,7 @@ void partition_append(struct partition *p, struct partition_append *append)
     enum status status;
 
     shard_assert(p->shard);
+    log_expect_append(p->log);
     append->partition = p;
     append->status = STATUS_OK;
     append->message = NULL;

@@ -16,6 +16,12 @@
 #define FS_PATH_MAX 4096
 #define FS_BLOCK 4096 /* what a disk writes at once: FS_DURABLE */
 
+/* The first byte from here on where a block in memory may begin. Ask for FS_BLOCK bytes more than are to be used. */
+static inline uint8_t *fs_aligned(uint8_t *bytes)
+{
+    return bytes + (FS_BLOCK - (uintptr_t)bytes % FS_BLOCK) % FS_BLOCK;
+}
+
 struct fs;
 struct file;
 

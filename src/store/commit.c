@@ -85,6 +85,14 @@ static void note_batches(struct log *log, const struct log_append *append)
     ASSERT(log->end == append->last_offset + 1);
 }
 
+void log_expect_append(const struct log *log)
+{
+    mem_prefetch(log, sizeof *log);
+    mem_prefetch(log->work, sizeof *log->work);
+    mem_prefetch(log->last, sizeof *log->last);
+    mem_prefetch(log->epochs.list, sizeof *log->epochs.list);
+}
+
 void log_append(struct log *log, struct log_append *append)
 {
     int64_t now_ms = shard_wall_ms(store__shard(log->store));
@@ -94,6 +102,7 @@ void log_append(struct log *log, struct log_append *append)
         (void)log__roll(log, log->end, now_ms); /* without memory the segment grows on */
     note_batches(log, append);
     list_push_back(&log->work->queue, &append->link);
+    mem_prefetch(log->work->tail.last, 256);
     store__wants_commit(log);
 }
 
@@ -144,7 +153,7 @@ static enum status sync_data(const struct commit *c, const struct segment *seal,
 
     if (open_data(c, seal->base, &file, err))
         return err->status;
-    status = c->padded || c->blocks ? file_truncate(file, seal->size, err) : STATUS_OK;
+    status = c->padded ? file_truncate(file, seal->size, err) : STATUS_OK;
     if (!status)
         status = file_sync(file, err);
     file_unref(file);
@@ -190,7 +199,7 @@ static enum status commit_files(struct commit *c, struct err *err)
         return err->status;
     if (c->make && commit_roll(c, err))
         return err->status;
-    if (c->blocks && (c->folder || c->fresh || c->make))
+    if (c->blocks)
         log__allocate(c->file, c->blocks);
     if (c->epochs.data && save_epochs(c, err))
         return err->status;
@@ -302,13 +311,13 @@ void log__commit_submit(struct log *log)
     list_remove(&log->work->tail_link); /* it may be there for its file: this makes it, or lengthens it */
     log->work->trims = false;
     if (c->make && c->make != log->writing) {
-        c->padded = log->padded;
+        c->padded = log->padded || log->config->preallocates;
         c->seal = turn_page(log);
     }
     c->folder = log->unmade;
     c->fresh = !c->folder && !c->make && !log->writing->made;
     c->unsynced = log->unsynced;
-    c->blocks = log__blocks(log);
+    c->blocks = log__blocks(log, c->folder || c->fresh || c->make);
     c->base = log->writing->base;
     c->position = log->written;
     c->file = log->writing->file ? file_ref(log->writing->file) : NULL;

@@ -62,16 +62,20 @@ static enum status metadata_sync(const struct log *log, struct file *file, struc
     return file_sync(file, err);
 }
 
-uint64_t log__blocks(const struct log *log)
+uint64_t log__blocks(const struct log *log, bool makes)
 {
-    return log->config->preallocates ? (uint64_t)log->config->segment_bytes : 0;
+    size_t size = (size_t)log->config->segment_bytes;
+
+    return makes && log->config->preallocates && store__take_room(log->home, size) ? size : 0;
 }
 
 void log__allocate(struct file *file, uint64_t blocks)
 {
     struct err ignored;
+    uint64_t size;
 
-    (void)!file_allocate(file, blocks, &ignored);
+    if (file_allocate(file, blocks, &ignored) && !file_size(file, &size, &ignored))
+        (void)!file_truncate(file, size, &ignored); /* it may have been given a part of them */
 }
 
 enum status log__make_file(const struct log *log, int64_t base, struct file **file, struct err *err)

@@ -285,7 +285,7 @@ static void make(struct journal *j, struct log *maker)
         return;
     }
     for (size_t i = 0; i < GROUPS; i++)
-        j->groups[i].buffer = j->block + (FS_BLOCK - (uintptr_t)j->block % FS_BLOCK) % FS_BLOCK + i * j->capacity;
+        j->groups[i].buffer = fs_aligned(j->block) + i * j->capacity;
     j->id = shard_random(store__shard(j->store));
     j->state = MAKING;
     job_submit(j, maker, make_work, make_done);
@@ -297,10 +297,13 @@ static enum status grow_file(struct journal *j, struct err *err)
 {
     uint64_t from = journal_size(j), to = j->grown.at + j->grown.size;
     uint8_t *zeros = mem_alloc(1, ZEROS + FS_BLOCK);
-    struct bytes_view piece = {zeros + (FS_BLOCK - (uintptr_t)zeros % FS_BLOCK) % FS_BLOCK, ZEROS};
-    enum status status = zeros ? STATUS_OK : err_set(err, STATUS_NO_MEMORY, "no memory for zeros");
+    struct bytes_view piece = {NULL, ZEROS};
+    enum status status = STATUS_OK;
     struct err ignored;
 
+    if (!zeros)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for zeros");
+    piece.data = fs_aligned(zeros);
     for (uint64_t at = from; at < to && !status; at += piece.size) {
         piece.size = to - at < ZEROS ? (size_t)(to - at) : ZEROS;
         status = file_write(j->file, at, &piece, 1, err);

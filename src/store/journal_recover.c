@@ -181,10 +181,11 @@ static enum status window_new(struct window *w, struct group **groups, struct er
     if (file_size(w->file, &w->file_size, err))
         return err->status;
     w->block = mem_resize(NULL, 1, (w->file_size < WINDOW ? (size_t)w->file_size : WINDOW) + FS_BLOCK); /* not zeroed */
-    w->bytes = (uint8_t *)w->block + (FS_BLOCK - (uintptr_t)w->block % FS_BLOCK) % FS_BLOCK;
     *groups = mem_alloc((size_t)(w->file_size / FS_BLOCK) + 1, sizeof **groups);
-    if (w->block && *groups)
+    if (w->block && *groups) {
+        w->bytes = fs_aligned(w->block);
         return STATUS_OK;
+    }
     mem_free(w->block);
     mem_free(*groups);
     w->block = NULL;

@@ -111,6 +111,7 @@ struct log_append {
 /* Room for what a log needs that is written to. Right before log_append; false: no memory. */
 bool log_reserve(struct log *log) __attribute__((warn_unused_result));
 void log_append(struct log *log, struct log_append *append);
+void log_expect_append(const struct log *log); /* soon: what it will look at is on its way to the processor's caches meanwhile */
 /* Before an append of a client's: takes its bytes from the room that the log directory has. false: there is none, the reserve is for others. */
 bool log_take_room(struct log *log, size_t size) __attribute__((warn_unused_result));
 

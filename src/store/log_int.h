@@ -67,8 +67,8 @@ struct commit {
     struct err *err;             /* of a direct one that failed; NULL: no memory to tell */
     bool journaled;
     bool behind;                 /* what the file has before it is not all synced */
-    bool padded;                 /* `seal`, as in struct log */
-    uint64_t blocks;             /* bytes that a new file has room for at once, which a full one gives back; 0: it grows */
+    bool padded;                 /* `seal`, as in struct log; or preallocated */
+    uint64_t blocks;             /* bytes that a new file has room for at once; 0: it grows */
     struct tail_chunk *block;    /* what it is written from; NULL: from where it was received */
     struct list link;            /* the journal's group */
 };
@@ -89,7 +89,7 @@ struct spill {
         bool unsynced;           /* they were */
         const struct segment *seal, *next; /* its indexes become files, with the snapshot that the next one begins with; NULL: no roll */
         struct str_view epochs;  /* as in struct commit */
-        bool padded;             /* as in struct log: what is written is the end */
+        bool padded;             /* as in struct commit: what is written is the end */
         uint64_t blocks;         /* as in struct commit */
         int64_t end;             /* what it is good for: the offset behind */
     } *items, one;
@@ -192,7 +192,7 @@ enum status log__epochs_path(char path[static FS_PATH_MAX], const char *dir, str
 struct str_view log__epochs_text(struct log *log);                 /* for the file; data NULL: it has them on disk, or there is no memory, and the next one serves */
 
 /* folder.c: blocking */
-uint64_t log__blocks(const struct log *log);                        /* preallocate: of struct commit. On the shard */
+uint64_t log__blocks(const struct log *log, bool makes);            /* preallocate: of struct commit, when it makes a segment and the reserve is not touched. On the shard */
 void log__allocate(struct file *file, uint64_t blocks);             /* what cannot be had now is had when it is written to, or not */
 enum status log__save_metadata(const struct log *log, struct err *err) MUST_CHECK; /* durable on return */
 enum status log__make_folder(const struct log *log, int64_t base, struct file **file, struct err *err) MUST_CHECK; /* with its first segment */
@@ -298,7 +298,7 @@ static inline bool log__offline(const struct log *log)
 
 /* space.c */
 void store__space_unknown(struct store_dir *dir);
-bool store__take_room(struct store_dir *dir, size_t size) __attribute__((warn_unused_result)); /* for a journal: false, when it would take most of what there is */
+bool store__take_room(struct store_dir *dir, size_t size) __attribute__((warn_unused_result)); /* for a journal, or preallocate: false, when it would take most of what there is */
 void store__no_space(struct store_dir *dir, const struct err *why);                            /* a write found none: it is to be tried again. NULL: no memory to tell */
 bool store__waits_for_space(const struct store_dir *dir);
 

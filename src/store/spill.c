@@ -80,7 +80,7 @@ static enum status item_write(struct spill_item *item, struct err *err)
 {
     if (item_open(item, err) || tail_write(item->first, item->last, item->file, item->from, item->to, err))
         return err->status;
-    if (((item->padded || (item->seal && item->blocks)) && file_truncate(item->file, item->to, err)) || (item->seal && item_seal(item, err)))
+    if ((item->padded && file_truncate(item->file, item->to, err)) || (item->seal && item_seal(item, err)))
         return err->status;
     if (item->to - item->from < KEEP_BYTES)
         return STATUS_OK;
@@ -176,7 +176,7 @@ static struct spill_item *spill_add(struct spill *s, struct log *log)
     struct spill_item *item = &s->items[s->count++];
 
     *item = (struct spill_item){.log = log, .base = log->writing->base, .file = log->writing->file ? file_ref(log->writing->file) : NULL,
-                                .folder = log->unmade, .make = !log->writing->made, .unsynced = log->unsynced, .padded = log->padded, .blocks = log__blocks(log)};
+                                .folder = log->unmade, .make = !log->writing->made, .unsynced = log->unsynced, .padded = log->padded, .blocks = log__blocks(log, log->unmade || !log->writing->made)};
     log->jobs++;
     return item;
 }
@@ -186,6 +186,7 @@ static void item_begin_seal(struct spill_item *item)
     struct log *log = item->log;
 
     item->seal = log->writing;
+    item->padded |= log->config->preallocates;
     item->next = log->segments[log__segment_at(log, log->writing->base) + 1];
 }
 

@@ -233,7 +233,7 @@ struct tail_chunk *tail_block(struct tail *tail, uint64_t at, size_t size, size_
     if (!chunk)
         return NULL;
     *tail->held += chunk_cost(chunk);
-    chunk->data += (FS_BLOCK - (uintptr_t)chunk->data % FS_BLOCK) % FS_BLOCK;
+    chunk->data = fs_aligned(chunk->data);
     chunk->used = before;
     chunk->begun = kept && kept->position <= chunk->position && kept->position + kept->used == at;
     if (chunk->begun)

@@ -898,6 +898,11 @@ static void preallocate(size_t journal)
     assert_true(is.st_size > 900000 && is.st_blocks * 512 < is.st_size + 64 * 1024);
     is = file_is(dir, "00000000000000000006.log");
     assert_true(is.st_size < 200000 && is.st_blocks * 512 >= BLOCKS_BYTES);
+    store_space(w.store, root, &(struct store_space){.room = BLOCKS_BYTES, .any = true}); /* they would take all of it */
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(world_put(&w, log, (struct batch_spec){.value_size = 180000}), STATUS_OK);
+    is = file_is(dir, "00000000000000000011.log");
+    assert_true(is.st_size < 200000 && is.st_blocks * 512 < BLOCKS_BYTES);
     world_close_log(&w, log, true);
     world_end(&w);
     assert_int_equal(fs_remove_tree(fs, root, &err), STATUS_OK);
