@@ -24,8 +24,8 @@ enum {
     GROUPS = 2 * WRITES,           /* they, and one that gathers; and those whose commits are told how it went, while the next one is written already */
     LARGE_SHARE = 32,              /* of a buffer: 64 KiB. A group with as much need not wait for the one before it; smaller ones gather, and cost less */
     FEED = 512,                    /* logs that are looked at, or spilled, at a time when the journal wants its half back */
-    CARRY_BYTES = 4 << 10,         /* a tail of as many is taken over to the other half */
-    CARRY_MORE = 16 << 10,         /* what a group takes of them, beside what is left of its last block */
+    CARRY_BYTES = 1 << 10,         /* a tail of as many is taken over to the other half */
+    CARRY_MORE = 16 << 10,         /* what a group takes of them */
     HEAD_ROOM = FS_BLOCK,
     LOG_SHARE = 10 << 10,          /* of a half: with less for each log that it owes, these go round, and are synced, too often */
     ZEROS = 2 << 20,               /* written at a time */
@@ -47,8 +47,9 @@ struct group {
     struct list carried;      /* logs whose tails it takes over from the other half: log.journal_halves of that one */
     bool landed;              /* its write ended */
     bool stuck;               /* it found no space, where the file system copies what is written over: it is tried again */
-    uint8_t *buffer;
-    size_t filled;
+    uint8_t *buffer;          /* from a block's beginning: what stands in that block before the group, and the group */
+    uint8_t *bytes;           /* the group's own */
+    size_t filled;            /* of them */
     uint32_t frames, frames_crc;
 };
 
@@ -65,7 +66,7 @@ struct journal {
     uint64_t id, sequence;    /* sequence: of the last group that was written, or is */
     struct half halves[2];
     unsigned current;
-    uint64_t used;            /* bytes of the current half */
+    uint64_t used;            /* bytes of the current half: where the next group begins */
     uint8_t *block;           /* the groups' buffers are its aligned part */
 
     struct io_job job;        /* the making, or the growing */
@@ -85,9 +86,9 @@ struct journal {
     size_t waits;             /* logs of that half that were asked to sync, and have not yet (log.journal_waits) */
 };
 
-static size_t whole_blocks(size_t size)
+static uint64_t whole(uint64_t size, unsigned unit)
 {
-    return (size + FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK;
+    return (size + unit - 1) / unit * unit;
 }
 
 static uint64_t half_end(const struct half *half)
@@ -104,6 +105,11 @@ static uint64_t journal_size(const struct journal *j)
 static struct group *next_group(struct journal *j)
 {
     return &j->groups[(j->sequence + 1) % GROUPS];
+}
+
+static struct group *last_group(struct journal *j)
+{
+    return &j->groups[j->sequence % GROUPS];
 }
 
 /* Of those that are written. */
@@ -279,13 +285,13 @@ static void make_done(struct shard *here, struct io_job *job)
 
 static void make(struct journal *j, struct log *maker)
 {
-    j->block = store__take_room(maker->home, journal_size(j)) ? mem_alloc(GROUPS * j->capacity + FS_BLOCK, 1) : NULL;
+    j->block = store__take_room(maker->home, journal_size(j)) ? mem_alloc(GROUPS * (j->capacity + FS_BLOCK) + FS_BLOCK, 1) : NULL;
     if (!j->block) {
         j->commits = 0;
         return;
     }
     for (size_t i = 0; i < GROUPS; i++)
-        j->groups[i].buffer = fs_aligned(j->block) + i * j->capacity;
+        j->groups[i].buffer = fs_aligned(j->block) + i * (j->capacity + FS_BLOCK);
     j->id = shard_random(store__shard(j->store));
     j->state = MAKING;
     job_submit(j, maker, make_work, make_done);
@@ -404,10 +410,10 @@ static bool other_half_free(const struct journal *j)
     return !j->kept && list_empty(&j->halves[!j->current].logs) && list_empty(&j->small) && !carries && !j->waits;
 }
 
-/* But for a group that says no more than that the other half is not needed. */
+/* But for a group that says no more than that the other half is not needed. Each may have to begin a block later. */
 static bool half_is_full(const struct journal *j)
 {
-    return j->halves[j->current].size - j->used < j->capacity + FS_BLOCK;
+    return j->halves[j->current].size - j->used < j->capacity + 3 * FS_BLOCK;
 }
 
 /* So much of the half is filled that what is not yet taken over to it is spilled: else it would be full before the other one is free. */
@@ -482,13 +488,17 @@ static void group_write(struct journal *j);
 
 void journal_begin(struct journal *j)
 {
+    struct group *group;
+
     if (!j || j->state != READY || j->open)
         return;
     journal_feed(j);
-    next_group(j)->filled = JOURNAL_GROUP_HEAD;
-    next_group(j)->frames = next_group(j)->frames_crc = 0;
     if (half_is_full(j) && !j->writing && !j->failed && other_half_free(j) && j->told)
         half_change(j);
+    group = next_group(j);
+    group->bytes = group->buffer + j->used % FS_BLOCK;
+    group->filled = JOURNAL_GROUP_HEAD;
+    group->frames = group->frames_crc = 0;
     j->open = !half_is_full(j);
 }
 
@@ -542,7 +552,7 @@ static uint8_t *frame_begin(struct group *group, const struct log *log, int64_t 
     struct str_view name = log_name(log);
     struct writer w;
 
-    writer_init(&w, group->buffer + group->filled, frame_size(log, 0));
+    writer_init(&w, group->bytes + group->filled, frame_size(log, 0));
     writer_uuid(&w, log->topic_id);
     writer_i64(&w, base);
     writer_i64(&w, (int64_t)position);
@@ -553,7 +563,7 @@ static uint8_t *frame_begin(struct group *group, const struct log *log, int64_t 
     group->frames_crc = crc32c_extend(group->frames_crc, w.start, writer_size(&w));
     group->filled += frame_size(log, size);
     group->frames++;
-    return group->buffer + group->filled - size;
+    return group->bytes + group->filled - size;
 }
 
 /* The batches go to the group, which only the disk will read, and to the tail. */
@@ -614,7 +624,7 @@ static void frame_carry(struct group *group, const struct log *log, size_t size)
 /* Small tails of the other half. The sooner all are done the less a start has to read. */
 static void group_carry(struct journal *j, struct group *group)
 {
-    size_t most = whole_blocks(group->filled) + CARRY_MORE;
+    size_t most = group->filled + CARRY_MORE;
 
     if (most > j->capacity)
         most = j->capacity;
@@ -649,24 +659,40 @@ static uint64_t oldest_needed(const struct journal *j)
     return other->first && !other_half_free(j) ? other->first : j->halves[j->current].first;
 }
 
-/* Its head, and zeros to the end of its last block. `before`: groups that may not be there yet when it is. */
-static size_t group_finish(const struct journal *j, const struct group *group, uint64_t oldest, uint32_t before)
+/* Its head. `before`: groups that may not be there yet when it is. */
+static void group_finish(const struct journal *j, const struct group *group, uint64_t oldest, uint32_t before)
 {
-    size_t whole = whole_blocks(group->filled);
-    uint8_t *buffer = group->buffer;
     struct writer w;
 
-    memset(buffer + group->filled, 0, whole - group->filled);
-    writer_init(&w, buffer + 8, JOURNAL_GROUP_HEAD - 8);
+    writer_init(&w, group->bytes + 8, JOURNAL_GROUP_HEAD - 8);
     writer_i64(&w, (int64_t)j->id);
     writer_i64(&w, (int64_t)j->sequence);
     writer_i64(&w, (int64_t)oldest);
     writer_u32(&w, (uint32_t)group->filled);
     writer_u32(&w, before << JOURNAL_FRAMES_BITS | group->frames);
-    writer_init(&w, buffer, 8);
+    writer_init(&w, group->bytes, 8);
     writer_u32(&w, JOURNAL_MAGIC);
-    writer_u32(&w, crc32c_join(crc32c(buffer + 8, JOURNAL_GROUP_HEAD - 8), group->frames_crc, group->filled - JOURNAL_GROUP_HEAD));
-    return whole;
+    writer_u32(&w, crc32c_join(crc32c(group->bytes + 8, JOURNAL_GROUP_HEAD - 8), group->frames_crc, group->filled - JOURNAL_GROUP_HEAD));
+}
+
+/* Where it goes: behind what landed before it, whose last block is written once more, with the same bytes; a block later when that is still under way, as of
+ * two writes of a block nobody knows which one comes last. */
+static uint64_t group_place(struct journal *j, struct group *group)
+{
+    size_t before = (size_t)(group->bytes - group->buffer), end = before + group->filled;
+    const struct group *last = last_group(j);
+    uint64_t at = j->used / FS_BLOCK * FS_BLOCK;
+
+    ASSERT(before == j->used % FS_BLOCK);
+    if (j->writing && before) {
+        memset(group->buffer, 0, before);
+        at += FS_BLOCK;
+    } else if (before) {
+        memcpy(group->buffer, last->buffer + (size_t)(last->bytes - last->buffer + last->filled) / FS_BLOCK * FS_BLOCK, before);
+    }
+    memset(group->buffer + end, 0, whole(end, FS_BLOCK) - end);
+    j->used = whole(at + end, JOURNAL_ALIGN);
+    return j->halves[j->current].at + at;
 }
 
 static void group_written(struct shard *here, struct io_write *write);
@@ -674,21 +700,21 @@ static void group_written(struct shard *here, struct io_write *write);
 static void group_write(struct journal *j)
 {
     struct group *group = next_group(j);
-    uint64_t oldest;
-    size_t whole;
+    uint64_t oldest, at;
+    size_t size;
 
     j->open = false;
     group_carry(j, group);
+    at = group_place(j, group);
+    size = (size_t)whole((size_t)(group->bytes - group->buffer) + group->filled, FS_BLOCK);
     if (!j->sequence)
         j->halves[0].first = 1;
     j->sequence++;
     oldest = oldest_needed(j);
     j->told = oldest == j->halves[j->current].first;
-    whole = group_finish(j, group, oldest, j->writing);
-    group->write = (struct io_write){.done = group_written, .file = j->file, .offset = j->halves[j->current].at + j->used,
-                                     .bytes = {group->buffer, BUG(ETCD_14370) ? 0 : whole}};
+    group_finish(j, group, oldest, j->writing);
+    group->write = (struct io_write){.done = group_written, .file = j->file, .offset = at, .bytes = {group->buffer, BUG(ETCD_14370) ? 0 : size}};
     group->landed = false;
-    j->used += whole;
     j->writing++;
     io_write(shard_io(store__shard(j->store)), &group->write);
 }

@@ -21,6 +21,8 @@
  * 3. The header of each group tells the oldest group that is still needed; those from it on are there, or a disk has lost them; but for those that its header
  *    says were under way before it: when one of these is not there, nothing from there on was acknowledged. So what is taken over is needed where it was until the
  *    group that has it landed, and all before it; and the last group of a half, written when the other one was free, says so.
+ * 4. A block that has a part of a group is written again only after that group landed, with the same bytes in the same places: each of its sectors holds them, whether it is as it
+ *    was or as it is to be.
  *
  * So recovery is to write each frame where it belongs: it asks nothing of a log but its folder, its topic id and its last segment. It comes
  * before a log is opened, which then finds in its segments what was acknowledged, and perhaps a group that was not. Until every log that is to live was opened the journals of the
@@ -98,6 +100,7 @@ enum {
     JOURNAL_MAGIC = 0x424e4a31,       /* "BNJ1": head and group */
     JOURNAL_HEAD = 16,                /* u32 magic, u32 crc of what follows, u64 id */
     JOURNAL_GROUP_HEAD = 40,          /* u32 magic, u32 crc of what follows, u64 id, sequence, oldest; u32 size, u8 groups under way before it, u24 frames */
+    JOURNAL_ALIGN = 64,               /* where groups begin */
     JOURNAL_FRAMES_BITS = 24,
     JOURNAL_FRAME_HEAD = 40,          /* uuid topic id, i64 segment base, u64 position, u32 size, u16 name size, u16 0 */
     JOURNAL_NAME_MAX = 255,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * See journal.h: what journals hold goes into the segments that it was written for.
  *
- * A file is searched block by block for whole groups of its own id: the id is random, so bytes of a producer are never taken for one. The group with
+ * A file is searched for whole groups of its own id, wherever one may begin: the id is random, so bytes of a producer are never taken for one. The group with
  * the highest sequence is the last one that was written; it names the oldest that is needed, and all between must be there. What does not
  * read behind the last one is its successor, torn: it was never acknowledged. (The last group itself, gone bad later, looks the same.)
  *
@@ -29,6 +29,7 @@ enum {
     METADATA_MAX = 4096,
     CHECKED_FROM = 16,       /* base offset and epoch before it are outside a batch's CRC: they may be torn */
     GROUP_MAX = 4 << 20,     /* none that we write is larger */
+    GROUPS_FIRST = 1024,
     WINDOW = 4 * GROUP_MAX,  /* of a file that is searched */
 };
 
@@ -140,6 +141,26 @@ static bool group_read(const uint8_t *at, size_t left, uint64_t id, struct group
     return false;
 }
 
+/* Groups of a file, in order. Free the list with mem_free. */
+struct groups {
+    struct group *list;
+    size_t count, capacity;
+};
+
+static enum status group_add(struct groups *groups, const struct group *group, struct err *err)
+{
+    size_t capacity = groups->capacity ? groups->capacity * 2 : GROUPS_FIRST;
+    struct group *list = groups->count < groups->capacity ? groups->list : mem_resize(groups->list, capacity, sizeof *list);
+
+    if (!list)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for %zu groups", capacity);
+    if (groups->count == groups->capacity)
+        groups->capacity = capacity;
+    groups->list = list;
+    list[groups->count++] = *group;
+    return STATUS_OK;
+}
+
 static int group_order(const void *a, const void *b)
 {
     const struct group *x = a, *y = b;
@@ -158,62 +179,58 @@ struct window {
 /* Has at least a group's bytes from `at` on, as far as the file goes. */
 static enum status window_move(struct window *w, uint64_t at, struct err *err)
 {
-    uint64_t end = w->from + w->size, wanted = w->file_size - at < WINDOW ? w->file_size - at : WINDOW;
+    uint64_t end = w->from + w->size, from = at / FS_BLOCK * FS_BLOCK, wanted = w->file_size - from < WINDOW ? w->file_size - from : WINDOW;
     size_t kept, got;
 
     if (at >= w->from && (end == w->file_size || (end >= at && end - at >= GROUP_MAX)))
         return STATUS_OK;
-    kept = at >= w->from && at < end ? (size_t)(end - at) : 0;
+    kept = from >= w->from && from < end ? (size_t)(end - from) : 0;
     memmove(w->bytes, w->bytes + w->size - kept, kept);
-    if (file_read(w->file, at + kept, w->bytes + kept, (size_t)wanted - kept, &got, err))
+    if (file_read(w->file, from + kept, w->bytes + kept, (size_t)wanted - kept, &got, err))
         return err->status;
-    w->from = at;
+    w->from = from;
     w->size = kept + got;
     if (w->size < wanted)
-        w->file_size = at + w->size;
+        w->file_size = from + w->size;
     return STATUS_OK;
 }
 
-/* Memory for a part of its file, and for the groups that may be in it: mem_free both. */
-static enum status window_new(struct window *w, struct group **groups, struct err *err)
+/* Memory for a part of its file: mem_free it. */
+static enum status window_new(struct window *w, struct err *err)
 {
-    *groups = NULL;
     if (file_size(w->file, &w->file_size, err))
         return err->status;
     w->block = mem_resize(NULL, 1, (w->file_size < WINDOW ? (size_t)w->file_size : WINDOW) + FS_BLOCK); /* not zeroed */
-    *groups = mem_alloc((size_t)(w->file_size / FS_BLOCK) + 1, sizeof **groups);
-    if (w->block && *groups) {
-        w->bytes = fs_aligned(w->block);
-        return STATUS_OK;
-    }
-    mem_free(w->block);
-    mem_free(*groups);
-    w->block = NULL;
-    *groups = NULL;
-    return err_set(err, STATUS_NO_MEMORY, "no memory for a journal");
+    if (!w->block)
+        return err_set(err, STATUS_NO_MEMORY, "no memory for a journal");
+    w->bytes = fs_aligned(w->block);
+    return STATUS_OK;
 }
 
 static enum status group_note(struct noting *n, const struct group *group, const uint8_t *bytes, struct err *err);
 
-/* All whole groups of the file, in order. `noting` NULL: their frames are not noted. */
-static enum status groups_find(struct window *w, uint64_t id, struct noting *noting, struct group *groups, size_t *count, uint64_t *torn, struct err *err)
+/* All whole groups of the file, in order: where none begins one may at the next place. `noting` NULL: their frames are not noted. */
+static enum status groups_find(struct window *w, uint64_t id, struct noting *noting, struct groups *groups, uint64_t *torn, struct err *err)
 {
-    *count = 0;
     for (uint64_t at = FS_BLOCK; at + JOURNAL_GROUP_HEAD <= w->file_size;) {
-        struct group *group = &groups[*count];
-        bool found;
+        struct group group;
+        const uint8_t *bytes;
         if (window_move(w, at, err))
             return err->status;
         if (at + JOURNAL_GROUP_HEAD > w->file_size)
             break;
-        found = group_read(w->bytes + (at - w->from), (size_t)(w->size - (at - w->from)), id, group, torn);
-        group->at = at;
-        if (found && noting && group_note(noting, group, w->bytes + (at - w->from), err))
-            return err_wrap(err, "group %llu", (unsigned long long)group->sequence);
-        at += found ? (group->size + (uint64_t)FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK : FS_BLOCK;
-        *count += found;
+        bytes = w->bytes + (at - w->from);
+        if (!group_read(bytes, (size_t)(w->size - (at - w->from)), id, &group, torn)) {
+            at += JOURNAL_ALIGN;
+            continue;
+        }
+        group.at = at;
+        if (group_add(groups, &group, err) || (noting && group_note(noting, &group, bytes, err)))
+            return err_wrap(err, "group %llu", (unsigned long long)group.sequence);
+        at += (group.size + (uint64_t)JOURNAL_ALIGN - 1) / JOURNAL_ALIGN * JOURNAL_ALIGN;
     }
-    qsort(groups, *count, sizeof *groups, group_order);
+    if (groups->count)
+        qsort(groups->list, groups->count, sizeof *groups->list, group_order);
     return STATUS_OK;
 }
 
@@ -293,37 +310,39 @@ static enum status group_look(const struct group *group, const uint8_t *bytes, s
     return STATUS_OK;
 }
 
-static enum status file_look(struct window *w, struct group *groups, const struct journal_look *look, struct err *err)
+static enum status file_look(struct window *w, struct groups *groups, const struct journal_look *look, struct err *err)
 {
-    size_t count, needed, got;
+    size_t needed, got;
     uint64_t id, torn = 0;
 
     if (window_move(w, 0, err))
         return err->status;
     if (!head_read(w->bytes, (size_t)w->size, &id))
         return err_set(err, STATUS_CORRUPT, "its head does not read");
-    if (groups_find(w, id, NULL, groups, &count, &torn, err))
+    if (groups_find(w, id, NULL, groups, &torn, err))
         return err->status;
-    for (size_t i = 0; i < count; i++)
-        if (file_read(w->file, groups[i].at, w->bytes, groups[i].size, &got, err) || group_look(&groups[i], w->bytes, got, look, err))
+    for (size_t i = 0; i < groups->count; i++) {
+        const struct group *group = &groups->list[i];
+        if (file_read(w->file, group->at, w->bytes, group->size, &got, err) || group_look(group, w->bytes, got, look, err))
             return err->status;
-    return groups_choose(groups, &count, &needed, &torn, err);
+    }
+    return groups_choose(groups->list, &groups->count, &needed, &torn, err);
 }
 
 enum status journal_look(struct fs *fs, const char *path, const struct journal_look *look, struct err *err)
 {
     struct window w = {0};
-    struct group *groups;
+    struct groups groups = {0};
     enum status status;
 
     if (fs_open(fs, path, FS_READ, &w.file, err))
         return err->status;
-    status = window_new(&w, &groups, err);
+    status = window_new(&w, err);
     if (!status)
-        status = file_look(&w, groups, look, err);
+        status = file_look(&w, &groups, look, err);
     file_unref(w.file);
     mem_free(w.block);
-    mem_free(groups);
+    mem_free(groups.list);
     return status;
 }
 
@@ -456,19 +475,22 @@ static void noting_end(struct noting *n, uint64_t first, uint64_t last)
     r->count = count;
 }
 
-static enum status groups_note(struct journal_recovery *r, struct window *w, uint64_t id, struct group *groups, struct err *err)
+static enum status groups_note(struct journal_recovery *r, struct window *w, uint64_t id, struct err *err)
 {
     struct noting n = {.recovery = r, .from = r->count};
-    size_t count, needed;
-    uint64_t torn = 0;
-    enum status status = groups_find(w, id, &n, groups, &count, &torn, err);
+    struct groups groups = {0};
+    size_t needed;
+    uint64_t torn = 0, last;
+    enum status status = groups_find(w, id, &n, &groups, &torn, err);
 
     if (!status)
-        status = groups_choose(groups, &count, &needed, &torn, err);
-    if (!status && torn > (count ? groups[count - 1].sequence : 0)) /* it went bad, or more likely it was being written */
+        status = groups_choose(groups.list, &groups.count, &needed, &torn, err);
+    last = groups.count ? groups.list[groups.count - 1].sequence : 0;
+    if (!status && torn > last) /* it went bad, or more likely it was being written */
         log_line(LOG_WARN, "journal ends with a torn group: ignored", "dir=%s file=%s group=%llu", r->dir, r->sources[r->sources_count - 1].name, (unsigned long long)torn);
     if (!status)
-        noting_end(&n, needed ? groups[count - needed].sequence : UINT64_MAX, needed ? groups[count - 1].sequence : 0);
+        noting_end(&n, needed ? groups.list[groups.count - needed].sequence : UINT64_MAX, needed ? last : 0);
+    mem_free(groups.list);
     mem_free(n.list);
     return status;
 }
@@ -476,20 +498,18 @@ static enum status groups_note(struct journal_recovery *r, struct window *w, uin
 static enum status source_note(struct journal_recovery *r, const char *path, struct err *err)
 {
     struct window w = {0};
-    struct group *groups = NULL;
     enum status status;
     uint64_t id;
 
     if (fs_open(r->fs, path, FS_READ | FS_DIRECT, &w.file, err))
         return err->status;
-    status = window_new(&w, &groups, err);
+    status = window_new(&w, err);
     if (!status)
         status = window_move(&w, 0, err);
     if (!status)
-        status = head_read(w.bytes, (size_t)w.size, &id) ? groups_note(r, &w, id, groups, err) : err_set(err, STATUS_CORRUPT, "its head does not read");
+        status = head_read(w.bytes, (size_t)w.size, &id) ? groups_note(r, &w, id, err) : err_set(err, STATUS_CORRUPT, "its head does not read");
     file_unref(w.file);
     mem_free(w.block);
-    mem_free(groups);
     return status;
 }
 

@@ -419,7 +419,7 @@ static void test_lives(void **state)
 #define SEGMENT FOLDER "/00000000000000000000.log"
 #define JOURNAL_FILE "/data/barnabas-journal.0"
 
-enum { PUTS = 130, GROUPS_MOST = 64 };
+enum { PUTS = 300, GROUPS_MOST = 64 };
 
 static const struct log_open plain = {.dir = FOLDER, .topic_id = {{9}}, .now_ms = WORLD_WALL, .recovery_point = -1, .log_start = -1};
 
@@ -495,7 +495,7 @@ static void image_find(struct image *image)
 {
     uint64_t last = 0, oldest = 0, position;
 
-    for (size_t at = FS_BLOCK; at < image->journal.size; at += FS_BLOCK) {
+    for (size_t at = FS_BLOCK; at < image->journal.size; at += JOURNAL_ALIGN) {
         const char *group = image->journal.bytes + at;
         if (memcmp(group, "BNJ1", 4) == 0 && number(group + 16) > last) {
             last = number(group + 16);
@@ -503,8 +503,9 @@ static void image_find(struct image *image)
         }
     }
     image->count = last - oldest + 1;
-    assert_true(image->count > 2 && image->count < GROUPS_MOST);
-    for (size_t at = FS_BLOCK; at < image->journal.size; at += FS_BLOCK) {
+    if (image->count <= 2 || image->count >= GROUPS_MOST)
+        fail_msg("%zu groups are needed", image->count);
+    for (size_t at = FS_BLOCK; at < image->journal.size; at += JOURNAL_ALIGN) {
         const char *group = image->journal.bytes + at;
         if (memcmp(group, "BNJ1", 4) != 0)
             continue;
@@ -618,6 +619,7 @@ static void test_torn_at_every_byte(void **state)
     assert_int_equal(image_recover(&image, 3), PUTS);
     at = image.groups[image.count - 1].at;
     size = image.groups[image.count - 1].size;
+    assert_true((at - 1) / FS_BLOCK == at / FS_BLOCK); /* it is in the block of the group before it */
     for (size_t i = 0; i < size; i++) {
         image.journal.bytes[at + i] ^= 0x20;
         assert_int_equal(image_recover(&image, 1), PUTS - 1);
