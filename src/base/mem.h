@@ -27,11 +27,11 @@ static inline size_t mem_block(size_t size)
     return (size + apart - 1) & ~(apart - 1);
 }
 
-/* A hint: these bytes are wanted soon. They need not be there. */
+/* A hint: these bytes are wanted soon. They need not be there; NULL is allowed. */
 static inline void mem_prefetch(const void *bytes, size_t size)
 {
-    for (size_t at = 0; at < size; at += 64)
-        __builtin_prefetch((const char *)bytes + at);
+    for (uintptr_t at = (uintptr_t)bytes; at < (uintptr_t)bytes + size; at += 64)
+        __builtin_prefetch((const void *)at);
 }
 
 /* What was freed goes back to the system, page by page: it stays with the process otherwise. Some milliseconds for a hundred megabytes. */
