@@ -273,7 +273,6 @@ static enum status open_node(struct life *life, const struct life_options *how, 
                                      .files = how->seed % 3 ? 0 : 4};
     enum status s;
 
-    options.journal_max = how->seed % 5 < 2 ? 4 * options.journal : options.journal;
     life->config = options.config = config_new();
     if (!life->config)
         return err_set(err, STATUS_NO_MEMORY, "no memory");

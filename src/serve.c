@@ -192,8 +192,7 @@ static enum status run(struct serving *s, struct fs *fs, struct err *err)
 {
     unsigned files = rt_files_max();
     struct node_hooks hooks = {.ready = ready, .stopped = stopped, .failed = failed, .context = s};
-    struct broker_options broker = {.config = s->config, .fs = fs, .shards = s->shards, .wall_ms = s->start_ms, .journal = s->memory ? 0 : STORE_JOURNAL_SIZE,
-                                    .journal_max = STORE_JOURNAL_MAX, .host = s->host,
+    struct broker_options broker = {.config = s->config, .fs = fs, .shards = s->shards, .wall_ms = s->start_ms, .journal = s->memory ? 0 : STORE_JOURNAL_SIZE, .host = s->host,
                                     .files = files / FILES_PARTS * FILES_SEGMENTS, .connections = files / FILES_PARTS * FILES_CONNECTIONS};
     struct rt_options rt = {.shards = s->shards,
                             .job_threads = JOB_THREADS,

@@ -67,7 +67,7 @@ struct broker {
     unsigned dirs_count, metadata_dir;
     struct listener *listeners;
     size_t listeners_count;
-    size_t journal, journal_max; /* as in struct broker_options */
+    size_t journal; /* bytes of each shard's; 0: none */
     unsigned files, connections; /* as in struct broker_options */
     unsigned shards;
     int64_t broker_epoch;              /* offset of our registration in the metadata log */

@@ -100,7 +100,6 @@ enum status broker_open(const struct broker_options *o, struct broker **out, str
     broker->fs = o->fs;
     broker->shards = broker->unrecovered = broker->unjudged = o->shards;
     broker->journal = o->journal;
-    broker->journal_max = o->journal_max;
     broker->files = o->files;
     broker->connections = o->connections;
     broker->node_id = config_node_id(o->config);
@@ -204,7 +203,7 @@ enum status broker_start_shard(struct broker *broker, struct shard *shard, struc
     store_limit_tails(b->store, memory_share(broker->config, MEMORY_TAILS, broker->shards));
     b->producers.max = memory_share(broker->config, MEMORY_PRODUCERS, broker->shards) / MEMORY_PRODUCER;
     store_limit_indexes(b->store, memory_share(broker->config, MEMORY_INDEXES, broker->shards));
-    store_use_journal(b->store, broker->journal, broker->journal_max);
+    store_use_journal(b->store, broker->journal);
     if (broker->files)
         store_limit_files(b->store, broker->files / broker->shards + 1);
     broker_listen(b);

@@ -20,7 +20,7 @@ struct broker_options {
     unsigned shards;        /* 1 .. SHARDS_MAX */
     uint8_t entropy[32];    /* unpredictable: ids of a new directory, seeds of maps */
     int64_t wall_ms;
-    size_t journal, journal_max; /* bytes of each shard's journal (store_use_journal); 0: none */
+    size_t journal;         /* bytes of each shard's journal; 0: none */
     unsigned files, connections; /* descriptors for open segments and for connections, of all shards; 0: STORE_FILES a shard, and max.connections */
     const char *host;       /* this machine's name: advertised where a listener is bound to every address */
 };

@@ -3,9 +3,6 @@
  *
  *   state   NONE ──enough commits──> MAKING ──done──> READY
  *                                       └──failed──> REFUSED: the slow way, for good
- *
- * A half that owes many logs does not last long for each of them, and at its end all are carried over or synced: so the halves grow, once, when the first that is filled has many.
- * The one that is at the end of the file gets more behind it, the other goes behind that one; what it leaves is not used again.
  */
 #include "store/journal.h"
 
@@ -27,16 +24,12 @@ enum {
     CARRY_BYTES = 1 << 10,         /* a tail of as many is taken over to the other half */
     CARRY_MORE = 16 << 10,         /* what a group takes of them */
     HEAD_ROOM = FS_BLOCK,
-    LOG_SHARE = 10 << 10,          /* of a half: with less for each log that it owes, these go round, and are synced, too often */
-    ZEROS = 2 << 20,               /* written at a time */
     BUFFER_BYTES = (2 << 20) + FS_BLOCK,
 };
 
 struct half {
-    uint64_t at, size; /* in the file */
-    uint64_t first;    /* sequence of the first group in it; 0: it never had one */
-    size_t owes;       /* logs, since it began to be filled */
-    struct list logs;  /* that it owes: log.journal_halves[.] */
+    uint64_t first;   /* sequence of the first group in it; 0: it never had one */
+    struct list logs; /* that it owes: log.journal_halves[.] */
 };
 
 struct group {
@@ -56,8 +49,7 @@ struct group {
 struct journal {
     struct store *store;
     const char *dir;
-    size_t capacity;          /* of the buffer: the largest group */
-    uint64_t size_max;        /* of a half */
+    size_t half_size, capacity; /* capacity: of the buffer, the largest group */
     enum { NONE, MAKING, READY, REFUSED } state;
     unsigned commits;         /* while NONE */
     bool kept;                /* a log was not closed well: the file stays for the next start */
@@ -69,12 +61,9 @@ struct journal {
     uint64_t used;            /* bytes of the current half: where the next group begins */
     uint8_t *block;           /* the groups' buffers are its aligned part */
 
-    struct io_job job;        /* the making, or the growing */
-    struct log *maker;        /* whose commit was the one too many: not idle until that is done */
-    struct { unsigned half; uint64_t at, size; } grown; /* where that half will be, when it is filled next; size 0: where it is */
-    bool growing;             /* the job does that */
-    bool grows;               /* no attempt failed */
-    enum status status;       /* of the job */
+    struct io_job job;        /* the making */
+    struct log *maker;        /* whose commit was the one too many: not idle until the file is made */
+    enum status status;       /* of it */
     struct err err;
     struct group groups[GROUPS]; /* by sequence, in turn */
     bool open;                /* the next one takes commits */
@@ -89,17 +78,6 @@ struct journal {
 static uint64_t whole(uint64_t size, unsigned unit)
 {
     return (size + unit - 1) / unit * unit;
-}
-
-static uint64_t half_end(const struct half *half)
-{
-    return half->at + half->size;
-}
-
-/* Of the file. */
-static uint64_t journal_size(const struct journal *j)
-{
-    return half_end(&j->halves[half_end(&j->halves[0]) < half_end(&j->halves[1])]);
 }
 
 static struct group *next_group(struct journal *j)
@@ -118,7 +96,7 @@ static struct group *first_group(struct journal *j)
     return &j->groups[(j->sequence + 1 - j->writing) % GROUPS];
 }
 
-struct journal *journal_new(struct store *store, const char *dir, size_t size, size_t size_max)
+struct journal *journal_new(struct store *store, const char *dir, size_t size)
 {
     struct journal *j = mem_alloc(1, sizeof *j);
 
@@ -126,15 +104,10 @@ struct journal *journal_new(struct store *store, const char *dir, size_t size, s
         return NULL;
     j->store = store;
     j->dir = dir;
-    size = size / 2 / FS_BLOCK * FS_BLOCK;
-    for (unsigned i = 0; i < 2; i++) {
-        j->halves[i].at = HEAD_ROOM + i * (uint64_t)size;
-        j->halves[i].size = size;
-        list_init(&j->halves[i].logs);
-    }
-    j->size_max = size_max / 2 / FS_BLOCK * FS_BLOCK;
-    j->grows = true;
-    j->capacity = size / 4 / FS_BLOCK * FS_BLOCK < BUFFER_BYTES ? size / 4 / FS_BLOCK * FS_BLOCK : BUFFER_BYTES;
+    j->half_size = size / 2 / FS_BLOCK * FS_BLOCK;
+    j->capacity = j->half_size / 4 / FS_BLOCK * FS_BLOCK < BUFFER_BYTES ? j->half_size / 4 / FS_BLOCK * FS_BLOCK : BUFFER_BYTES;
+    list_init(&j->halves[0].logs);
+    list_init(&j->halves[1].logs);
     list_init(&j->small);
     for (size_t i = 0; i < GROUPS; i++) {
         list_init(&j->groups[i].commits);
@@ -161,7 +134,7 @@ void journal_free(struct journal *j)
 
     if (!j)
         return;
-    ASSERT(!j->writing && list_empty(&next_group(j)->commits) && j->state != MAKING && !j->growing);
+    ASSERT(!j->writing && list_empty(&next_group(j)->commits) && j->state != MAKING);
     fs = shard_fs(store__shard(j->store));
     if (j->file) {
         file_unref(j->file);
@@ -179,7 +152,7 @@ void journal_free(struct journal *j)
 /* Blocks that were never written cost the file system a commit each when they are: so all are, here, and then the head. */
 static enum status make_content(struct journal *j, struct file *file, struct err *err)
 {
-    uint64_t size = journal_size(j);
+    uint64_t size = HEAD_ROOM + 2 * (uint64_t)j->half_size;
     uint8_t *head = j->groups[0].buffer;
     struct writer w;
 
@@ -211,23 +184,13 @@ static enum status make_name(struct journal *j, char needed[static FS_PATH_MAX],
     }
 }
 
-/* The journal is there, of this size. */
-static enum status needed_write(const struct journal *j, uint64_t bytes, struct err *err)
-{
-    char path[FS_PATH_MAX], size[32];
-    int n = snprintf(size, sizeof size, "%llu\n", (unsigned long long)bytes);
-
-    if (snprintf(path, sizeof path, "%s" JOURNAL_NEEDED, j->path) >= (int)sizeof path)
-        return err_set(err, STATUS_INVALID, "%s: the path is too long", j->path);
-    return fs_write_file(shard_fs(store__shard(j->store)), path, size, (size_t)n, err);
-}
-
 /* Under another name until it is whole, so that who finds a journal finds a whole one. The volume is open before anything is spilled, so that no
  * failure of writing it is missed. */
 static enum status make_file(struct journal *j, struct err *err)
 {
     struct fs *fs = shard_fs(store__shard(j->store));
-    char path[FS_PATH_MAX], needed[FS_PATH_MAX];
+    char path[FS_PATH_MAX], needed[FS_PATH_MAX], size[32];
+    int n = snprintf(size, sizeof size, "%zu\n", HEAD_ROOM + 2 * j->half_size);
     struct err ignored;
     struct file *file;
 
@@ -237,7 +200,7 @@ static enum status make_file(struct journal *j, struct err *err)
         return err_set(err, STATUS_INVALID, "%s: the path is too long", j->path);
     if (fs_open(fs, j->dir, FS_VOLUME, &j->volume, err) || fs_open(fs, path, FS_CREATE | FS_DURABLE, &file, err))
         return err->status;
-    if (make_content(j, file, err) || fs_rename(fs, path, j->path, err) || needed_write(j, journal_size(j), err)) {
+    if (make_content(j, file, err) || fs_rename(fs, path, j->path, err) || fs_write_file(fs, needed, size, (size_t)n, err)) {
         file_unref(file);
         if (fs_remove(fs, path, &ignored) && fs_remove(fs, j->path, &ignored))
             (void)err_wrap(err, "%s is left", path);
@@ -254,110 +217,38 @@ static void make_work(struct io_job *job)
     j->status = make_file(j, &j->err);
 }
 
-static void job_submit(struct journal *j, struct log *maker, void (*work)(struct io_job *), void (*done)(struct shard *, struct io_job *))
-{
-    j->maker = maker;
-    maker->jobs++;
-    j->job = (struct io_job){.work = work, .done = done, .lane = j};
-    io_job_submit(shard_io(store__shard(j->store)), &j->job);
-}
-
-static void job_ended(struct journal *j)
-{
-    struct log *maker = j->maker;
-
-    j->maker = NULL;
-    maker->jobs--;
-    log__check_idle(maker);
-}
-
 static void make_done(struct shard *here, struct io_job *job)
 {
     struct journal *j = LIST_ENTRY(job, struct journal, job);
+    struct log *maker = j->maker;
 
     j->state = j->status ? REFUSED : READY;
     if (j->status)
         log_line(LOG_WARN, "no journal: each log syncs for itself", "dir=%s reason=%s", j->dir, j->err.text);
     else
-        log_line(LOG_INFO, "journal made", "file=%s bytes=%llu", j->path, (unsigned long long)journal_size(j));
-    job_ended(j);
+        log_line(LOG_INFO, "journal made", "file=%s bytes=%zu", j->path, HEAD_ROOM + 2 * j->half_size);
+    j->maker = NULL;
+    maker->jobs--;
+    log__check_idle(maker);
 }
 
 static void make(struct journal *j, struct log *maker)
 {
-    j->block = store__take_room(maker->home, journal_size(j)) ? mem_alloc(GROUPS * (j->capacity + FS_BLOCK) + FS_BLOCK, 1) : NULL;
+    struct shard *shard = store__shard(j->store);
+
+    j->block = store__take_room(maker->home, HEAD_ROOM + 2 * j->half_size) ? mem_alloc(GROUPS * (j->capacity + FS_BLOCK) + FS_BLOCK, 1) : NULL;
     if (!j->block) {
         j->commits = 0;
         return;
     }
     for (size_t i = 0; i < GROUPS; i++)
         j->groups[i].buffer = fs_aligned(j->block) + i * (j->capacity + FS_BLOCK);
-    j->id = shard_random(store__shard(j->store));
+    j->id = shard_random(shard);
     j->state = MAKING;
-    job_submit(j, maker, make_work, make_done);
-}
-
-/* --- growing --------------------------------------------------------------------------------------------------------------- */
-
-static enum status grow_file(struct journal *j, struct err *err)
-{
-    uint64_t from = journal_size(j), to = j->grown.at + j->grown.size;
-    uint8_t *zeros = mem_alloc(1, ZEROS + FS_BLOCK);
-    struct bytes_view piece = {NULL, ZEROS};
-    enum status status = STATUS_OK;
-    struct err ignored;
-
-    if (!zeros)
-        return err_set(err, STATUS_NO_MEMORY, "no memory for zeros");
-    piece.data = fs_aligned(zeros);
-    for (uint64_t at = from; at < to && !status; at += piece.size) {
-        piece.size = to - at < ZEROS ? (size_t)(to - at) : ZEROS;
-        status = file_write(j->file, at, &piece, 1, err);
-    }
-    mem_free(zeros);
-    if (status)
-        (void)!file_truncate(j->file, from, &ignored);
-    return status ? status : needed_write(j, to, err); /* when that fails, it may be there: the file stays as large */
-}
-
-static void grow_work(struct io_job *job)
-{
-    struct journal *j = LIST_ENTRY(job, struct journal, job);
-
-    j->status = grow_file(j, &j->err);
-}
-
-static void grow_done(struct shard *here, struct io_job *job)
-{
-    struct journal *j = LIST_ENTRY(job, struct journal, job);
-
-    j->growing = false;
-    j->grows = !j->status;
-    if (j->status) {
-        j->grown.size = 0;
-        log_line(LOG_WARN, "journal stays as it is", "dir=%s reason=%s", j->dir, j->err.text);
-    } else {
-        log_line(LOG_INFO, "journal grew", "file=%s bytes=%llu", j->path, (unsigned long long)(j->grown.at + j->grown.size));
-    }
-    job_ended(j);
-}
-
-/* The half that is not filled, when the other one has so many logs that their share of it is small. */
-static void grow(struct journal *j, struct log *maker)
-{
-    const struct half *other = &j->halves[!j->current];
-    uint64_t end = journal_size(j);
-
-    if (j->halves[j->current].owes * LOG_SHARE <= other->size || other->size >= j->size_max || j->growing || j->grown.size || !j->grows || j->kept)
-        return;
-    j->grows = store__take_room(maker->home, j->size_max);
-    if (!j->grows)
-        return;
-    j->growing = true;
-    j->grown.half = !j->current;
-    j->grown.at = half_end(other) == end ? other->at : end;
-    j->grown.size = j->size_max;
-    job_submit(j, maker, grow_work, grow_done);
+    j->maker = maker;
+    maker->jobs++;
+    j->job = (struct io_job){.work = make_work, .done = make_done, .lane = j};
+    io_job_submit(shard_io(shard), &j->job);
 }
 
 /* --- syncing what it owes -------------------------------------------------------------------------------------------------- */
@@ -413,13 +304,13 @@ static bool other_half_free(const struct journal *j)
 /* But for a group that says no more than that the other half is not needed. Each may have to begin a block later. */
 static bool half_is_full(const struct journal *j)
 {
-    return j->halves[j->current].size - j->used < j->capacity + 3 * FS_BLOCK;
+    return j->half_size - j->used < j->capacity + 3 * FS_BLOCK;
 }
 
 /* So much of the half is filled that what is not yet taken over to it is spilled: else it would be full before the other one is free. */
 static bool is_late(const struct journal *j)
 {
-    return j->used > j->halves[j->current].size / 4 * 3 || half_is_full(j);
+    return j->used > j->half_size / 4 * 3 || half_is_full(j);
 }
 
 /* All that the journal owes it is in its tail, and is little. */
@@ -471,17 +362,9 @@ void journal_synced(struct log *log)
 /* Not while a group is under way: what it brings belongs to the half that it is written to. */
 static void half_change(struct journal *j)
 {
-    struct half *half = &j->halves[!j->current];
-
-    if (j->grown.size && j->grown.half == !j->current && !j->growing) {
-        half->at = j->grown.at;
-        half->size = j->grown.size;
-        j->grown.size = 0;
-    }
     j->current = !j->current;
     j->used = 0;
-    half->first = j->sequence + 1;
-    half->owes = 0;
+    j->halves[j->current].first = j->sequence + 1;
 }
 
 static void group_write(struct journal *j);
@@ -581,10 +464,8 @@ static void frame_write(struct group *group, const struct commit *c, uint8_t *ro
 /* The half that is filled has bytes of the log. */
 static void half_owes(struct journal *j, struct log *log)
 {
-    if (!list_empty(&log->work->journal_halves[j->current]))
-        return;
-    list_push_back(&j->halves[j->current].logs, &log->work->journal_halves[j->current]);
-    j->halves[j->current].owes++;
+    if (list_empty(&log->work->journal_halves[j->current]))
+        list_push_back(&j->halves[j->current].logs, &log->work->journal_halves[j->current]);
 }
 
 bool journal_take(struct journal *j, struct commit *c)
@@ -608,7 +489,6 @@ bool journal_take(struct journal *j, struct commit *c)
     frame_write(group, c, room);
     list_push_back(&group->commits, &c->link);
     half_owes(j, log);
-    grow(j, log);
     return true;
 }
 
@@ -692,7 +572,7 @@ static uint64_t group_place(struct journal *j, struct group *group)
     }
     memset(group->buffer + end, 0, whole(end, FS_BLOCK) - end);
     j->used = whole(at + end, JOURNAL_ALIGN);
-    return j->halves[j->current].at + at;
+    return HEAD_ROOM + j->current * j->half_size + at;
 }
 
 static void group_written(struct shard *here, struct io_write *write);

@@ -43,7 +43,7 @@ struct journal;
 struct commit;
 struct log;
 
-struct journal *journal_new(struct store *store, const char *dir, size_t size, size_t size_max) __attribute__((warn_unused_result)); /* NULL: no memory. dir: borrowed */
+struct journal *journal_new(struct store *store, const char *dir, size_t size) __attribute__((warn_unused_result)); /* NULL: no memory. dir: borrowed */
 /* NULL is allowed, here and below: no journal. Removes the file, unless a log that it owes was not closed well. */
 void journal_free(struct journal *journal);
 

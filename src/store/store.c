@@ -13,7 +13,7 @@ struct store {
     struct mail turn_end;
     bool turn_end_asked;
     struct list dirs;
-    size_t journal_size, journal_max; /* 0: no journals */
+    size_t journal_size; /* 0: no journals */
     size_t tails, tails_max; /* bytes of all logs' */
     struct commit reserve; /* for who has no memory for one */
     bool reserve_used;
@@ -134,10 +134,9 @@ void store_limit_files(struct store *store, unsigned files)
     store->files.count_max = files;
 }
 
-void store_use_journal(struct store *store, size_t size, size_t size_max)
+void store_use_journal(struct store *store, size_t size)
 {
     store->journal_size = size;
-    store->journal_max = size_max;
 }
 
 /* --- commits --------------------------------------------------------------------------------------------------------------- */
@@ -261,7 +260,7 @@ struct store_dir *store__dir_adopt(struct store *store, struct store_dir *fresh)
         return dir;
     }
     if (store->journal_size && store->durability == DURABILITY_SYNC)
-        fresh->journal = journal_new(store, fresh->path, store->journal_size, store->journal_max); /* without memory, none */
+        fresh->journal = journal_new(store, fresh->path, store->journal_size); /* without memory, none */
     fresh->store = store;
     list_push_back(&store->dirs, &fresh->link);
     store__space_unknown(fresh);

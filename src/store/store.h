@@ -28,11 +28,9 @@ struct store *store_new(struct shard *shard, enum durability durability);
 /* After all its logs were closed. The journals are removed: what they hold is synced. */
 void store_free(struct store *store);
 
-/* From now on a shard and log directory that has much to commit has a journal (journal.h) of this size, and, when what it has is of many logs, of up to size_max and
- * half of `size` more. Before the first log is attached. */
+/* From now on a shard and log directory that has much to commit has a journal (journal.h) of this size. Before the first log is attached. */
 #define STORE_JOURNAL_SIZE ((size_t)128 << 20) /* two halves: while one is filled at a gigabyte in seconds, the other's segments are synced */
-#define STORE_JOURNAL_MAX ((size_t)256 << 20)  /* a start after a kill reads all of it */
-void store_use_journal(struct store *store, size_t size, size_t size_max);
+void store_use_journal(struct store *store, size_t size);
 
 /* Segments that are open at once; as many as that. Before the first log is attached. */
 #define STORE_FILES 1000

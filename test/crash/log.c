@@ -93,7 +93,7 @@ static void bench_attach(struct bench *b, uint64_t seed)
     b->store = store_new(sim_shard(b->sim, 0), DURABILITY_SYNC);
     ASSERT(b->store);
     if (seed % 2)
-        store_use_journal(b->store, JOURNAL, JOURNAL);
+        store_use_journal(b->store, JOURNAL);
     partition_attach(b->p, sim_shard(b->sim, 0), b->store, NULL);
 }
 

@@ -345,7 +345,7 @@ static void test_fresh(void **state)
     char dir[64];
     struct err err;
 
-    store_use_journal(w.store, 1 << 20, 1 << 20);
+    store_use_journal(w.store, 1 << 20);
     make_journal(&w, fs);
     fs_mem_set_fault(fs, count_calls, calls);
     open.fresh = true;
@@ -878,7 +878,7 @@ static void preallocate(size_t journal)
     (void)snprintf(other, sizeof other, "%s/t-1", root);
     (void)snprintf(dir, sizeof dir, "%s/t-0", root);
     if (journal)
-        store_use_journal(w.store, journal, journal);
+        store_use_journal(w.store, journal);
     open.dir = other;
     log = world_open_log(&w, &open);
     for (unsigned i = 0; i < 70; i++)
