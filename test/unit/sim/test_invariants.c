@@ -204,14 +204,26 @@ static void break_sum(struct world *w, int by)
     flip(*file_of(w, log, log->segments[0], ".log", pair), BATCH_OVERHEAD + 3);
 }
 
-/* The first batch has a delete horizon at once, its first timestamp: no time for its tombstones. */
+/* The first batch of the log that has none, and none behind it, has a delete horizon at once, its first timestamp: no time for its tombstones. */
 static void break_horizon(struct world *w, int by)
 {
+    static uint8_t *attributes; /* of that one */
     struct log *log = log_of(w);
     struct bytes_view pair[2];
+    struct batch_head head;
 
-    file_of(w, log, log->segments[0], ".log", pair);
-    ((uint8_t *)(uintptr_t)pair[0].data)[BATCH_ATTRIBUTES_AT + 1] ^= BATCH_DELETE_HORIZON;
+    for (size_t i = 0; i < log->count && by > 0; i++) {
+        file_of(w, log, log->segments[i], ".log", pair);
+        for (size_t at = 0; at < log->segments[i]->size; at += batch_size(&head)) {
+            assert_true(batch_head_read((struct bytes_view){pair[0].data + at, pair[0].size - at}, &head));
+            if (head.base_offset < log->start || head.attributes & BATCH_DELETE_HORIZON)
+                attributes = NULL;
+            else if (!attributes)
+                attributes = (uint8_t *)(uintptr_t)pair[0].data + at + BATCH_ATTRIBUTES_AT + 1;
+        }
+    }
+    assert_non_null(attributes);
+    *attributes ^= BATCH_DELETE_HORIZON;
 }
 
 static void break_kept(struct world *w, int by)
