@@ -17,6 +17,7 @@
 enum {
     COMMIT_APPENDS_MAX = 1024, /* pieces of one write: as many as the system takes in one call */
     STRAIGHT_STAYS = 4,        /* a quarter of what is enough to begin */
+    TAIL_FETCH = 256,          /* bytes: the head of a chunk, and a few of its first records */
 };
 
 /* --- planning, on the shard ------------------------------------------------------------------------------------------------ */
@@ -102,7 +103,7 @@ void log_append(struct log *log, struct log_append *append)
         (void)log__roll(log, log->end, now_ms); /* without memory the segment grows on */
     note_batches(log, append);
     list_push_back(&log->work->queue, &append->link);
-    mem_prefetch(log->work->tail.last, 256);
+    mem_prefetch(log->work->tail.last, TAIL_FETCH);
     store__wants_commit(log);
 }
 

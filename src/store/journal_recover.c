@@ -581,7 +581,7 @@ static enum status miss(struct journal_recovery *r, const char *needed, const ch
     mem_free(text);
     if (!status)
         status = file_size(r->sources[r->sources_count - 1].file, &size, err);
-    if (!status && size < (uint64_t)expected) /* it may have been growing */
+    if (!status && size != (uint64_t)expected)
         status = err_set(err, STATUS_CORRUPT, "%s has %llu bytes of %lld", before, (unsigned long long)size, (long long)expected);
     return status;
 }

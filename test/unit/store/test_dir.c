@@ -62,7 +62,6 @@ static void test_entries(void **state)
     fs_free(fs);
 }
 
-/* Nothing of a checkpoint that does not read to its end is believed. */
 /* Topics may have names like those of our own files. */
 static void test_nearly_journals(void **state)
 {
@@ -94,6 +93,7 @@ static void test_nearly_journals(void **state)
     fs_free(fs);
 }
 
+/* Nothing of a checkpoint that does not read to its end is believed. */
 static void test_broken_checkpoints(void **state)
 {
     static const char *const broken[] = {"", "1\n1\na 0 17\n", "0\n2\na 0 17\n", "0\n1\na 0 17\na 0 18\n", "0\n1\na 0 x\n", "0\n1\na 0 9999999999999999999\n", "0\n-1\n"};

@@ -625,6 +625,31 @@ static void test_broken_before_the_end(void **state)
     image_free(&image);
 }
 
+/* What says that there is to be a journal says how large: another size is none that was made whole. */
+static void test_another_size(void **state)
+{
+    struct image image;
+
+    image_make(&image);
+    for (int more = -1; more <= 1; more++) {
+        struct fs *fs = image_files(&image);
+        struct content needed;
+        char text[32];
+        struct log *log;
+        struct err err;
+
+        needed.size = (size_t)snprintf(text, sizeof text, "%zu\n", image.journal.size - (size_t)more);
+        needed.bytes = text;
+        put_file(fs, JOURNAL_FILE JOURNAL_NEEDED, &needed);
+        assert_int_equal(plain_open(fs, &log, &err), more ? STATUS_CORRUPT : STATUS_OK);
+        assert_true(fs_exists(fs, JOURNAL_FILE) == (more != 0));
+        if (!more)
+            assert_int_equal(log_close(log, false, &err), STATUS_OK);
+        fs_free(fs);
+    }
+    image_free(&image);
+}
+
 /* As if so many groups before it had been under way when it was written. */
 static void say_before(struct image *image, size_t group, uint8_t before)
 {
@@ -1096,6 +1121,7 @@ int main(void)
         cmocka_unit_test(test_torn_at_every_byte),
         cmocka_unit_test(test_torn_before_a_whole_one),
         cmocka_unit_test(test_broken_before_the_end),
+        cmocka_unit_test(test_another_size),
         cmocka_unit_test(test_whose_records),
         cmocka_unit_test(test_no_space_for_it),
         cmocka_unit_test(test_write_fails),
