@@ -355,8 +355,8 @@ static void check_op_acknowledged(struct check *c, const struct sighting *read, 
         while (op_acknowledged(op) && at < op->offset + op->count) {
             uint64_t value = op->value + (uint64_t)(at - op->offset);
             size_t run = run_at(read, count, at);
-            while (run < count && read[run].offset <= at && value - read[run].value != (uint64_t)(at - read[run].offset))
-                run++; /* another value at the same offset */
+            while (run < count && read[run].offset <= at && (sighting_end(&read[run]) <= at || value - read[run].value != (uint64_t)(at - read[run].offset)))
+                run++; /* another value at the same offset; of runs that do not agree a later one may end before */
             if (run < count && read[run].offset <= at) {
                 at = sighting_end(&read[run]);
                 continue;

@@ -116,6 +116,12 @@ static void test_last_read(void **state)
     sent(&h, 1, 100, 3, 0);
     READ_ALL(&h, 3, 100, UINT64_MAX, 102);
     assert_rules(&h, "lost-write int-poll-skip");
+
+    sent(&h, 1, 103, 1, 3); /* three last reads disagree on all of it, and one of them ends just before it */
+    polled(&h, true, 1, 5, (const uint64_t[]){100, 101, 102, 0});
+    polled(&h, true, 2, 5, (const uint64_t[]){100, 101, 102, 0});
+    polled(&h, true, 2, 3, (const uint64_t[]){102, 0});
+    assert_rules(&h, "phantom phantom phantom inconsistent-offsets inconsistent-offsets unseen high-watermark");
 }
 
 static void test_polls(void **state)
