@@ -159,7 +159,7 @@ static int run_by_value(const void *a, const void *b)
 }
 
 /* The send that a value is of, or NULL; *left: for how many values, from this one on, that is the answer. */
-static const struct op *ssighting_end(const struct check *c, uint64_t value, uint64_t *left)
+static const struct op *send_of(const struct check *c, uint64_t value, uint64_t *left)
 {
     size_t low = 0, high = c->sends_count;
     const struct op *send;
@@ -254,7 +254,7 @@ static void each_piece(struct check *c, const struct sighting *run, void (*each)
 
     while (left.count) {
         uint64_t most;
-        const struct op *send = ssighting_end(c, left.value, &most);
+        const struct op *send = send_of(c, left.value, &most);
         struct sighting piece = {left.offset, left.value, left.count < most ? left.count : most};
         each(c, send, &piece, context);
         left = (struct sighting){left.offset + (int64_t)piece.count, left.value + piece.count, left.count - piece.count};
@@ -285,7 +285,7 @@ static void check_values(struct check *c)
     for (size_t i = 0; i < c->log_count; i++) {
         const struct sighting *it = &runs[i];
         uint64_t ignored;
-        const struct op *send = ssighting_end(c, it->value, &ignored);
+        const struct op *send = send_of(c, it->value, &ignored);
         each_piece(c, it, check_piece_sent, NULL);
         if (last && send && send->once && !is_reported(c) && it->value < last->value + last->count && it->value - last->value != (uint64_t)(it->offset - last->offset))
             check__broken(c, "duplicate", "value %" PRIx64 " is at the offsets %" PRId64 " and %" PRId64, it->value, last->offset + (int64_t)(it->value - last->value), it->offset);
@@ -515,7 +515,7 @@ static void check_find(struct check *c, const struct op *find, int64_t deleted)
     uint64_t value = 0, ignored;
 
     if (find->offset >= 0 && at < c->log_count && c->log[at].offset <= find->offset)
-        send = ssighting_end(c, value = c->log[at].value + (uint64_t)(find->offset - c->log[at].offset), &ignored);
+        send = send_of(c, value = c->log[at].value + (uint64_t)(find->offset - c->log[at].offset), &ignored);
     if (send && find->found != op_timestamp(send, (uint32_t)(value - send->value)))
         check__broken(c, "time-lookup", "offset %" PRId64 " is told to be of %" PRId64, find->offset, find->found);
     for (size_t i = 0; i < c->sends_count && !check__is_compacted(c); i++) {
